@@ -1,0 +1,205 @@
+/** Who is measured: how each is started, filled with the same organizations, asked, and stopped. */
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Db, type Document, ObjectId } from "mongodb";
+import { request } from "./load.ts";
+
+const root = join(import.meta.dir, "..");
+const expressFolder = join(import.meta.dir, "peers/express");
+export const seededCount = 1000;
+export const bcryptRounds = 12;
+const password = "Bench-1234";
+const seedName = "benchseed";
+
+export interface Contestant {
+  name: "croupier" | "limit" | "express";
+  title: string;
+  command: string[];
+  databaseName: string;
+  /** Where it keeps organizations and administrators; documents are cloned in these to seed it. */
+  collections: string[];
+  /** Answers a cheap request with a token; the limit knows no tokens. */
+  hasTokens: boolean;
+}
+
+export interface Running extends Contestant {
+  port: number;
+  pid: number;
+  accessToken: string;
+  stop: () => Promise<void>;
+}
+
+/** In the order they are measured. Express is left out, and `missing` says why, where there is no Node.js 20 or later. */
+export async function findContestants(options: { binary: boolean }) {
+  const croupier = options.binary ? [join(root, "dist/croupier")] : [process.execPath, join(root, "src/main.ts")];
+  const contestants: Contestant[] = [
+    {
+      name: "croupier",
+      title: options.binary ? "Croupier (binary)" : "Croupier",
+      command: [...croupier, "serve"],
+      databaseName: "croupier_bench",
+      collections: ["organizations", "admin_users"],
+      hasTokens: true,
+    },
+    {
+      name: "limit",
+      title: "limit",
+      command: [process.execPath, join(import.meta.dir, "limit.ts")],
+      databaseName: "croupier_bench_limit",
+      collections: ["organizations", "admin_users"],
+      hasTokens: false,
+    },
+  ];
+  const node = Bun.which("node");
+  const nodeVersion = node ? (await Bun.$`${node} --version`.text()).trim() : undefined;
+  if (!node || !nodeVersion || Number(/\d+/.exec(nodeVersion)?.[0]) < 20) {
+    return { contestants, nodeVersion, missing: "Express is not measured: it needs node 20 or later on the PATH" };
+  }
+  if (!existsSync(join(expressFolder, "node_modules"))) {
+    console.error("installing bench/peers/express (npm ci, once)…");
+    await Bun.$`npm ci --no-audit --no-fund`.cwd(expressFolder).quiet();
+  }
+  contestants.push({
+    name: "express",
+    title: "Express",
+    command: [node, join(expressFolder, "server.js")],
+    databaseName: "croupier_bench_express",
+    collections: ["organizations", "admins"],
+    hasTokens: true,
+  });
+  return { contestants, nodeVersion, missing: undefined };
+}
+
+function freePort(): number {
+  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const { port } = listener;
+  listener.stop(true);
+  return port;
+}
+
+/** Starts it on an empty database, seeds it and signs in. Throws with what it wrote when it does not come up in 30 s. */
+export async function start(contestant: Contestant, mongodbUrl: string, db: Db): Promise<Running> {
+  await db.dropDatabase();
+  const port = freePort();
+  const child = Bun.spawn(contestant.command, {
+    cwd: root,
+    env: {
+      ...process.env,
+      NODE_ENV: "production",
+      PORT: String(port),
+      MONGODB_URL: mongodbUrl,
+      MONGODB_DB_NAME: contestant.databaseName,
+      BCRYPT_ROUNDS: String(bcryptRounds),
+      JWT_SECRET_KEY: "for-the-benchmark-only-0123456789abcdef",
+    },
+    // Croupier logs every request, the others do not: it pays for writing the lines, the disk is spared.
+    stdout: "ignore",
+    stderr: Bun.file(join("/tmp", `${contestant.databaseName}.log`)),
+  });
+
+  async function stop() {
+    child.kill("SIGTERM");
+    const killer = setTimeout(() => child.kill("SIGKILL"), 5000);
+    await child.exited;
+    clearTimeout(killer);
+    await db.dropDatabase();
+  }
+
+  const url = `http://127.0.0.1:${port}`;
+  for (let tries = 0; ; tries++) {
+    // The Express peer has no /readiness, as most tutorials have none; it listens when its database is there.
+    const answer = await fetch(`${url}/readiness`).catch(() => undefined);
+    if (answer && (answer.ok || answer.status === 404)) break;
+    if (child.exitCode !== null || tries === 300) {
+      await stop();
+      throw new Error(`${contestant.command.join(" ")} did not start: see /tmp/${contestant.databaseName}.log`);
+    }
+    await Bun.sleep(100);
+  }
+  const post = (path: string, body: object) =>
+    fetch(url + path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+  const created = await post("/org/create", admission(seedName));
+  if (created.status !== 201) throw new Error(`${contestant.title}: ${created.status} ${await created.text()}`);
+  await cloneSeed(db, contestant.collections);
+  const signedIn = (await (await post("/admin/login", admission(seedName))).json()) as { access_token?: string };
+  return { ...contestant, port, pid: child.pid, accessToken: signedIn.access_token ?? "", stop };
+}
+
+const admission = (name: string) => ({ organization_name: name, email: `admin@${name}.example`, password });
+
+/**
+ * Multiplies the organization that the contestant created itself, so that every document has the shape it stores:
+ * only ids, and the name wherever it occurs (email, collection), differ.
+ */
+async function cloneSeed(db: Db, collections: string[]) {
+  const seeds = await Promise.all(collections.map((name) => db.collection(name).find().toArray()));
+  const seedIds = seeds.flat().map((seed) => seed._id as ObjectId);
+  const copies = Array.from({ length: seededCount }, (_, index) => {
+    const ids = new Map(seedIds.map((id) => [id.toHexString(), new ObjectId()]));
+    return seeds.map((documents) => documents.map((document) => withOtherIdentity(document, ids, seededName(index))));
+  });
+  for (const [index, name] of collections.entries()) {
+    await db.collection(name).insertMany(copies.flatMap((copy) => (copy[index] ?? []) as Document[]));
+  }
+}
+
+const seededName = (index: number) => `bench${String(index % seededCount).padStart(4, "0")}`;
+
+function withOtherIdentity(value: unknown, ids: Map<string, ObjectId>, name: string): unknown {
+  if (value instanceof ObjectId) return ids.get(value.toHexString()) ?? value;
+  if (typeof value === "string") return ids.get(value)?.toHexString() ?? value.replaceAll(seedName, name);
+  if (Array.isArray(value)) return value.map((item) => withOtherIdentity(item, ids, name));
+  if (value === null || typeof value !== "object" || Object.getPrototypeOf(value) !== Object.prototype) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withOtherIdentity(item, ids, name)]));
+}
+
+export const calls = ["health", "get", "sign-in", "create"] as const;
+export type Call = (typeof calls)[number];
+let createdCount = 0;
+
+/** So many requests of a kind, each for another organization, and the status that is right. */
+export function requestsFor(call: Call, count: number): { requests: string[]; status: number } {
+  const indexes = Array.from({ length: count }, (_, index) => index);
+  switch (call) {
+    case "health":
+      return { requests: [request("GET", "/health")], status: 200 };
+    case "get":
+      return {
+        requests: indexes.map((i) => request("GET", `/org/get?organization_name=${seededName(i)}`)),
+        status: 200,
+      };
+    case "sign-in": {
+      const { organization_name: _, ...credentials } = admission(seedName);
+      const email = (index: number) => admission(seededName(index)).email;
+      return {
+        requests: indexes.map((i) => request("POST", "/admin/login", { ...credentials, email: email(i) })),
+        status: 200,
+      };
+    }
+    case "create": {
+      const name = () => `benchnew${String(createdCount++)}`;
+      return { requests: indexes.map(() => request("POST", "/org/create", admission(name()))), status: 201 };
+    }
+  }
+}
+
+/** An update that asks for nothing: whose token it is has been checked before it is refused, and nothing is written. */
+export function tokenRequest(accessToken: string): { requests: string[]; status: number } {
+  const headers = { Authorization: `Bearer ${accessToken}` };
+  return { requests: [request("PUT", "/org/update", {}, headers)], status: 422 };
+}
+
+/** Processor time the process has used, in seconds; NaN where there is no /proc. */
+export async function processorSeconds(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
+  const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return fields ? (Number(fields[11]) + Number(fields[12])) / 100 : Number.NaN;
+}
+
+/** Resident memory of the process now and at its highest, in MiB. */
+export async function residentMiB(pid: number): Promise<{ now: number; peak: number }> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
+  const field = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) / 1024;
+  return { now: field("VmRSS"), peak: field("VmHWM") };
+}

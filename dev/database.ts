@@ -1,0 +1,44 @@
+// `bun dev/database.ts`: a database by hand; prints its address and keeps it until it is stopped.
+import { constants } from "node:os";
+import { parseArgs } from "node:util";
+import { links, openDatabase } from "./database/chain.ts";
+import { createProgress } from "./lib/progress.ts";
+import { createScope } from "./lib/scope.ts";
+import { onStopSignal } from "./lib/signals.ts";
+import { settingsFor } from "./settings.ts";
+
+const names = links.map((link) => link.name).join("|");
+const usage = `usage: bun dev/database.ts [--link ${names}] [--purpose dev|test] [--port PORT]`;
+
+const { values } = parseArgs({
+  options: {
+    link: { type: "string" },
+    purpose: { type: "string", default: "dev" },
+    port: { type: "string" },
+    help: { type: "boolean" },
+  },
+});
+const forced = values.link === undefined ? undefined : links.filter((link) => link.name === values.link);
+const purpose = values.purpose === "dev" || values.purpose === "test" ? values.purpose : undefined;
+if (values.help || forced?.length === 0 || !purpose) {
+  console.error(usage);
+  process.exit(values.help ? 0 : 2);
+}
+
+const scope = createScope();
+const progress = createProgress();
+onStopSignal(async (signal) => {
+  progress.done();
+  await scope.close();
+  process.exit(signal === "SIGHUP" ? 128 + constants.signals.SIGHUP : 0);
+});
+try {
+  const settings = settingsFor(purpose, values.port ? Number(values.port) : undefined);
+  console.log((await openDatabase(settings, scope, progress, forced)).url);
+  // What was started runs in the background; this timer keeps its owner alive.
+  setInterval(() => {}, 2 ** 30);
+} catch (error) {
+  progress.line(error instanceof Error ? error.message : String(error));
+  await scope.close();
+  process.exit(1);
+}

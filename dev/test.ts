@@ -1,0 +1,18 @@
+// `bun run test [what bun test takes]`: a throw-away database, all tests on it, one closing line.
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { closingLine, countResults } from "./junit.ts";
+import { runWithDatabase } from "./run.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "croupier-junit-"));
+const report = join(folder, "report.xml");
+const reporter = ["--reporter=junit", `--reporter-outfile=${report}`];
+const command = [process.execPath, "test", "--isolate", ...reporter, ...process.argv.slice(2)];
+
+const exitCode = await runWithDatabase("test", command);
+const counts = countResults(existsSync(report) ? readFileSync(report, "utf8") : "", exitCode);
+rmSync(folder, { recursive: true, force: true });
+
+console.log(closingLine(counts));
+process.exit(counts.failed > 0 || counts.passed === 0 ? 1 : 0);

@@ -1,0 +1,32 @@
+/** bcrypt reads no more; the first Croupier's library cut a longer password off there without a word. */
+export const passwordBytesMax = 72;
+export const passwordCharactersMin = 8;
+
+const cut = (text: string): Uint8Array => new TextEncoder().encode(text).subarray(0, passwordBytesMax);
+
+/** The bytes that are hashed: Unicode normal form C, so that one password typed on two keyboards is one password. */
+export const passwordBytes = (password: string): Uint8Array => cut(password.normalize("NFC"));
+
+/** The bytes that a typed password may stand for: the first Croupier hashed it as it came, without normalizing. */
+export function passwordCandidates(password: string): Uint8Array[] {
+  const normalized = password.normalize("NFC");
+  return normalized === password ? [cut(normalized)] : [cut(normalized), cut(password)];
+}
+
+/** The work factor of a bcrypt hash; null when it is none, which no password matches. */
+export const bcryptRounds = (hash: string): number | null => {
+  const found = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/.exec(hash);
+  return found ? Number(found[1]) : null;
+};
+
+/** What is wrong with a new password; null when nothing is. */
+export function passwordProblem(password: string): string | null {
+  if ([...password].length < passwordCharactersMin) return `must have ${passwordCharactersMin} or more characters`;
+  if (new TextEncoder().encode(password.normalize("NFC")).length > passwordBytesMax) {
+    return `must have at most ${passwordBytesMax} bytes in UTF-8`;
+  }
+  if (!/\p{Lu}/u.test(password)) return "must contain an upper-case letter";
+  if (!/\p{Ll}/u.test(password)) return "must contain a lower-case letter";
+  if (!/\p{Nd}/u.test(password)) return "must contain a digit";
+  return null;
+}

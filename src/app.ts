@@ -1,0 +1,70 @@
+import { Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { methodNotAllowed } from "hono/method-not-allowed";
+import { requestId } from "hono/request-id";
+import { secureHeaders } from "hono/secure-headers";
+import type { Deps } from "./deps.ts";
+import { adminRoutes } from "./http/admin-routes.ts";
+import type { Env } from "./http/context.ts";
+import { openApiDocument } from "./http/describe.ts";
+import { docsRoutes } from "./http/docs.ts";
+import { organizationRoutes } from "./http/organization-routes.ts";
+import { type HttpFailure, handleError, sendProblem } from "./http/problems.ts";
+import { requestLog } from "./http/request-log.ts";
+import { serviceRoutes } from "./http/service-routes.ts";
+import { whenReady } from "./http/when-ready.ts";
+import { failure } from "./lib/failure.ts";
+
+/**
+ * The table of contents of the API: what every request passes, in this order, and where it goes.
+ *
+ * @param isReady whether the database has been prepared and the process is not about to stop
+ */
+export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono<Env> {
+  const app = new Hono<Env>();
+
+  app.use(requestId());
+  app.use(requestLog(deps));
+  app.use(
+    secureHeaders({
+      contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+      // A route may have a policy of its own.
+      overwrite: false,
+      // Only a service that is reached by HTTPS may promise it.
+      strictTransportSecurity: false,
+    }),
+  );
+  app.use(
+    methodNotAllowed({
+      app,
+      onMethodNotAllowed: (c, methods) =>
+        sendProblem(c, failure<HttpFailure>("method_not_allowed", `Allowed here: ${methods.join(", ")}.`), {
+          Allow: methods.join(", "),
+        }),
+    }),
+  );
+  app.use(
+    bodyLimit({
+      maxSize: deps.config.bodyBytesMax,
+      onError: () => {
+        throw failure<HttpFailure>("body_too_large", `The body may have ${deps.config.bodyBytesMax} bytes.`);
+      },
+    }),
+  );
+
+  app.route("/", serviceRoutes(deps, isReady));
+  app.route("/docs", docsRoutes());
+  app.use("/org/*", whenReady(isReady));
+  app.use("/admin/*", whenReady(isReady));
+  app.route("/org", organizationRoutes(deps));
+  app.route("/admin", adminRoutes(deps));
+
+  const document = openApiDocument(app, {
+    securitySchemes: { accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" } },
+  });
+  app.get("/openapi.json", (c) => c.json(document));
+
+  app.notFound((c) => sendProblem(c, failure<HttpFailure>("not_found", "There is nothing at this path; see /docs.")));
+  app.onError(handleError(deps));
+  return app;
+}

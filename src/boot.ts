@@ -1,0 +1,130 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { MongoClient } from "mongodb";
+import type { Logger } from "pino";
+import { createPasswordHasher } from "./admin/password-hasher.ts";
+import { createAdminIndexes } from "./admin/store.ts";
+import { createApp } from "./app.ts";
+import type { Config } from "./config.ts";
+import type { Deps } from "./deps.ts";
+import { flows } from "./flows/index.ts";
+import { service, version } from "./lib/version.ts";
+import type { StepObserver } from "./operation/operation.ts";
+import { createOperationIndexes } from "./operation/store.ts";
+import { createOrganizationIndexes } from "./organization/store.ts";
+import { createTokenIssuer } from "./session/token.ts";
+import { inspect } from "./takeover/inspect.ts";
+import { takeOver } from "./takeover/take-over.ts";
+import { startWorker } from "./worker.ts";
+
+/** A client that says within seconds that the database is away, and goes on by itself when it is back. */
+export const createClient = (url: string): MongoClient =>
+  new MongoClient(url, {
+    appName: service,
+    serverSelectionTimeoutMS: 2_000,
+    connectTimeoutMS: 2_000,
+    waitQueueTimeoutMS: 2_000,
+    heartbeatFrequencyMS: 2_000,
+    ignoreUndefined: true,
+  });
+
+export async function createDeps(
+  config: Config,
+  client: MongoClient,
+  log: Logger,
+  onStep?: StepObserver,
+): Promise<Deps & { close(): Promise<void> }> {
+  const now = () => new Date();
+  const passwords = createPasswordHasher({
+    // Named from here: this folder is the root of the files inside the compiled program.
+    program: new URL("./admin/password-worker.ts", import.meta.url),
+    workers: config.passwordWorkers,
+    queueMax: config.passwordQueueMax,
+    rounds: config.bcryptRounds,
+  });
+  return {
+    db: client.db(config.databaseName),
+    config,
+    log,
+    now,
+    passwords,
+    tokens: await createTokenIssuer(config.jwt, now),
+    flows,
+    owner: randomUUID(),
+    ...(onStep && { onStep }),
+    close: async () => {
+      passwords.close();
+      await client.close();
+    },
+  };
+}
+
+/** Brings the database into the form that this version works with; any number of processes may do it at once. */
+export async function prepare(deps: Deps): Promise<void> {
+  await createOperationIndexes(deps.db);
+  await createOrganizationIndexes(deps.db);
+  await createAdminIndexes(deps.db);
+  await takeOver(deps);
+}
+
+/** Prepares again and again until it is done: a service may be started before its database. */
+async function prepareUntilDone(deps: Deps, stopping: AbortSignal): Promise<boolean> {
+  for (let pauseMs = 250; !stopping.aborted; pauseMs = Math.min(pauseMs * 2, 5_000)) {
+    try {
+      await prepare(deps);
+      return true;
+    } catch (error) {
+      deps.log.warn({ err: error }, "the database is not prepared yet");
+      await sleep(pauseMs, undefined, { signal: stopping }).catch(() => {});
+    }
+  }
+  return false;
+}
+
+export type RunningService = { url: string; deps: Deps; ready: Promise<boolean>; stop(): Promise<void> };
+
+const finishMs = 25_000;
+
+/**
+ * Starts the service and its worker. It listens at once; requests that need the database are refused until that has been
+ * prepared. `stop` refuses new requests, finishes those that run and closes everything.
+ */
+export async function startService(config: Config, log: Logger, onStep?: StepObserver): Promise<RunningService> {
+  const deps = await createDeps(config, createClient(config.mongodbUrl), log, onStep);
+  const stopping = new AbortController();
+  let prepared = false;
+  const app = createApp(deps, () => prepared && !stopping.signal.aborted);
+  const server = Bun.serve({
+    hostname: config.host,
+    port: config.port,
+    fetch: app.fetch,
+    // Sign-ins may wait for others; and what is too large is told by a problem document, not by a closed connection.
+    idleTimeout: 120,
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+  });
+  const ready = prepareUntilDone(deps, stopping.signal).then((done) => {
+    prepared = done;
+    if (done) log.info("ready");
+    return done;
+  });
+  const worker = ready.then((done) => (done ? startWorker(deps) : null));
+  // What is damaged is reported, and nobody has to wait for it.
+  void ready.then((done) => (done ? inspect(deps) : [])).catch((error) => log.warn({ err: error }, "not inspected"));
+  log.info({ version, url: server.url.href, environment: config.environment }, "listening");
+
+  return {
+    url: server.url.href.replace(/\/$/, ""),
+    deps,
+    ready,
+    stop: async () => {
+      stopping.abort();
+      void server.stop();
+      const deadline = performance.now() + finishMs;
+      while (server.pendingRequests > 0 && performance.now() < deadline) await sleep(10);
+      await server.stop(true);
+      await (await worker)?.stop();
+      await deps.close();
+      log.info("stopped");
+    },
+  };
+}

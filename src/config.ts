@@ -1,0 +1,119 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { dirname } from "node:path";
+import * as z from "zod";
+
+/** A setting that isn't given and one that is given empty are the same, as in most shells and compose files. */
+const wholeNumber = (fallback: number, minimum: number, maximum: number) =>
+  z.coerce.number().int().min(minimum).max(maximum).default(fallback);
+
+const settings = z.object({
+  CROUPIER_ENV: z.enum(["production", "development"]).default("production"),
+  HOST: z.string().default("127.0.0.1"),
+  PORT: wholeNumber(8000, 0, 65_535),
+  MONGODB_URL: z.string().regex(/^mongodb(\+srv)?:\/\//, "is a connection string: mongodb://…"),
+  MONGODB_DB_NAME: z
+    .string()
+    .regex(/^[^/\\. "$*<>:|?\0]{1,63}$/, "is a MongoDB database name")
+    .default("croupier_master"),
+  JWT_SECRET_KEY: z.string().optional(),
+  JWT_ALGORITHM: z.enum(["HS256", "HS384", "HS512"]).default("HS256"),
+  JWT_ISSUER: z.string().default("croupier"),
+  JWT_AUDIENCE: z.string().default("croupier"),
+  ACCESS_TOKEN_EXPIRE_MINUTES: wholeNumber(60, 1, 525_600),
+  BCRYPT_ROUNDS: wholeNumber(12, 4, 16),
+  PASSWORD_QUEUE_MAX: wholeNumber(256, 1, 100_000),
+  PASSWORD_WORKERS: wholeNumber(availableParallelism(), 1, 256),
+  OPERATION_LEASE_MS: wholeNumber(5_000, 100, 600_000),
+  MAX_BODY_BYTES: wholeNumber(1_048_576, 1_024, 64 * 1_048_576),
+  LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
+});
+
+export type Config = {
+  environment: "production" | "development";
+  host: string;
+  port: number;
+  mongodbUrl: string;
+  databaseName: string;
+  jwt: {
+    secret: string;
+    algorithm: "HS256" | "HS384" | "HS512";
+    issuer: string;
+    audience: string;
+    lifeMinutes: number;
+  };
+  bcryptRounds: number;
+  passwordQueueMax: number;
+  passwordWorkers: number;
+  operationLeaseMs: number;
+  bodyBytesMax: number;
+  logLevel: string;
+};
+
+/** Secrets that stand in tutorials and in the first Croupier's examples; compared without regard to case. */
+const wellKnownSecrets =
+  /^(?:your[-_ ]|change[-_ ]?(?:me|this)|(?:my[-_ ]?)?(?:super[-_ ]?)?secret|example|default|test|(.)\1+$)/i;
+const secretBytesMin = 32;
+const keptSecretFile = ".croupier/jwt-secret";
+
+/** A random secret for development, kept so that tokens outlive a restart. Never used in production. */
+function keptSecret(file: string): string {
+  if (!existsSync(file)) {
+    mkdirSync(dirname(file), { recursive: true });
+    try {
+      writeFileSync(file, randomBytes(32).toString("base64url"), { mode: 0o600, flag: "wx" });
+    } catch (error) {
+      // Another process may have made it in between: then that one counts.
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    }
+  }
+  return readFileSync(file, "utf8").trim();
+}
+
+function secretProblem(secret: string | undefined): string | null {
+  if (!secret) return "is missing; in production it has to be set (openssl rand -base64 48)";
+  if (Buffer.byteLength(secret) < secretBytesMin) return `is shorter than ${secretBytesMin} bytes`;
+  if (wellKnownSecrets.test(secret)) return "is one that everybody knows; make one with: openssl rand -base64 48";
+  return null;
+}
+
+/**
+ * Reads the settings (README has the table).
+ * @throws Error whose message names every setting that is wrong, one a line.
+ */
+export function readConfig(environment: Record<string, string | undefined>): Config {
+  const given = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ""),
+  );
+  // The first Croupier read either name.
+  given.ACCESS_TOKEN_EXPIRE_MINUTES ??= given.JWT_ACCESS_TOKEN_EXPIRE_MINUTES;
+  const parsed = settings.safeParse(given);
+  const wrong = parsed.success ? [] : parsed.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`);
+  const development = given.CROUPIER_ENV === "development";
+  const problem = development && !given.JWT_SECRET_KEY ? null : secretProblem(given.JWT_SECRET_KEY);
+  if (problem && !development) wrong.push(`JWT_SECRET_KEY ${problem}`);
+  if (!parsed.success || wrong.length > 0) throw new Error(`The configuration is wrong:\n  ${wrong.join("\n  ")}`);
+
+  const value = parsed.data;
+  return {
+    environment: value.CROUPIER_ENV,
+    host: value.HOST,
+    port: value.PORT,
+    mongodbUrl: value.MONGODB_URL,
+    databaseName: value.MONGODB_DB_NAME,
+    jwt: {
+      secret: value.JWT_SECRET_KEY ?? keptSecret(keptSecretFile),
+      algorithm: value.JWT_ALGORITHM,
+      issuer: value.JWT_ISSUER,
+      audience: value.JWT_AUDIENCE,
+      lifeMinutes: value.ACCESS_TOKEN_EXPIRE_MINUTES,
+    },
+    bcryptRounds: value.BCRYPT_ROUNDS,
+    passwordQueueMax: value.PASSWORD_QUEUE_MAX,
+    passwordWorkers: value.PASSWORD_WORKERS,
+    operationLeaseMs: value.OPERATION_LEASE_MS,
+    bodyBytesMax: value.MAX_BODY_BYTES,
+    logLevel: value.LOG_LEVEL,
+  };
+}

@@ -1,0 +1,21 @@
+import type { Db } from "mongodb";
+import type { Logger } from "pino";
+import type { PasswordHasher } from "./admin/password-hasher.ts";
+import type { Config } from "./config.ts";
+import type { Flows, StepObserver } from "./operation/operation.ts";
+import type { TokenIssuer } from "./session/token.ts";
+
+/** All that the code needs from outside, made once in `boot.ts`; a function takes only the slice that it uses. */
+export type Deps = {
+  db: Db;
+  config: Config;
+  log: Logger;
+  now: () => Date;
+  passwords: PasswordHasher;
+  tokens: TokenIssuer;
+  flows: Flows;
+  /** Names this process in the leases that it holds. */
+  owner: string;
+  /** Told before and after the effect of each step and when it is recorded: logs, and the tests that kill a process there. */
+  onStep?: StepObserver;
+};

@@ -1,0 +1,104 @@
+import type { ObjectId } from "mongodb";
+import { emailKey } from "../admin/admin.ts";
+import * as adminStore from "../admin/store.ts";
+import type { Flow, Next, Operation, Step, StepDeps } from "../operation/operation.ts";
+import * as organizationStore from "../organization/store.ts";
+import { candidatesMax, collectionCandidate, defaultRegion, placeKey, type Placement } from "../tenant/placement.ts";
+import { createCollection, hasDocuments } from "../tenant/storage.ts";
+import { discardUnfinished } from "./discard.ts";
+import { emailTaken, interrupted, nameTaken } from "./failures.ts";
+
+export type ProvisionInput = { organization_name: string; email: string; admin_id: ObjectId };
+type Failed = { code: string; detail: string };
+type Progress = { failed: Failed };
+type ProvisionStep = Step<ProvisionInput, Progress>;
+
+/**
+ * Makes an organization: its record (the name is taken), its admin (the email is taken), its collection; then it becomes
+ * active, which is the switch. Until then nobody sees it, and whatever goes wrong, or takes over from a process that
+ * died, undoes it: a caller who got no answer can send the same request again.
+ */
+const undo = (failed: Failed): Next<Progress> => ({ go: "undo", progress: { failed } });
+
+const unlessTakenOver =
+  (step: ProvisionStep): ProvisionStep =>
+  async (deps, operation) =>
+    operation.lease.fence > 1 ? undo(interrupted) : step(deps, operation);
+
+async function insertOrganization(
+  { db }: StepDeps,
+  { organization_id, created_at, input }: Operation<ProvisionInput, Progress>,
+): Promise<Next<Progress>> {
+  for (let number = 1; number <= candidatesMax; number++) {
+    const collection = collectionCandidate(input.organization_name, number);
+    if (await hasDocuments(db, collection)) continue;
+    const placement: Placement = {
+      region: defaultRegion,
+      database: db.databaseName,
+      collection,
+      tier: "professional",
+      epoch: 1,
+    };
+    const written = await organizationStore.insert(db, {
+      _id: organization_id,
+      organization_name: input.organization_name,
+      email: input.email,
+      created_at,
+      updated_at: null,
+      tier: placement.tier,
+      region: placement.region,
+      status: "provisioning",
+      placement,
+      place_keys: [placeKey(placement)],
+    });
+    if (written === "written") return { go: "admin" };
+    if (written === "name_taken") return undo(nameTaken);
+  }
+  return undo(nameTaken);
+}
+
+const insertAdmin: ProvisionStep = async ({ db }, { organization_id, created_at, input, secret }) => {
+  const written = await adminStore.insert(db, {
+    _id: input.admin_id,
+    email: input.email,
+    email_keys: [emailKey(input.email)],
+    password: String(secret?.password_hash),
+    organization_id: organization_id.toHexString(),
+    organization_name: input.organization_name,
+    created_at,
+    updated_at: null,
+  });
+  return written === "written" ? { go: "storage" } : undo(emailTaken);
+};
+
+const createStorage: ProvisionStep = async ({ db }, { organization_id }) => {
+  const organization = await organizationStore.findById(db, organization_id);
+  if (!organization?.placement) return undo(interrupted);
+  await createCollection(db, organization.placement.collection);
+  return { go: "activate" };
+};
+
+const activate: ProvisionStep = async ({ db }, { organization_id, lease }) => {
+  // Taken over here, it may be active already and its caller may know: then it stays.
+  if (lease.fence > 1) {
+    const organization = await organizationStore.findById(db, organization_id);
+    if (organization?.status !== "active") return undo(interrupted);
+  }
+  return (await organizationStore.activate(db, organization_id)) ? { done: true } : undo(interrupted);
+};
+
+const undoAll: ProvisionStep = async (deps, operation) => {
+  await discardUnfinished(deps, operation);
+  return { failed: operation.progress.failed ?? interrupted };
+};
+
+export const provision: Flow = {
+  first: "organization",
+  steps: {
+    organization: unlessTakenOver(insertOrganization),
+    admin: unlessTakenOver(insertAdmin),
+    storage: unlessTakenOver(createStorage),
+    activate,
+    undo: undoAll,
+  },
+};

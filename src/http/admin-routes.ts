@@ -1,0 +1,31 @@
+import { Hono } from "hono";
+import type { Deps } from "../deps.ts";
+import { signIn } from "../session/sign-in.ts";
+import type { Env } from "./context.ts";
+import { body, describe } from "./describe.ts";
+import { signInAnswer, signInRequest } from "./schemas.ts";
+
+export const adminRoutes = (deps: Deps) =>
+  new Hono<Env>().post(
+    "/login",
+    describe({
+      operationId: "signIn",
+      summary: "Sign an organization's admin in",
+      tags: ["Admins"],
+      answers: {
+        "200": {
+          description: "An access token, to be sent as Authorization: Bearer TOKEN",
+          content: { "application/json": { schema: signInAnswer } },
+        },
+      },
+      problems: {
+        credentials_incorrect: "Incorrect email or password",
+        passwords_busy: "Too many sign-ins are waiting",
+      },
+    }),
+    body(signInRequest),
+    async (c) => {
+      c.header("Cache-Control", "no-store");
+      return c.json(await signIn(deps, c.req.valid("json")), 200);
+    },
+  );

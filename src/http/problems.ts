@@ -1,0 +1,121 @@
+import type { Context } from "hono";
+import { HTTPException } from "hono/http-exception";
+import * as z from "zod";
+import type { AdminFailure } from "../admin/admin.ts";
+import type { Deps } from "../deps.ts";
+import { type Failure, failure, isFailure } from "../lib/failure.ts";
+import { isUnavailable } from "../lib/mongo.ts";
+import type { OperationFailure } from "../operation/drive.ts";
+import type { OrganizationFailure } from "../organization/organization.ts";
+import type { SessionFailure } from "../session/session.ts";
+
+export type HttpFailure =
+  | "invalid_request"
+  | "malformed_json"
+  | "unsupported_content_type"
+  | "bad_request"
+  | "not_found"
+  | "method_not_allowed"
+  | "body_too_large"
+  | "database_unavailable"
+  | "starting"
+  | "internal_error";
+
+type FailureCode = HttpFailure | AdminFailure | OrganizationFailure | OperationFailure | SessionFailure;
+type ProblemStatus = 400 | 401 | 404 | 405 | 413 | 422 | 500 | 503;
+
+/** Every problem type that the API answers with (RFC 9457): its status and its title. */
+export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: string }> = {
+  organization_name_taken: { status: 400, title: "The organization name is taken" },
+  email_taken: { status: 400, title: "The email is taken" },
+  bad_request: { status: 400, title: "The request could not be read" },
+  credentials_incorrect: { status: 401, title: "Incorrect email or password" },
+  token_missing: { status: 401, title: "An access token is needed" },
+  token_invalid: { status: 401, title: "The access token is not valid" },
+  organization_not_found: { status: 404, title: "No such organization" },
+  not_found: { status: 404, title: "No such resource" },
+  method_not_allowed: { status: 405, title: "The method is not allowed here" },
+  body_too_large: { status: 413, title: "The body is too large" },
+  // 422 also where 400 or 415 would do: clients of the first Croupier know no other status for a body that is wrong.
+  invalid_request: { status: 422, title: "The request is not valid" },
+  malformed_json: { status: 422, title: "The body is not JSON" },
+  unsupported_content_type: { status: 422, title: "The body must be sent as JSON" },
+  internal_error: { status: 500, title: "Something went wrong here" },
+  organization_busy: { status: 503, title: "The organization is busy" },
+  operation_pending: { status: 503, title: "The change is not finished" },
+  passwords_busy: { status: 503, title: "Too many sign-ins are waiting" },
+  database_unavailable: { status: 503, title: "The database is away" },
+  starting: { status: 503, title: "The service is starting" },
+};
+
+export const problemSchema = z
+  .object({
+    type: z
+      .string()
+      .meta({ description: "Names the kind of problem", example: "urn:croupier:problem:invalid_request" }),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string().meta({ description: "What a person can do about it" }),
+    instance: z.string().meta({ description: "The path that was asked for" }),
+    request_id: z.string(),
+    errors: z
+      .array(z.object({ pointer: z.string(), message: z.string(), code: z.string() }))
+      .optional()
+      .meta({ description: "For 422: each field that was wrong, by JSON pointer (RFC 6901)" }),
+  })
+  .meta({ id: "Problem", description: "A problem document (RFC 9457)" });
+export type Problem = z.infer<typeof problemSchema>;
+
+const known = (code: string): code is FailureCode => Object.hasOwn(problemTypes, code);
+
+/** Which problem an error is. Whatever isn't a failure of ours is the database being away, or a defect of ours. */
+export function asFailure(error: unknown): Failure<FailureCode> {
+  if (isFailure(error) && known(error.failure)) return error as Failure<FailureCode>;
+  if (error instanceof HTTPException && error.status === 400 && error.message.startsWith("Malformed JSON")) {
+    return failure("malformed_json", "The body could not be read as JSON.");
+  }
+  if (error instanceof HTTPException && error.status < 500)
+    return failure("bad_request", "The request could not be read.");
+  if (isUnavailable(error)) {
+    return failure("database_unavailable", "The database can't be reached; try again shortly.", {
+      retryAfterSeconds: 1,
+      cause: error,
+    });
+  }
+  return failure("internal_error", "Something went wrong here; the request id helps to find it.", { cause: error });
+}
+
+/** The document for a failure of one of the given kinds, as the API sends it. */
+export function problemOf(
+  { failure: code, message, errors }: Failure<FailureCode>,
+  path: string,
+  requestId: string,
+): Problem {
+  const { status, title } = problemTypes[code];
+  const type = `urn:croupier:problem:${code}`;
+  return { type, title, status, detail: message, instance: path, request_id: requestId, ...(errors && { errors }) };
+}
+
+/** Answers with a problem document; `headers` are those that the status asks for. */
+export function sendProblem(c: Context, error: Failure<FailureCode>, headers: Record<string, string> = {}): Response {
+  const { status } = problemTypes[error.failure];
+  const body = problemOf(error, c.req.path, c.get("requestId") ?? "");
+  if (status === 401) headers["WWW-Authenticate"] = challenge(error.failure);
+  if (error.retryAfterSeconds !== undefined) headers["Retry-After"] = String(error.retryAfterSeconds);
+  return c.body(JSON.stringify(body), status, { ...headers, "Content-Type": "application/problem+json" });
+}
+
+/** RFC 6750, 3: the error is named only when a token was sent. */
+const challenge = (code: FailureCode) => (code === "token_invalid" ? 'Bearer error="invalid_token"' : "Bearer");
+
+/** The one place where errors become answers. */
+export const handleError =
+  ({ log }: Pick<Deps, "log">) =>
+  (error: unknown, c: Context): Response => {
+    const problem = asFailure(error);
+    const requestId = c.get("requestId");
+    if (problem.failure === "internal_error") log.error({ request_id: requestId, err: error }, "request failed");
+    else if (problem.failure === "database_unavailable")
+      log.warn({ request_id: requestId, err: error }, "database away");
+    return sendProblem(c, problem);
+  };

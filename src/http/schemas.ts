@@ -1,0 +1,123 @@
+import * as z from "zod";
+import { passwordProblem } from "../admin/password.ts";
+import { organizationNamePattern } from "../organization/organization.ts";
+
+// A lone surrogate has no UTF-8, and U+FFFD is what a body that isn't UTF-8 is read as: two different texts would be one.
+const wellFormed = (text: string) => text.isWellFormed() && !text.includes("\uFFFD") && !text.includes("\0");
+const text = z
+  .string()
+  .refine(wellFormed, { error: "must be text without NUL and without broken characters", abort: true });
+
+export const organizationName = text.regex(organizationNamePattern, "must be 3 to 50 of a-z, 0-9, _ and -").meta({
+  description: "Compared without regard to case and kept in lower case",
+  example: "acme",
+  minLength: 3,
+  maxLength: 50,
+  pattern: organizationNamePattern.source,
+});
+
+const local = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~\\u00a1-\\uffef-]";
+const label = "[A-Za-z0-9\\u00a1-\\uffef](?:[A-Za-z0-9\\u00a1-\\uffef-]{0,61}[A-Za-z0-9\\u00a1-\\uffef])?";
+const emailPattern = new RegExp(`^${local}+(?:\\.${local}+)*@(?:${label}\\.)+${label}$`);
+
+export const email = text
+  .max(254, "must have at most 254 characters")
+  .regex(emailPattern, "must be an email address")
+  .refine((address) => address.indexOf("@") <= 64 && !/\s/u.test(address), "must be an email address")
+  .meta({ description: "Compared without regard to case", example: "ada@acme.example", format: "email" });
+
+export const newPassword = text
+  .max(1000, "must have at most 72 bytes in UTF-8")
+  .superRefine((password, context) => {
+    const problem = passwordProblem(password);
+    if (problem) context.addIssue({ code: "custom", message: problem });
+  })
+  .meta({
+    description:
+      "8 or more characters and at most 72 bytes, with an upper-case letter, a lower-case letter and a digit",
+    example: "Correct-Horse-7",
+    format: "password",
+    minLength: 8,
+    maxLength: 72,
+  });
+
+export const createRequest = z
+  .strictObject({ organization_name: organizationName, email, password: newPassword })
+  .meta({ id: "CreateOrganization" });
+
+// The first Croupier took null for "leave it".
+const optional = <S extends z.ZodType>(schema: S) => schema.nullish().transform((value) => value ?? undefined);
+
+export const updateRequest = z
+  .strictObject({
+    organization_name: optional(organizationName),
+    email: optional(email),
+    password: optional(newPassword),
+  })
+  .refine((changes) => Object.values(changes).some((value) => value !== undefined), "must name something to change")
+  .meta({ id: "UpdateOrganization", description: "Any of the three; what is left out or null stays" });
+
+export const signInRequest = z
+  .strictObject({
+    // Whatever an account of the first Croupier may have: what isn't known is refused by the sign-in itself.
+    email: text
+      .max(320, "must be an email address")
+      .regex(/^[^\s@]+@[^\s@]+$/, "must be an email address")
+      .meta({ example: "ada@acme.example", format: "email" }),
+    password: text
+      .min(1, "must not be empty")
+      .max(1000, "must have at most 1000 characters")
+      .meta({ example: "Correct-Horse-7", format: "password" }),
+  })
+  .meta({ id: "SignIn" });
+
+export const getQuery = z.object({ organization_name: organizationName });
+
+const time = z.string().meta({ format: "date-time", example: "2026-11-24T09:30:00.000Z" });
+const id = z.string().meta({ example: "6743a1f0c2a4b8d9e0f1a2b3", pattern: "^[0-9a-f]{24}$" });
+
+export const organizationAnswer = z
+  .object({
+    id,
+    organization_name: z.string().meta({ example: "acme" }),
+    email: z.string().meta({ example: "ada@acme.example" }),
+    connection_details: z.string().meta({ description: "Where the documents are", example: "Collection: org_acme" }),
+    created_at: time,
+    updated_at: time.nullable().meta({ description: "Null until the first update", example: null }),
+    tier: z.enum(["starter", "professional", "enterprise"]).meta({ example: "professional" }),
+    region: z.string().meta({ example: "default" }),
+    status: z.enum(["provisioning", "active", "deleting"]).meta({ example: "active" }),
+  })
+  .meta({ id: "Organization" });
+
+export const signInAnswer = z
+  .object({
+    access_token: z.string().meta({ description: "A JWT", example: "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.AAAA" }),
+    token_type: z.literal("bearer"),
+    expires_in: z.int().meta({ description: "seconds", example: 3600 }),
+    admin_id: id,
+    organization_id: id,
+    organization_name: z.string().meta({ example: "acme" }),
+  })
+  .meta({ id: "SignedIn" });
+
+export const healthAnswer = z
+  .object({
+    status: z.enum(["healthy", "unhealthy"]).meta({ example: "healthy" }),
+    service: z.string().meta({ example: "croupier" }),
+    version: z.string().meta({ example: "2.0.0" }),
+    database: z.enum(["connected", "disconnected"]).meta({ example: "connected" }),
+  })
+  .meta({ id: "Health" });
+
+export const readinessAnswer = z
+  .object({ status: z.enum(["ready", "not_ready"]).meta({ example: "ready" }) })
+  .meta({ id: "Readiness" });
+
+export const rootAnswer = z
+  .object({
+    name: z.string().meta({ example: "croupier" }),
+    version: z.string().meta({ example: "2.0.0" }),
+    links: z.record(z.string(), z.string()).meta({ example: { docs: "/docs" } }),
+  })
+  .meta({ id: "Service" });

@@ -1,0 +1,24 @@
+/** One field that was wrong: `pointer` is an RFC 6901 pointer into the body, or `?name` for a query parameter. */
+export type FieldError = { pointer: string; message: string; code: string };
+
+/**
+ * A refusal that a caller can act on. It is data (a code of the noun that refuses) and an Error only so that it can be
+ * thrown; `http/problems.ts` gives each code its status and title. `detail` is shown to strangers: no driver text in it.
+ */
+export type Failure<Code extends string = string> = Error & {
+  readonly failure: Code;
+  readonly retryAfterSeconds?: number;
+  readonly errors?: FieldError[];
+};
+
+export const failure = <Code extends string>(
+  code: Code,
+  detail: string,
+  more: { retryAfterSeconds?: number; errors?: FieldError[]; cause?: unknown } = {},
+): Failure<Code> => {
+  const { cause, ...rest } = more;
+  return Object.assign(new Error(detail, { cause }), { failure: code, ...rest });
+};
+
+export const isFailure = (error: unknown): error is Failure =>
+  error instanceof Error && typeof (error as Partial<Failure>).failure === "string";

@@ -1,0 +1,65 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Abortable, CommandOperationOptions } from "mongodb";
+
+/** How long one statement may take, in milliseconds: short enough that a caller hears of a dead database within 5 s. */
+const statementTimeoutMs = 4_000;
+
+/**
+ * Options that end a statement in time. The driver's own `timeoutMS` has no effect since 7.8; a signal ends statements of
+ * every kind, though the driver's types name it for reads only.
+ */
+export const within = (timeoutMs = statementTimeoutMs): Pick<CommandOperationOptions, "comment"> & Abortable => ({
+  signal: AbortSignal.timeout(timeoutMs),
+});
+
+type ServerError = { code?: unknown; name?: unknown; message?: unknown; errorLabels?: unknown };
+const asServerError = (error: unknown): ServerError => (typeof error === "object" && error !== null ? error : {});
+const hasCode = (error: unknown, code: number) => asServerError(error).code === code;
+
+/** FerretDB names only the index in its message, MongoDB does too: so the message is what both have in common. */
+export const isDuplicateKey = (error: unknown, index: string): boolean =>
+  hasCode(error, 11000) && String(asServerError(error).message).includes(index);
+
+export const isNamespaceExists = (error: unknown): boolean => hasCode(error, 48);
+export const isNamespaceNotFound = (error: unknown): boolean => hasCode(error, 26);
+/** The collection of that name is no longer the one that was meant (MongoDB 6.0 and later). */
+export const isAnotherCollection = (error: unknown): boolean => hasCode(error, 361);
+
+const unavailableNames = new Set([
+  "MongoServerSelectionError",
+  "MongoNetworkError",
+  "MongoNetworkTimeoutError",
+  "MongoPoolClearedError",
+  "MongoPoolClosedError",
+  "MongoWaitQueueTimeoutError",
+  "MongoConnectionPoolClearedError",
+  "MongoNotConnectedError",
+  "MongoTopologyClosedError",
+  "MongoClientClosedError",
+  "AbortError",
+  "TimeoutError",
+]);
+// Not primary, stepping down, shutting down, no majority, too long: MongoDB's error codes for "try again elsewhere or later".
+const unavailableCodes = new Set([50, 64, 89, 91, 133, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436, 6, 7]);
+
+/** The database, not the request, is the reason: gone, changing its primary, or too slow to answer. */
+export const isUnavailable = (error: unknown): boolean => {
+  const { name, code } = asServerError(error);
+  return unavailableNames.has(String(name)) || (typeof code === "number" && unavailableCodes.has(code));
+};
+
+/** FerretDB answers this instead of a duplicate key when several write one value of a unique index at once. */
+const ferretDeadlock = 16908292;
+
+/** Runs one guarded write again when the server gave up on it because of a rival, which has decided by then. */
+export async function retryDeadlock<T>(write: () => Promise<T>, attemptsMax = 8): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await write();
+    } catch (error) {
+      const again = hasCode(error, ferretDeadlock) || hasCode(error, 112);
+      if (!again || attempt >= attemptsMax) throw error;
+      await sleep(Math.random() * 50 * attempt);
+    }
+  }
+}

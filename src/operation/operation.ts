@@ -1,0 +1,48 @@
+import type { Document, ObjectId } from "mongodb";
+import type { Deps } from "../deps.ts";
+
+/**
+ * An operation is a recorded change that takes several steps. A process that holds its lease drives it; when that process
+ * dies the lease runs out and any other goes on at the step that was recorded last. At most one is open per organization.
+ */
+export type Operation<Input extends Document = Document, Progress extends Document = Document> = {
+  _id: ObjectId;
+  organization_id: ObjectId;
+  kind: string;
+  step: string;
+  status: "running" | "succeeded" | "failed";
+  /** There while the operation runs; the unique index on open operations rests on it. */
+  open?: true;
+  input: Input;
+  /** What must not outlive the operation, a password hash say; removed when it ends. */
+  secret?: Document;
+  progress: Partial<Progress>;
+  /** `fence` counts the claims: every write of a driver carries it, so that one that lost its lease can't go on. */
+  lease: { owner: string; token: string; until: Date; fence: number };
+  /** The last unexpected error of a driver; null when none. */
+  error: { message: string; at: Date } | null;
+  /** Why the operation ended without effect, a failure code for the caller. */
+  failure?: { code: string; detail: string };
+  history: { step: string; at: Date; fence: number }[];
+  created_at: Date;
+  finished_at?: Date;
+};
+
+/** What a step makes of an operation. `progress` is merged into what is there. */
+export type Next<Progress extends Document = Document> =
+  { go: string; progress?: Partial<Progress> } | { done: true } | { failed: { code: string; detail: string } };
+
+export type StepDeps = Pick<Deps, "db" | "now" | "log">;
+
+/** One effect, safe to run twice: a crash before it is recorded makes the next driver run it again. */
+export type Step<Input extends Document = Document, Progress extends Document = Document> = (
+  deps: StepDeps,
+  operation: Operation<Input, Progress>,
+) => Promise<Next<Progress>>;
+
+/** The steps of one kind of operation, and the one it starts with. */
+export type Flow = { first: string; steps: Record<string, Step<any, any>> };
+export type Flows = Record<string, Flow>;
+
+export type StepMoment = "before" | "after" | "recorded";
+export type StepObserver = (operation: Operation, moment: StepMoment) => void | Promise<void>;

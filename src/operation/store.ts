@@ -1,0 +1,141 @@
+import { randomUUID } from "node:crypto";
+import type { Collection, Db, Document, ObjectId } from "mongodb";
+import { isDuplicateKey, retryDeadlock, within } from "../lib/mongo.ts";
+import type { Operation } from "./operation.ts";
+
+export const operations = (db: Db): Collection<Operation> => db.collection("operations");
+
+const openIndex = "one_open_per_organization";
+const keptSeconds = 30 * 24 * 60 * 60;
+
+export async function createOperationIndexes(db: Db): Promise<void> {
+  const open = { partialFilterExpression: { open: true } };
+  await operations(db).createIndex({ organization_id: 1 }, { name: openIndex, unique: true, ...open, ...within() });
+  await operations(db).createIndex({ "lease.until": 1 }, { name: "open_by_lease", ...open, ...within() });
+  await operations(db).createIndex({ organization_id: 1, created_at: -1 }, within());
+  await operations(db).createIndex({ finished_at: 1 }, { expireAfterSeconds: keptSeconds, ...within() });
+}
+
+/** Which driver writes: nothing matches once another has claimed the operation. */
+const held = ({ _id, lease }: Operation) => ({
+  _id,
+  open: true as const,
+  "lease.owner": lease.owner,
+  "lease.fence": lease.fence,
+});
+
+// Leases end by the database's clock, the only one that all processes share. In a pipeline every value is an expression,
+// so whatever came from outside goes in as a literal.
+const literal = (value: unknown) => ({ $literal: value });
+const inMs = (ms: number) => ({ $add: ["$$NOW", ms] });
+const appended = (step: string, fence: number | string) => ({
+  $concatArrays: ["$history", [{ step: literal(step), at: "$$NOW", fence }]],
+});
+
+type New = Pick<Operation, "_id" | "organization_id" | "kind" | "step" | "input" | "secret">;
+
+/** Records a new operation with its lease already held; null when the organization has another one open. */
+export async function start(db: Db, operation: New, owner: string, leaseMs: number): Promise<Operation | null> {
+  const { _id, ...rest } = operation;
+  const fields: Document = {
+    ...Object.fromEntries(Object.entries(rest).map(([name, value]) => [name, literal(value)])),
+    status: "running",
+    open: true,
+    progress: literal({}),
+    lease: { owner: literal(owner), token: randomUUID(), until: inMs(leaseMs), fence: 1 },
+    error: null,
+    history: [{ step: literal(operation.step), at: "$$NOW", fence: 1 }],
+    created_at: "$$NOW",
+  };
+  try {
+    return await retryDeadlock(() =>
+      operations(db).findOneAndUpdate({ _id }, [{ $set: fields }], {
+        upsert: true,
+        returnDocument: "after",
+        ...within(),
+      }),
+    );
+  } catch (error) {
+    if (isDuplicateKey(error, openIndex)) return null;
+    throw error;
+  }
+}
+
+/**
+ * Takes over an open operation whose lease has run out, the one that ran out first; null when there is none.
+ * FerretDB knows `$$NOW` in an update only, not in a filter: so the update decides, and a token says whether it did.
+ */
+export async function claim(
+  db: Db,
+  which: { organization_id?: ObjectId },
+  owner: string,
+  leaseMs: number,
+): Promise<Operation | null> {
+  const token = randomUUID();
+  const taken = { owner: literal(owner), token, until: inMs(leaseMs), fence: { $add: ["$lease.fence", 1] } };
+  const operation = await operations(db).findOneAndUpdate(
+    { ...which, open: true },
+    [{ $set: { lease: { $cond: [{ $lt: ["$lease.until", "$$NOW"] }, taken, "$lease"] } } }],
+    { returnDocument: "after", sort: { "lease.until": 1 }, ...within() },
+  );
+  return operation?.lease.token === token ? operation : null;
+}
+
+/** Records that a step is done and which one is next; null when the lease was lost. */
+export const advance = (
+  db: Db,
+  operation: Operation,
+  step: string,
+  progress: Document,
+  leaseMs: number,
+): Promise<Operation | null> =>
+  operations(db).findOneAndUpdate(
+    held(operation),
+    [
+      {
+        $set: {
+          step: literal(step),
+          progress: literal({ ...operation.progress, ...progress }),
+          "lease.until": inMs(leaseMs),
+          error: null,
+          history: appended(step, "$lease.fence"),
+        },
+      },
+    ],
+    { returnDocument: "after", ...within() },
+  );
+
+/** Ends an operation; null when the lease was lost. */
+export const finish = (db: Db, operation: Operation, failure?: Operation["failure"]): Promise<Operation | null> =>
+  operations(db).findOneAndUpdate(
+    held(operation),
+    [
+      {
+        $set: {
+          status: failure ? "failed" : "succeeded",
+          ...(failure && { failure: literal(failure) }),
+          finished_at: "$$NOW",
+          error: null,
+          history: appended(failure ? "failed" : "succeeded", "$lease.fence"),
+        },
+      },
+      { $unset: ["open", "secret"] },
+    ],
+    { returnDocument: "after", ...within() },
+  );
+
+/** Lets others have the operation from `pauseMs` on, and says what went wrong if anything did. */
+export async function release(db: Db, operation: Operation, pauseMs: number, message: string | null): Promise<void> {
+  const error = message === null ? null : { message: literal(message), at: "$$NOW" };
+  await operations(db).updateOne(held(operation), [{ $set: { "lease.until": inMs(pauseMs), error } }], within());
+}
+
+export const findOpen = (db: Db, organizationId: ObjectId): Promise<Operation | null> =>
+  operations(db).findOne({ organization_id: organizationId, open: true }, within());
+
+export const findById = (db: Db, id: ObjectId): Promise<Operation | null> =>
+  operations(db).findOne({ _id: id }, within());
+
+/** The operation that made, or failed to make, an organization. */
+export const findProvision = (db: Db, organizationId: ObjectId): Promise<Operation | null> =>
+  operations(db).findOne({ organization_id: organizationId, kind: "provision" }, within());

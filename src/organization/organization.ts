@@ -1,0 +1,54 @@
+import type { ObjectId } from "mongodb";
+import { describePlacement, type Placement, type Tier } from "../tenant/placement.ts";
+
+export type OrganizationFailure = "organization_name_taken" | "organization_not_found" | "organization_busy";
+
+/** `provisioning` and `deleting` organizations are seen by nobody but the operation that makes or removes them. */
+export type OrganizationStatus = "provisioning" | "active" | "deleting";
+
+export type OrganizationDocument = {
+  _id: ObjectId;
+  organization_name: string;
+  email: string;
+  created_at: Date;
+  updated_at: Date | null;
+  tier: Tier;
+  region: string;
+  status: OrganizationStatus;
+  /** Null when a damaged database of the first Croupier doesn't say where the documents are. */
+  placement: Placement | null;
+  /** Every place that the organization holds or is about to; a unique index keeps two organizations out of one place. */
+  place_keys?: string[];
+  /** As the first Croupier wrote it; kept, and read only when `placement` is null. */
+  connection_details?: string;
+};
+
+/** What the API shows of an organization. */
+export type OrganizationView = {
+  id: string;
+  organization_name: string;
+  email: string;
+  connection_details: string;
+  created_at: string;
+  updated_at: string | null;
+  tier: Tier;
+  region: string;
+  status: OrganizationStatus;
+};
+
+/** Letters are compared without regard to case: a name is stored and looked up in lower case. */
+export const organizationNamePattern = /^[A-Za-z0-9_-]{3,50}$/;
+
+export const viewOrganization = (organization: OrganizationDocument): OrganizationView => ({
+  id: organization._id.toHexString(),
+  organization_name: organization.organization_name,
+  email: organization.email,
+  connection_details: organization.placement
+    ? describePlacement(organization.placement)
+    : (organization.connection_details ?? "Collection: unknown"),
+  created_at: (organization.created_at ?? organization._id.getTimestamp()).toISOString(),
+  updated_at: organization.updated_at?.toISOString() ?? null,
+  tier: organization.tier,
+  region: organization.region,
+  status: organization.status,
+});

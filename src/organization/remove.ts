@@ -1,0 +1,15 @@
+import { ObjectId } from "mongodb";
+import { type DriveDeps, run } from "../operation/drive.ts";
+import type { Actor } from "../session/session.ts";
+
+const budgetMs = 20_000;
+
+/**
+ * Removes an admin's organization with its documents and its admins.
+ *
+ * @throws Failure `organization_not_found`, `operation_pending`
+ */
+export async function removeOrganization(deps: DriveDeps, actor: Actor): Promise<void> {
+  const { organizationId: organization_id } = actor;
+  await run(deps, { _id: new ObjectId(), organization_id, kind: "remove", input: {} }, budgetMs);
+}

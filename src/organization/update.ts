@@ -1,0 +1,37 @@
+import { ObjectId } from "mongodb";
+import { normalizeEmail } from "../admin/admin.ts";
+import type { Deps } from "../deps.ts";
+import { type DriveDeps, run } from "../operation/drive.ts";
+import type { Actor } from "../session/session.ts";
+import { type OrganizationView, viewOrganization } from "./organization.ts";
+import { getById } from "./store.ts";
+
+export type OrganizationChanges = {
+  organization_name?: string | undefined;
+  email?: string | undefined;
+  password?: string | undefined;
+};
+
+const budgetMs = 20_000;
+
+/**
+ * Changes an admin's organization and sign-in: all that is asked or, when a name or email is taken, nothing.
+ *
+ * @throws Failure `organization_name_taken`, `email_taken`, `organization_not_found`, `passwords_busy`, `operation_pending`
+ */
+export async function updateOrganization(
+  deps: DriveDeps & Pick<Deps, "passwords">,
+  actor: Actor,
+  changes: OrganizationChanges,
+): Promise<OrganizationView> {
+  const input = {
+    admin_id: actor.adminId,
+    updated_at: deps.now(),
+    ...(changes.organization_name !== undefined && { organization_name: changes.organization_name.toLowerCase() }),
+    ...(changes.email !== undefined && { email: normalizeEmail(changes.email) }),
+  };
+  const secret = changes.password === undefined ? {} : { password_hash: await deps.passwords.hash(changes.password) };
+  const { organizationId: organization_id } = actor;
+  await run(deps, { _id: new ObjectId(), organization_id, kind: "update", input, secret }, budgetMs);
+  return viewOrganization(await getById(deps.db, organization_id));
+}

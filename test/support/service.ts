@@ -1,0 +1,100 @@
+import { afterAll, beforeAll } from "bun:test";
+import { randomBytes } from "node:crypto";
+import type { Db } from "mongodb";
+import { type RunningService, startService } from "../../src/boot.ts";
+import { type Config, readConfig } from "../../src/config.ts";
+import { createLogger } from "../../src/log.ts";
+
+export const freshDatabaseName = () => `croupier_test_${randomBytes(6).toString("hex")}`;
+
+/** The configuration of the tests: the database that `bun run test` found, cheap hashes, a short lease. */
+export function testConfig(overrides: Record<string, string> = {}): Config {
+  return readConfig({
+    MONGODB_URL: process.env.MONGODB_URL,
+    MONGODB_DB_NAME: freshDatabaseName(),
+    PORT: "0",
+    JWT_SECRET_KEY: "a-secret-of-the-tests-and-of-nothing-else",
+    BCRYPT_ROUNDS: "4",
+    OPERATION_LEASE_MS: "500",
+    LOG_LEVEL: "silent",
+    ...overrides,
+  });
+}
+
+export type Answer = { status: number; headers: Headers; body: any; text: string };
+
+/** Sends a request as a client does; `body` goes as JSON unless it is text or bytes. */
+export async function send(
+  url: string,
+  method: string,
+  path: string,
+  options: { body?: unknown; token?: string; headers?: Record<string, string> } = {},
+): Promise<Answer> {
+  const { body, token, headers } = options;
+  const raw = typeof body === "string" || body instanceof Uint8Array || body === undefined;
+  const answer = await fetch(url + path, {
+    method,
+    headers: {
+      ...(body !== undefined && { "content-type": "application/json" }),
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      ...headers,
+    },
+    ...(body !== undefined && { body: raw ? (body as string) : JSON.stringify(body) }),
+  });
+  const text = await answer.text();
+  const json = answer.headers.get("content-type")?.includes("json") && text !== "";
+  return { status: answer.status, headers: answer.headers, body: json ? JSON.parse(text) : null, text };
+}
+
+export const goodPassword = "Correct-Horse-7";
+let count = 0;
+/** A name and an email that no other test of the file uses. */
+export const newcomer = (hint = "org") => {
+  const name = `${hint}-${process.pid}-${++count}`;
+  return { organization_name: name, email: `${name}@example.com`, password: goodPassword };
+};
+
+export type Service = {
+  readonly url: string;
+  readonly db: Db;
+  readonly running: RunningService;
+  send(method: string, path: string, options?: Parameters<typeof send>[3]): Promise<Answer>;
+  /** Makes an organization and signs its admin in. */
+  join(
+    hint?: string,
+  ): Promise<{ id: string; token: string; organization_name: string; email: string; password: string }>;
+};
+
+/** One service for a test file, in this process, on a database of its own that goes with it. */
+export function useService(overrides: Record<string, string> = {}): Service {
+  let running: RunningService;
+  beforeAll(async () => {
+    running = await startService(testConfig(overrides), createLogger("silent"));
+    await running.ready;
+  }, 60_000);
+  afterAll(async () => {
+    await running.deps.db.dropDatabase();
+    await running.stop();
+  }, 60_000);
+  const service: Service = {
+    get url() {
+      return running.url;
+    },
+    get db() {
+      return running.deps.db;
+    },
+    get running() {
+      return running;
+    },
+    send: (method, path, options) => send(running.url, method, path, options),
+    async join(hint) {
+      const who = newcomer(hint);
+      const { body } = await service.send("POST", "/org/create", { body: who });
+      const signedIn = await service.send("POST", "/admin/login", {
+        body: { email: who.email, password: who.password },
+      });
+      return { ...who, id: body.id, token: signedIn.body.access_token };
+    },
+  };
+  return service;
+}
