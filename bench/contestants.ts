@@ -122,11 +122,14 @@ export async function start(contestant: Contestant, mongodbUrl: string, db: Db):
   const created = await post("/org/create", admission(seedName));
   if (created.status !== 201) throw new Error(`${contestant.title}: ${created.status} ${await created.text()}`);
   await cloneSeed(db, contestant.collections);
-  const signedIn = (await (await post("/admin/login", admission(seedName))).json()) as { access_token?: string };
-  return { ...contestant, port, pid: child.pid, accessToken: signedIn.access_token ?? "", stop };
+  const signedIn = await post("/admin/login", credentials(seedName));
+  if (signedIn.status !== 200) throw new Error(`${contestant.title}: ${signedIn.status} ${await signedIn.text()}`);
+  const { access_token: accessToken = "" } = (await signedIn.json()) as { access_token?: string };
+  return { ...contestant, port, pid: child.pid, accessToken, stop };
 }
 
-const admission = (name: string) => ({ organization_name: name, email: `admin@${name}.example`, password });
+const credentials = (name: string) => ({ email: `admin@${name}.example`, password });
+const admission = (name: string) => ({ organization_name: name, ...credentials(name) });
 
 /**
  * Multiplies the organization that the contestant created itself, so that every document has the shape it stores:
@@ -169,14 +172,8 @@ export function requestsFor(call: Call, count: number): { requests: string[]; st
         requests: indexes.map((i) => request("GET", `/org/get?organization_name=${seededName(i)}`)),
         status: 200,
       };
-    case "sign-in": {
-      const { organization_name: _, ...credentials } = admission(seedName);
-      const email = (index: number) => admission(seededName(index)).email;
-      return {
-        requests: indexes.map((i) => request("POST", "/admin/login", { ...credentials, email: email(i) })),
-        status: 200,
-      };
-    }
+    case "sign-in":
+      return { requests: indexes.map((i) => request("POST", "/admin/login", credentials(seededName(i)))), status: 200 };
     case "create": {
       const name = () => `benchnew${String(createdCount++)}`;
       return { requests: indexes.map(() => request("POST", "/org/create", admission(name()))), status: 201 };

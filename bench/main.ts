@@ -8,6 +8,10 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { MongoClient } from "mongodb";
+import { openDatabase } from "../dev/database/chain.ts";
+import { createProgress } from "../dev/lib/progress.ts";
+import { createScope } from "../dev/lib/scope.ts";
+import { settingsFor } from "../dev/settings.ts";
 import {
   type Call,
   calls,
@@ -56,7 +60,7 @@ interface Step {
  * what it sent is answered, and 128 at once are sent a single time.
  */
 function planSteps(quick: boolean, rounds: number, chosen: string[]): Step[] {
-  const fast = [1, 32, 128].flatMap((concurrency) => ({ concurrency, seconds: quick ? 1 : 2, rounds }));
+  const fast = [1, 32, 128].flatMap((concurrency) => ({ concurrency, seconds: quick ? 0.8 : 2, rounds }));
   const slow = [
     { concurrency: 1, seconds: quick ? 1.5 : 2.5, rounds },
     { concurrency: 32, seconds: quick ? 0.5 : 3, rounds },
@@ -111,7 +115,8 @@ async function measureMemory(running: Running, getsTotal: number): Promise<strin
   return `Resident memory of ${running.title} over ${getsTotal} gets: ${end?.now.toFixed(0)} MiB at the end, ${end?.peak.toFixed(0)} MiB at its peak (before, then after each tenth: ${course}).`;
 }
 
-const mongodbUrl = process.env.MONGODB_URL ?? "";
+const scope = createScope();
+const mongodbUrl = (await openDatabase(settingsFor("test"), scope, createProgress())).url;
 const chosenCalls = options.calls.split(",");
 const { contestants, nodeVersion, missing } = await findContestants({ binary: options.binary });
 const chosen = contestants.filter(({ name }) => options.contestants.split(",").includes(name));
@@ -124,6 +129,7 @@ const runnings: Running[] = [];
 async function stopAll() {
   await Promise.all(runnings.splice(0).map((running) => running.stop()));
   await client.close();
+  await scope.close();
 }
 process.once("SIGINT", () => stopAll().finally(() => process.exit(130)));
 
@@ -153,7 +159,7 @@ try {
     }
   }
   for (const running of chosenCalls.includes("waiting") ? runnings : []) {
-    for (const [waiting, seconds] of [[0, options.quick ? 2 : 5] as const, [50, options.quick ? 3 : 12] as const]) {
+    for (const [waiting, seconds] of [[0, options.quick ? 2 : 5] as const, [50, options.quick ? 2.5 : 12] as const]) {
       say(`${running.title}: ${waiting} sign-ins waiting…`);
       waitingSamples.push(...(await measureWaiting(running, waiting, seconds)));
     }

@@ -76,7 +76,9 @@ export function speedTable(samples: Sample[], contestants: { name: string; title
 
 /** What a call costs the contestant's own process: it tells them apart where the database and the generator fill the machine. */
 export function processorLines(samples: Sample[], contestants: { name: string; title: string }[]): string {
-  const costs = (["health", "get"] as const).map((call) => {
+  const measured = (["health", "get"] as const).filter((call) => samples.some((s) => s.call === call));
+  if (measured.length === 0) return "";
+  const costs = measured.map((call) => {
     const each = contestants.map(({ name, title }) => {
       const own = samples.filter((s) => s.contestant === name && s.call === call && s.concurrency > 1);
       return `${title} ${figure(median(own.map((s) => s.microsecondsPerCall)))}`;

@@ -26,6 +26,8 @@ export const createClient = (url: string): MongoClient =>
     waitQueueTimeoutMS: 2_000,
     heartbeatFrequencyMS: 2_000,
     ignoreUndefined: true,
+    // What decides over a tenant must outlive a change of the primary, whatever the connection string says.
+    writeConcern: { w: "majority" },
   });
 
 export async function createDeps(

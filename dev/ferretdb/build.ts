@@ -1,10 +1,10 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { lock } from "../lib/lock.ts";
 import type { Progress } from "../lib/progress.ts";
 import { createScope, type Scope } from "../lib/scope.ts";
-import { unpackPackages } from "./debian.ts";
 import { compileFerretdb } from "./go.ts";
+import { unpackPostgres } from "./postgres-programs.ts";
 import { createTemplate } from "./postgres.ts";
 
 /** Raise it when what is built changes: the old build stays unused, a new one is made. */
@@ -51,18 +51,4 @@ async function whole(part: string, make: (partial: string) => Promise<void>): Pr
   mkdirSync(partial);
   await make(partial);
   renameSync(partial, part);
-}
-
-async function unpackPostgres(folder: string, scope: Scope, stage: (text: string) => void): Promise<void> {
-  await unpackPackages(["postgresql-18-documentdb"], folder, scope, stage);
-  const share = join(folder, "usr/share");
-  // Installing PostGIS would set this link.
-  const extensions = join(share, "postgresql/18/extension");
-  symlinkSync("postgis-3.control", join(extensions, "postgis.control"));
-  // A third of it is manuals, translations and programs that are not run.
-  const kept = new Set(["postgresql", "proj"]);
-  const unused = readdirSync(share).filter((name) => !kept.has(name));
-  for (const name of unused) rmSync(join(share, name), { recursive: true });
-  for (const name of ["etc", "var", "usr/bin", "usr/sbin"])
-    rmSync(join(folder, name), { recursive: true, force: true });
 }

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
-import { appendFileSync, chmodSync, chownSync, existsSync, globSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import type { Purpose } from "../database/link.ts";
 import { run, startServer, waitUntil } from "../lib/process.ts";
 import { createScope, type Scope } from "../lib/scope.ts";
+import { program } from "./postgres-programs.ts";
 import { asPostgresUser, postgresUserId } from "./postgres-user.ts";
 
 const superuser = "croupier";
@@ -29,25 +30,6 @@ log_min_messages = warning
 /** Data that is thrown away need not survive a power cut. */
 const throwAway = ["fsync=off", "full_page_writes=off", "max_wal_size=4GB", "checkpoint_timeout=30min"];
 
-/**
- * A PostgreSQL program of the unpacked packages, run by the C library that was unpacked with it: so the packages of
- * one Debian release run on another, with nothing installed and no chroot.
- */
-export function postgresCommand(postgresFolder: string, program: "postgres" | "initdb" | "psql"): string[] {
-  const [loader] = globSync(join(postgresFolder, "usr/lib/*-linux-gnu/ld-linux-*.so.*"));
-  if (!loader) throw new Error(`no program loader in ${postgresFolder}`);
-  const libraries = dirname(loader);
-  const path = [
-    libraries,
-    join(libraries, "blas"),
-    join(libraries, "lapack"),
-    join(postgresFolder, "usr/lib/postgresql/18/lib"),
-  ];
-  const file = join(postgresFolder, "usr/lib/postgresql/18/bin", program);
-  // Its own name is how PostgreSQL finds its other files.
-  return [loader, "--library-path", path.join(":"), "--argv0", file, file];
-}
-
 /** A cluster with the extension in it, from which each instance is copied: a second instead of three. */
 export async function createTemplate(postgresFolder: string, folder: string, scope: Scope): Promise<void> {
   const cluster = join(folder, "cluster");
@@ -61,7 +43,7 @@ export async function createTemplate(postgresFolder: string, folder: string, sco
     "--no-sync",
     "--no-data-checksums",
   ];
-  const initdb = [...postgresCommand(postgresFolder, "initdb"), "--pgdata", cluster, ...options];
+  const initdb = [program(postgresFolder, "initdb"), "--pgdata", cluster, ...options];
   await run(asPostgresUser(initdb, "SIGTERM"), scope, { env: environment(postgresFolder) });
   appendFileSync(join(cluster, "postgresql.conf"), configuration);
 
@@ -70,7 +52,7 @@ export async function createTemplate(postgresFolder: string, folder: string, sco
   const socketFolder = await startPostgres(postgresFolder, cluster, folder, "test", running);
   const sql = "CREATE EXTENSION documentdb CASCADE";
   const psql = [
-    ...postgresCommand(postgresFolder, "psql"),
+    program(postgresFolder, "psql"),
     "--no-psqlrc",
     "-h",
     socketFolder,
@@ -115,12 +97,7 @@ export async function startPostgres(
     `documentdb.localhost_connection_string=host=${socketFolder}`,
     ...(purpose === "test" ? throwAway : []),
   ];
-  const command = [
-    ...postgresCommand(postgresFolder, "postgres"),
-    "-D",
-    cluster,
-    ...settings.flatMap((each) => ["-c", each]),
-  ];
+  const command = [program(postgresFolder, "postgres"), "-D", cluster, ...settings.flatMap((each) => ["-c", each])];
   const server = startServer("postgres", asPostgresUser(command, "SIGINT"), folder, scope, {
     env: environment(postgresFolder),
     stopSignal: "SIGINT",

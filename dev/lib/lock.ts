@@ -11,6 +11,7 @@ export function tryLock(file: string, scope: Scope): boolean {
   const lock = new Sqlite(file);
   try {
     lock.run("PRAGMA busy_timeout = 0");
+    lock.run("PRAGMA journal_mode = MEMORY");
     lock.run("BEGIN EXCLUSIVE");
   } catch (error) {
     lock.close();

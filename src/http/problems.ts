@@ -101,7 +101,7 @@ export function sendProblem(c: Context, error: Failure<FailureCode>, headers: Re
   const { status } = problemTypes[error.failure];
   const body = problemOf(error, c.req.path, c.get("requestId") ?? "");
   if (status === 401) headers["WWW-Authenticate"] = challenge(error.failure);
-  if (error.retryAfterSeconds !== undefined) headers["Retry-After"] = String(error.retryAfterSeconds);
+  if (status === 503) headers["Retry-After"] = String(error.retryAfterSeconds ?? 1);
   return c.body(JSON.stringify(body), status, { ...headers, "Content-Type": "application/problem+json" });
 }
 

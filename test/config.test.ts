@@ -1,0 +1,53 @@
+import { describe, expect, test } from "bun:test";
+import { readConfig } from "../src/config.ts";
+
+const production = {
+  MONGODB_URL: "mongodb://127.0.0.1/",
+  JWT_SECRET_KEY: "gN3vJd0sQyq2cT8mZ1xR5uW7pL4kH6bA",
+};
+
+describe("the configuration", () => {
+  test("has the first Croupier's defaults", () => {
+    expect(readConfig(production)).toMatchObject({
+      environment: "production",
+      port: 8000,
+      databaseName: "croupier_master",
+      bcryptRounds: 12,
+      jwt: { algorithm: "HS256", lifeMinutes: 60 },
+    });
+  });
+
+  test("takes the life of a token under either name, and the newer one first", () => {
+    expect(readConfig({ ...production, JWT_ACCESS_TOKEN_EXPIRE_MINUTES: "7" }).jwt.lifeMinutes).toBe(7);
+    const both = { ACCESS_TOKEN_EXPIRE_MINUTES: "8", JWT_ACCESS_TOKEN_EXPIRE_MINUTES: "7" };
+    expect(readConfig({ ...production, ...both }).jwt.lifeMinutes).toBe(8);
+  });
+
+  test("takes an empty setting for one that isn't given", () => {
+    expect(readConfig({ ...production, PORT: "", BCRYPT_ROUNDS: "" })).toMatchObject({ port: 8000, bcryptRounds: 12 });
+  });
+
+  test.each([
+    ["no secret", { JWT_SECRET_KEY: undefined }, "JWT_SECRET_KEY is missing"],
+    ["an empty secret", { JWT_SECRET_KEY: "" }, "JWT_SECRET_KEY is missing"],
+    ["a short secret", { JWT_SECRET_KEY: "0123456789abcdef" }, "shorter than 32 bytes"],
+    ["a well-known secret", { JWT_SECRET_KEY: "your-secret-key-change-this-in-production" }, "everybody knows"],
+    ["a secret of one letter", { JWT_SECRET_KEY: "x".repeat(40) }, "everybody knows"],
+    ["no database", { MONGODB_URL: undefined }, "MONGODB_URL"],
+    ["a database that is none", { MONGODB_URL: "postgres://127.0.0.1/" }, "MONGODB_URL"],
+    ["a port out of range", { PORT: "70000" }, "PORT"],
+    ["a port that is no number", { PORT: "http" }, "PORT"],
+    ["algorithm none", { JWT_ALGORITHM: "none" }, "JWT_ALGORITHM"],
+    ["too few rounds", { BCRYPT_ROUNDS: "3" }, "BCRYPT_ROUNDS"],
+    ["an unknown environment", { CROUPIER_ENV: "staging" }, "CROUPIER_ENV"],
+  ])("doesn't let production start with %s", (_name, wrong, message) => {
+    expect(() => readConfig({ ...production, ...wrong })).toThrow(message);
+  });
+
+  test("names all that is wrong at once and shows no secret", () => {
+    const read = () => readConfig({ JWT_SECRET_KEY: "hunter2", PORT: "x" });
+    expect(read).toThrow(/MONGODB_URL[\s\S]*|PORT/);
+    expect(read).toThrow(/JWT_SECRET_KEY/);
+    expect(read).not.toThrow("hunter2");
+  });
+});
