@@ -1,5 +1,4 @@
 // `bun dev/database.ts`: a database by hand; prints its address and keeps it until it is stopped.
-import { constants } from "node:os";
 import { parseArgs } from "node:util";
 import { links, openDatabase } from "./database/chain.ts";
 import { createProgress } from "./lib/progress.ts";
@@ -20,25 +19,28 @@ const { values } = parseArgs({
 });
 const forced = values.link === undefined ? undefined : links.filter((link) => link.name === values.link);
 const purpose = values.purpose === "dev" || values.purpose === "test" ? values.purpose : undefined;
-if (values.help || forced?.length === 0 || !purpose) {
+const port = values.port === undefined ? undefined : Number(values.port);
+const portIsRight = port === undefined || (Number.isInteger(port) && port > 0 && port < 65_536);
+if (values.help || forced?.length === 0 || !purpose || !portIsRight) {
   console.error(usage);
   process.exit(values.help ? 0 : 2);
 }
 
 const scope = createScope();
 const progress = createProgress();
-onStopSignal(async (signal) => {
+onStopSignal(async () => {
   progress.done();
   await scope.close();
-  process.exit(signal === "SIGHUP" ? 128 + constants.signals.SIGHUP : 0);
+  process.exit(0);
 });
 try {
-  const settings = settingsFor(purpose, values.port ? Number(values.port) : undefined);
+  const settings = settingsFor(purpose, port);
   console.log((await openDatabase(settings, scope, progress, forced)).url);
   // What was started runs in the background; this timer keeps its owner alive.
   setInterval(() => {}, 2 ** 30);
 } catch (error) {
+  const interrupted = scope.isClosed();
   progress.line(error instanceof Error ? error.message : String(error));
   await scope.close();
-  process.exit(1);
+  process.exit(interrupted ? 0 : 1);
 }

@@ -9,27 +9,35 @@ import { settingsFor } from "./settings.ts";
 
 /**
  * Opens a database, runs a command with its address in MONGODB_URL, stops what was started, and returns the command's
- * exit code (128 and the signal's number when a signal ended it).
+ * exit code (128 and the signal's number when a signal ended it). `env` gives what the caller's environment does not.
  */
-export async function runWithDatabase(purpose: Purpose, command: string[]): Promise<number> {
+export async function runWithDatabase(
+  purpose: Purpose,
+  command: string[],
+  env: Record<string, string> = {},
+): Promise<number> {
   const scope = createScope();
   const progress = createProgress();
   let forward: ((signal: NodeJS.Signals) => void) | undefined;
+  let interruptedBy: NodeJS.Signals | undefined;
 
   onStopSignal(async (signal) => {
     if (forward) return forward(signal);
+    interruptedBy = signal;
     progress.done();
     await scope.close();
     process.exit(128 + constants.signals[signal]);
   });
 
   try {
-    const database = await openDatabase(settingsFor(purpose), scope, progress);
+    const settings = settingsFor(purpose);
+    const database = await openDatabase(settings, scope, progress);
     const child = Bun.spawn(endingWithParent(command), {
       stdio: ["inherit", "inherit", "inherit"],
       // A session of its own: Ctrl-C reaches it once, from here, not a second time from the terminal.
       detached: true,
-      env: { ...process.env, MONGODB_URL: database.url },
+      cwd: settings.repositoryFolder,
+      env: { ...env, ...process.env, MONGODB_URL: database.url },
     });
     let asked = false;
     forward = (signal) => {
@@ -41,7 +49,7 @@ export async function runWithDatabase(purpose: Purpose, command: string[]): Prom
     return endedBy ? 128 + constants.signals[endedBy] : code;
   } catch (error) {
     progress.line(error instanceof Error ? error.message : String(error));
-    return 1;
+    return interruptedBy ? 128 + constants.signals[interruptedBy] : 1;
   } finally {
     await scope.close();
   }

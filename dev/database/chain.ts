@@ -35,7 +35,9 @@ export async function openDatabase(
     } catch (error) {
       progress.done();
       await attempt.close();
-      before = `, as ${error instanceof Error ? error.message : error}`;
+      // Interrupted: what failed is what the interruption ended, and no other link is wanted.
+      if (scope.isClosed()) throw new Error("interrupted");
+      before = `, as ${inOneLine(error)}`;
     }
   }
   throw new Error(advice(candidates, before));
@@ -51,6 +53,11 @@ function advice(candidates: Link[], before: string): string {
   return `there is no database${before}.\nAny one of these helps:\n${remedies}`;
 }
 
-export function withoutPassword(url: string): string {
+function inOneLine(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replace(/\s*\n\s*/g, " ").replace(/[\s.]+$/, "");
+}
+
+function withoutPassword(url: string): string {
   return url.replace(/\/\/[^@/]*@/, "//…@");
 }

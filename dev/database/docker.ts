@@ -62,7 +62,7 @@ async function publishedPort(project: string[], settings: Settings, scope: Scope
   return port;
 }
 
-/** The member calls itself localhost inside of its container, so a client must not follow the set's own addresses. */
+/** The member goes by its name in the container network, so a client out here must not follow the set's own addresses. */
 function urlOf(port: string): string {
   return `mongodb://127.0.0.1:${port}/?directConnection=true`;
 }

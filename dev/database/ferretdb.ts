@@ -2,7 +2,8 @@ import { chownSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { buildFerretdb } from "../ferretdb/build.ts";
 import { asPostgresUser, postgresUserId } from "../ferretdb/postgres-user.ts";
-import { copyCluster, startPostgres } from "../ferretdb/postgres.ts";
+import { startPostgres } from "../ferretdb/postgres.ts";
+import { copyTemplate, superuser } from "../ferretdb/template.ts";
 import { answers, freePort } from "../lib/net.ts";
 import { startServer, waitUntil } from "../lib/process.ts";
 import type { Scope } from "../lib/scope.ts";
@@ -27,7 +28,7 @@ type Build = Awaited<ReturnType<typeof buildFerretdb>>;
 
 async function start(build: Build, folder: string, settings: Settings, scope: Scope): Promise<string> {
   const cluster = join(folder, "postgres");
-  if (!existsSync(cluster)) await copyCluster(build.template, cluster, scope);
+  if (!existsSync(cluster)) await copyTemplate(build.template, cluster, scope);
   const socketFolder = await startPostgres(build.postgres, cluster, folder, settings.purpose, scope);
 
   const state = join(folder, "ferretdb");
@@ -44,7 +45,7 @@ async function start(build: Build, folder: string, settings: Settings, scope: Sc
     "--log-level=WARN",
   ];
   const server = startServer("ferretdb", asPostgresUser(command, "SIGTERM"), folder, scope, {
-    env: { FERRETDB_POSTGRESQL_URL: `postgres://croupier@/postgres?host=${socketFolder}` },
+    env: { FERRETDB_POSTGRESQL_URL: `postgres://${superuser}@/postgres?host=${socketFolder}` },
   });
   const url = `mongodb://127.0.0.1:${port}/`;
   await waitUntil(() => answers(url, 1_000), server);

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from "node:path";
 import { tryLock } from "../lib/lock.ts";
 import { answers } from "../lib/net.ts";
+import { commandLine } from "../lib/process-table.ts";
 import { createScope, type Scope } from "../lib/scope.ts";
 import type { Settings } from "./link.ts";
 
@@ -85,16 +86,6 @@ async function endLeftovers(folder: string): Promise<void> {
 function worksIn(folder: string, pid: number): boolean {
   if (!Number.isInteger(pid) || pid <= 0) return false;
   return commandLine(pid).includes(folder);
-}
-
-function commandLine(pid: number): string {
-  if (process.platform !== "linux")
-    return Bun.spawnSync(["ps", "-ww", "-o", "args=", "-p", `${pid}`]).stdout.toString();
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
-  } catch {
-    return "";
-  }
 }
 
 function kill(pid: number, signal: NodeJS.Signals): void {

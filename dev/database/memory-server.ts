@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { inOwnFolder } from "./instance.ts";
 import type { Link } from "./link.ts";
 import { startReplicaSet } from "./replica-set.ts";
 
+const stallMs = 15_000;
 const defaultMirror = "https://fastdl.mongodb.org";
 
 /** MongoDB's own download, by mongodb-memory-server, which knows the right archive for each system. */
@@ -18,7 +19,7 @@ export const memoryServerLink: Link = {
       await assertReachable(process.env.MONGOMS_DOWNLOAD_MIRROR ?? defaultMirror);
       progress.stage("downloading MongoDB, once");
     }
-    const binary = await findBinary(folder);
+    const binary = await Promise.race([findBinary(folder), failWhenStalled(folder)]);
     progress.stage("starting mongod");
     return inOwnFolder(settings, "memory-server", scope, (data) => startReplicaSet(binary, data, scope, settings.port));
   },
@@ -42,4 +43,22 @@ async function findBinary(folder: string): Promise<string> {
   process.env.npm_config_strict_ssl = "true";
   const { MongoBinary } = await import("mongodb-memory-server-core");
   return MongoBinary.getPath({ downloadDir: folder, checkMD5: true });
+}
+
+/** Rejects when the folder has not grown for a while; of a download that stands still the package notices nothing. */
+async function failWhenStalled(folder: string): Promise<never> {
+  let size = -1;
+  for (let still = 0; still < stallMs; still += 1_000) {
+    await Bun.sleep(1_000);
+    const now = sizeOf(folder);
+    if (now !== size) still = 0;
+    size = now;
+  }
+  throw new Error("MongoDB's download stands still");
+}
+
+function sizeOf(folder: string): number {
+  if (!existsSync(folder)) return 0;
+  const files = readdirSync(folder).map((name) => statSync(join(folder, name), { throwIfNoEntry: false }));
+  return files.reduce((sum, file) => sum + (file?.size ?? 0), 0);
 }

@@ -5,7 +5,7 @@ import type { Progress } from "../lib/progress.ts";
 import { createScope, type Scope } from "../lib/scope.ts";
 import { compileFerretdb } from "./go.ts";
 import { unpackPostgres } from "./postgres-programs.ts";
-import { createTemplate } from "./postgres.ts";
+import { createTemplate } from "./template.ts";
 
 /** Raise it when what is built changes: the old build stays unused, a new one is made. */
 const buildName = "ferretdb-2.7.0-1";

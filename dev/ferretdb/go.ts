@@ -1,4 +1,4 @@
-import { globSync, mkdirSync, rmSync } from "node:fs";
+import { globSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../lib/process.ts";
 import type { Scope } from "../lib/scope.ts";
@@ -6,13 +6,12 @@ import { unpackPackages } from "./debian.ts";
 
 const ferretdbModule = "github.com/FerretDB/FerretDB/v2/cmd/ferretdb@v2.7.0";
 
-/** Compiles FerretDB into `folder`. */
+/** Compiles FerretDB into the folder. */
 export async function compileFerretdb(folder: string, scope: Scope, stage: (text: string) => void): Promise<void> {
-  mkdirSync(folder, { recursive: true });
   const ownGo = join(folder, "go");
   const go = (await installedGo(scope)) ?? (await downloadedGo(ownGo, scope, stage));
   stage("compiling, about a minute");
-  const env = { ...go.env, GOBIN: folder, GOTOOLCHAIN: "auto", CGO_ENABLED: "0", GOFLAGS: "-modcacherw" };
+  const env = { ...go.env, GOBIN: folder, GOTOOLCHAIN: "auto", CGO_ENABLED: "0" };
   await run([go.command, "install", ferretdbModule], scope, { env, cwd: folder });
   rmSync(ownGo, { recursive: true, force: true });
 }
@@ -32,6 +31,6 @@ async function downloadedGo(folder: string, scope: Scope, stage: (text: string) 
   await unpackPackages(["golang-go"], folder, scope, stage);
   const [root] = globSync(join(folder, "usr/lib/go-*"));
   if (!root) throw new Error("Debian's golang-go has no /usr/lib/go-…");
-  const env = { GOROOT: root, GOPATH: join(folder, "path"), GOCACHE: join(folder, "cache") };
+  const env = { GOROOT: root, GOPATH: join(folder, "path"), GOCACHE: join(folder, "cache"), GOFLAGS: "-modcacherw" };
   return { command: join(root, "bin/go"), env };
 }

@@ -10,14 +10,19 @@ const programs = ["postgres", "initdb", "psql"] as const;
  * nothing installed and no chroot. Its own name (argv0) is how PostgreSQL finds its other files.
  */
 const wrapper = `#!/bin/sh
-root=\${0%/*}/../../../../..
-for libraries in "$root"/usr/lib/*-linux-gnu; do :; done
-exec "$libraries"/ld-linux-*.so.* \\
-  --library-path "$libraries:$libraries/blas:$libraries/lapack:\${0%/*}/../lib" --argv0 "$0" "$0.bin" "$@"
+lib=$(cd "\${0%/*}/../../../../lib" && pwd)
+for libc in "$lib"/*-linux-gnu; do :; done
+exec "$libc"/ld-linux-*.so.* \\
+  --library-path "$libc:$libc/blas:$libc/lapack:$lib/postgresql/18/lib" --argv0 "$0" "$0.bin" "$@"
 `;
 
 export function program(postgresFolder: string, name: (typeof programs)[number]): string {
   return join(postgresFolder, "usr/lib/postgresql/18/bin", name);
+}
+
+/** What the machine says of its own language and C library is not meant for this PostgreSQL. */
+export function environment(postgresFolder: string): Record<string, string | undefined> {
+  return { LC_ALL: "C", TZ: "UTC", LD_LIBRARY_PATH: undefined, PROJ_DATA: join(postgresFolder, "usr/share/proj") };
 }
 
 /** PostgreSQL 18 with the DocumentDB extension, and all that they need. */

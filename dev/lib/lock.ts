@@ -5,7 +5,8 @@ import type { Scope } from "./scope.ts";
  * Takes the lock that `file` stands for until the scope closes; false when another process holds it.
  *
  * An exclusive SQLite transaction is a lock of the operating system on every platform: when its holder dies, of
- * kill -9 too, it is free at once. A file with a process id in it would have to be doubted.
+ * kill -9 too, it is free at once. A file with a process id in it would have to be doubted. (Something has to hold on to
+ * the scope: with it, the garbage collector would take the lock.)
  */
 export function tryLock(file: string, scope: Scope): boolean {
   const lock = new Sqlite(file);

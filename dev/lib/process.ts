@@ -7,7 +7,7 @@ type Environment = Record<string, string | undefined>;
 /** Postgres reads SIGINT as "stop now, in order", SIGTERM as "when the last client has gone". */
 export type StopSignal = "SIGINT" | "SIGTERM";
 
-export type Server = { exited: Promise<number>; logFile: string };
+export type Server = { pid: number; exited: Promise<number>; logFile: string };
 
 /**
  * The command, made to get a signal when the process that started it dies, even of kill -9. Only Linux has that;
@@ -72,7 +72,7 @@ export function startServer(
     if (!stopped) child.kill("SIGKILL");
     await child.exited;
   });
-  return { exited: child.exited, logFile };
+  return { pid: child.pid, exited: child.exited, logFile };
 }
 
 /** Tries `attempt` until it holds; gives up when the server is gone or the time is over. */

@@ -1,5 +1,5 @@
 /** What has to be undone, last thing first. `close` may be called any number of times and runs everything once. */
-export type Scope = { defer(undo: () => unknown): void; close(): Promise<void> };
+export type Scope = { defer(undo: () => unknown): void; close(): Promise<void>; isClosed(): boolean };
 
 export function createScope(): Scope {
   const undos: (() => unknown)[] = [];
@@ -17,5 +17,6 @@ export function createScope(): Scope {
   return {
     defer: (undo) => void undos.push(undo),
     close: () => (closing ??= undoAll()),
+    isClosed: () => closing !== undefined,
   };
 }
