@@ -8,6 +8,8 @@ import { createApp } from "./app.ts";
 import type { Config } from "./config.ts";
 import type { Deps } from "./deps.ts";
 import { flows } from "./flows/index.ts";
+import { createLookUp } from "./look-up.ts";
+import { reconnectWhenStuck } from "./lib/reconnect.ts";
 import { service, version } from "./lib/version.ts";
 import type { StepObserver } from "./operation/operation.ts";
 import { createOperationIndexes } from "./operation/store.ts";
@@ -17,14 +19,17 @@ import { inspect } from "./takeover/inspect.ts";
 import { takeOver } from "./takeover/take-over.ts";
 import { startWorker } from "./worker.ts";
 
+const connectTimeoutMS = 2_000;
+const heartbeatFrequencyMS = 2_000;
+
 /** A client that says within seconds that the database is away, and goes on by itself when it is back. */
 export const createClient = (url: string): MongoClient =>
   new MongoClient(url, {
     appName: service,
     serverSelectionTimeoutMS: 2_000,
-    connectTimeoutMS: 2_000,
+    connectTimeoutMS,
     waitQueueTimeoutMS: 2_000,
-    heartbeatFrequencyMS: 2_000,
+    heartbeatFrequencyMS,
     ignoreUndefined: true,
     // What decides over a tenant must outlive a change of the primary, whatever the connection string says.
     writeConcern: { w: "majority" },
@@ -36,6 +41,8 @@ export async function createDeps(
   log: Logger,
   onStep?: StepObserver,
 ): Promise<Deps & { close(): Promise<void> }> {
+  const db = client.db(config.databaseName);
+  const reconnecting = reconnectWhenStuck(client, connectTimeoutMS + heartbeatFrequencyMS + 1_000);
   const now = () => new Date();
   const passwords = createPasswordHasher({
     // Named from here: this folder is the root of the files inside the compiled program.
@@ -45,7 +52,8 @@ export async function createDeps(
     rounds: config.bcryptRounds,
   });
   return {
-    db: client.db(config.databaseName),
+    db,
+    lookUp: createLookUp(db),
     config,
     log,
     now,
@@ -56,6 +64,7 @@ export async function createDeps(
     ...(onStep && { onStep }),
     close: async () => {
       passwords.close();
+      reconnecting.stop();
       await client.close();
     },
   };
@@ -73,6 +82,8 @@ export async function prepare(deps: Deps): Promise<void> {
 async function prepareUntilDone(deps: Deps, stopping: AbortSignal): Promise<boolean> {
   for (let pauseMs = 250; !stopping.aborted; pauseMs = Math.min(pauseMs * 2, 5_000)) {
     try {
+      // When the first try to connect has failed the driver stays closed until it is told again.
+      await deps.db.client.connect();
       await prepare(deps);
       return true;
     } catch (error) {

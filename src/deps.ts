@@ -2,12 +2,14 @@ import type { Db } from "mongodb";
 import type { Logger } from "pino";
 import type { PasswordHasher } from "./admin/password-hasher.ts";
 import type { Config } from "./config.ts";
+import type { LookUp } from "./look-up.ts";
 import type { Flows, StepObserver } from "./operation/operation.ts";
 import type { TokenIssuer } from "./session/token.ts";
 
 /** All that the code needs from outside, made once in `boot.ts`; a function takes only the slice that it uses. */
 export type Deps = {
   db: Db;
+  lookUp: LookUp;
   config: Config;
   log: Logger;
   now: () => Date;

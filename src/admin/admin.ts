@@ -15,6 +15,8 @@ export type AdminDocument = {
   password: string;
   organization_id: string;
   organization_name: string;
+  /** That of the organization's driver who entered last. */
+  guard?: number;
   created_at: Date;
   updated_at: Date | null;
 };

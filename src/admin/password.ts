@@ -13,16 +13,20 @@ export function passwordCandidates(password: string): Uint8Array[] {
   return normalized === password ? [cut(normalized)] : [cut(normalized), cut(password)];
 }
 
+// Salt and digest end within a character: its spare bits have to be zero, or a check would throw.
+const bcryptPattern = /^\$2[aby]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{30}[.CGKOSWaeimquy26]$/;
+
 /** The work factor of a bcrypt hash; null when it is none, which no password matches. */
 export const bcryptRounds = (hash: string): number | null => {
-  const found = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/.exec(hash);
+  const found = bcryptPattern.exec(hash);
   return found ? Number(found[1]) : null;
 };
 
 /** What is wrong with a new password; null when nothing is. */
-export function passwordProblem(password: string): string | null {
+export function passwordProblem(typed: string): string | null {
+  const password = typed.normalize("NFC");
   if ([...password].length < passwordCharactersMin) return `must have ${passwordCharactersMin} or more characters`;
-  if (new TextEncoder().encode(password.normalize("NFC")).length > passwordBytesMax) {
+  if (new TextEncoder().encode(password).length > passwordBytesMax) {
     return `must have at most ${passwordBytesMax} bytes in UTF-8`;
   }
   if (!/\p{Lu}/u.test(password)) return "must contain an upper-case letter";

@@ -1,5 +1,5 @@
 import type { Collection, Db, ObjectId } from "mongodb";
-import { isDuplicateKey, retryDeadlock, within } from "../lib/mongo.ts";
+import { isDuplicateKey, isUnavailable, retryDeadlock, within } from "../lib/mongo.ts";
 import { type AdminDocument, emailKey } from "./admin.ts";
 
 /** `admin_users` as the first Croupier named it. */
@@ -18,17 +18,23 @@ export async function createAdminIndexes(db: Db): Promise<void> {
 export const findById = (db: Db, id: ObjectId): Promise<AdminDocument | null> =>
   admins(db).findOne({ _id: id }, within());
 
+export const findByIds = (db: Db, ids: readonly ObjectId[]): Promise<AdminDocument[]> =>
+  admins(db)
+    .find({ _id: { $in: [...ids] } }, within())
+    .toArray();
+
 /**
  * Finds the admin that an email means. Two of the first Croupier's may differ in case only; then the one spelled just so
  * is meant, else the one that holds the lower-case key.
  */
 export async function findByEmail(db: Db, email: string): Promise<AdminDocument | null> {
-  const spelled = email.normalize("NFC");
+  const keys = [email, email.normalize("NFC"), emailKey(email)];
   const found = await admins(db)
-    .find({ email_keys: { $in: [spelled, emailKey(email)] } }, within())
-    .limit(2)
+    .find({ email_keys: { $in: keys } }, within())
+    .limit(keys.length)
     .toArray();
-  return found.find((admin) => admin.email === spelled) ?? found[0] ?? null;
+  const holders = keys.map((key) => found.find(({ email_keys }) => email_keys.includes(key)));
+  return holders.find((holder) => holder !== undefined) ?? null;
 }
 
 export type Written = "written" | "email_taken" | "missing";
@@ -48,42 +54,45 @@ export const insert = (db: Db, admin: AdminDocument): Promise<Written> =>
     try {
       await admins(db).insertOne(admin, within());
     } catch (error) {
-      if (!(await findById(db, admin._id))) throw error;
+      if (isUnavailable(error) || !(await findById(db, admin._id))) throw error;
     }
     return true;
   });
 
+/** An admin as one driver of an operation may write it: no later driver has entered. */
+export type Guarded = { id: ObjectId; guard: number };
+
+/** Lets only the driver with this guard, or a later one, write the organization's admins. */
+export async function raiseGuards(db: Db, organizationId: ObjectId, guard: number): Promise<void> {
+  const filter = { organization_id: organizationId.toHexString() };
+  await admins(db).updateMany(filter, { $max: { guard } }, within());
+}
+
 /** Claims a further email for an admin; the one in use stays. */
-export const reserveEmail = (db: Db, id: ObjectId, email: string): Promise<Written> =>
+export const reserveEmail = (db: Db, { id, guard }: Guarded, email: string): Promise<Written> =>
   decided(async () => {
-    const { matchedCount } = await admins(db).updateOne(
-      { _id: id },
-      { $addToSet: { email_keys: emailKey(email) } },
-      within(),
-    );
+    const claimed = { $addToSet: { email_keys: emailKey(email) } };
+    const { matchedCount } = await admins(db).updateOne({ _id: id, guard }, claimed, within());
     return matchedCount === 1;
   });
 
 /** Gives a claimed email back, unless it is the one in use, perhaps spelled in other case. */
-export async function releaseEmail(db: Db, id: ObjectId, email: string): Promise<void> {
+export async function releaseEmail(db: Db, { id, guard }: Guarded, email: string): Promise<void> {
   const admin = await findById(db, id);
   if (!admin || emailKey(admin.email) === emailKey(email)) return;
-  await admins(db).updateOne({ _id: id, email: admin.email }, { $pull: { email_keys: emailKey(email) } }, within());
+  await admins(db).updateOne({ _id: id, guard }, { $pull: { email_keys: emailKey(email) } }, within());
 }
 
 export type AdminChanges = { email?: string; email_keys?: string[]; password?: string; updated_at: Date };
 
-export async function writeChanges(db: Db, id: ObjectId, changes: AdminChanges): Promise<void> {
-  await admins(db).updateOne({ _id: id }, { $set: changes }, within());
+export async function writeChanges(db: Db, { id, guard }: Guarded, changes: AdminChanges): Promise<void> {
+  await admins(db).updateOne({ _id: id, guard }, { $set: changes }, within());
 }
 
 /** The name is kept beside each admin as the first Croupier did; nothing is decided by it. */
-export async function writeOrganizationName(db: Db, organizationId: ObjectId, name: string): Promise<void> {
-  await admins(db).updateMany(
-    { organization_id: organizationId.toHexString() },
-    { $set: { organization_name: name } },
-    within(),
-  );
+export async function writeOrganizationName(db: Db, organization: Guarded, name: string): Promise<void> {
+  const filter = { organization_id: organization.id.toHexString(), guard: organization.guard };
+  await admins(db).updateMany(filter, { $set: { organization_name: name } }, within());
 }
 
 /** Replaces a hash by a stronger one of the same password, unless the password was changed meanwhile. */

@@ -6,19 +6,30 @@ import { dropCollection, hasDocuments, identify } from "../tenant/storage.ts";
 
 export type DiscardInput = { admin_id: ObjectId };
 
-/** Removes what an organization that never became active has left behind. Safe at any time: it touches no active one. */
-export async function discardUnfinished({ db }: StepDeps, operation: Operation<DiscardInput>): Promise<void> {
-  const { organization_id, input } = operation;
+/**
+ * Removes what an organization that never became active has left behind; its record goes last.
+ *
+ * @returns false when it is active after all: then nothing is touched
+ */
+export async function discardUnfinished(
+  { db, assertHeld }: StepDeps,
+  { organization_id, input }: Operation<DiscardInput>,
+): Promise<boolean> {
+  const given = await organizationStore.startDiscarding(db, organization_id);
   const organization = await organizationStore.findById(db, organization_id);
-  if (organization && organization.status !== "provisioning") return;
+  if (organization && !given) return false;
   await adminStore.remove(db, input.admin_id);
-  if (!organization) return;
-  if (organization.placement) {
-    const { collection } = organization.placement;
+  const collection = organization?.placement?.collection;
+  if (collection !== undefined) {
     const storage = await identify(db, collection);
-    if (storage && !(await hasDocuments(db, collection))) await dropCollection(db, collection, storage);
+    // A place that was free is taken over as it was found: with documents in it, it isn't ours to remove.
+    if (storage && !(await hasDocuments(db, collection))) {
+      assertHeld();
+      await dropCollection(db, collection, storage);
+    }
   }
-  await organizationStore.removeRecord(db, organization_id, "provisioning");
+  await organizationStore.removeRecord(db, organization_id);
+  return true;
 }
 
 const discardAll: Step<DiscardInput> = async (deps, operation) => {

@@ -78,18 +78,13 @@ const createStorage: ProvisionStep = async ({ db }, { organization_id }) => {
   return { go: "activate" };
 };
 
-const activate: ProvisionStep = async ({ db }, { organization_id, lease }) => {
-  // Taken over here, it may be active already and its caller may know: then it stays.
-  if (lease.fence > 1) {
-    const organization = await organizationStore.findById(db, organization_id);
-    if (organization?.status !== "active") return undo(interrupted);
-  }
-  return (await organizationStore.activate(db, organization_id)) ? { done: true } : undo(interrupted);
-};
+const activate: ProvisionStep = async ({ db }, { organization_id }) =>
+  (await organizationStore.activate(db, organization_id)) ? { done: true } : undo(interrupted);
 
+/** Unless it is active after all, when a process died right after the switch: then its caller may know, and it stays. */
 const undoAll: ProvisionStep = async (deps, operation) => {
-  await discardUnfinished(deps, operation);
-  return { failed: operation.progress.failed ?? interrupted };
+  const discarded = await discardUnfinished(deps, operation);
+  return discarded ? { failed: operation.progress.failed ?? interrupted } : { done: true };
 };
 
 export const provision: Flow = {
@@ -98,7 +93,7 @@ export const provision: Flow = {
     organization: unlessTakenOver(insertOrganization),
     admin: unlessTakenOver(insertAdmin),
     storage: unlessTakenOver(createStorage),
-    activate,
+    activate: unlessTakenOver(activate),
     undo: undoAll,
   },
 };

@@ -23,8 +23,9 @@ const locate: RemoveStep = async ({ db }, { organization_id }) => {
     : { go: "admins" };
 };
 
-const dropStorage: RemoveStep = async ({ db }, { progress }) => {
+const dropStorage: RemoveStep = async ({ db, assertHeld }, { progress }) => {
   const { collection, storage } = progress as Progress;
+  assertHeld();
   await dropCollection(db, collection, storage);
   return { go: "admins" };
 };
@@ -35,7 +36,7 @@ const removeAdmins: RemoveStep = async ({ db }, { organization_id }) => {
 };
 
 const removeRecord: RemoveStep = async ({ db }, { organization_id }) => {
-  await organizationStore.removeRecord(db, organization_id, "deleting");
+  await organizationStore.removeRecord(db, organization_id);
   return { done: true };
 };
 

@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import type { Deps } from "../deps.ts";
 import { signIn } from "../session/sign-in.ts";
 import type { Env } from "./context.ts";
-import { body, describe } from "./describe.ts";
+import { answer, body, databaseProblems, describe } from "./describe.ts";
 import { signInAnswer, signInRequest } from "./schemas.ts";
 
 export const adminRoutes = (deps: Deps) =>
@@ -13,12 +13,10 @@ export const adminRoutes = (deps: Deps) =>
       summary: "Sign an organization's admin in",
       tags: ["Admins"],
       answers: {
-        "200": {
-          description: "An access token, to be sent as Authorization: Bearer TOKEN",
-          content: { "application/json": { schema: signInAnswer } },
-        },
+        "200": answer("An access token, to be sent as Authorization: Bearer TOKEN", signInAnswer),
       },
       problems: {
+        ...databaseProblems,
         credentials_incorrect: "Incorrect email or password",
         passwords_busy: "Too many sign-ins are waiting",
       },

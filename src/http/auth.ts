@@ -5,7 +5,7 @@ import type { Env } from "./context.ts";
 import { withDescription } from "./describe.ts";
 
 /** Lets a request pass only with an admin's access token and says who it is. */
-export const requireAdmin = (deps: Pick<Deps, "db" | "tokens">) =>
+export const requireAdmin = (deps: Pick<Deps, "lookUp" | "tokens">) =>
   withDescription(
     createMiddleware<Env>(async (c, next) => {
       c.set("actor", await authenticate(deps, c.req.header("authorization")));

@@ -1,7 +1,12 @@
 import { zValidator } from "@hono/zod-validator";
 import type { Context, Hono, MiddlewareHandler } from "hono";
 import * as z from "zod";
-import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiResponsesObject } from "zod-openapi";
+import {
+  createDocument,
+  type ZodOpenApiOperationObject,
+  type ZodOpenApiResponseObject,
+  type ZodOpenApiResponsesObject,
+} from "zod-openapi";
 import { type FieldError, failure } from "../lib/failure.ts";
 import { service, version } from "../lib/version.ts";
 import { type HttpFailure, problemOf, problemSchema, problemTypes } from "./problems.ts";
@@ -12,7 +17,12 @@ type ProblemCode = keyof typeof problemTypes;
 export type Description = Pick<
   ZodOpenApiOperationObject,
   "summary" | "description" | "tags" | "security" | "requestBody" | "requestParams" | "operationId"
-> & { answers?: ZodOpenApiResponsesObject; problems?: Partial<Record<ProblemCode, string>> };
+> & {
+  answers?: ZodOpenApiResponsesObject;
+  problems?: Partial<Record<ProblemCode, string>>;
+  /** What the example of `invalid_request` says. */
+  wrongField?: FieldError;
+};
 
 const described = Symbol("description");
 type Described = { [described]?: Description };
@@ -25,6 +35,41 @@ export const withDescription = <M extends MiddlewareHandler>(middleware: M, desc
 export const describe = (description: Description): MiddlewareHandler =>
   withDescription((_c, next) => next(), description);
 
+/** A schema's example: its own, or put together from those of its fields. */
+function exampleOf(schema: z.ZodType): unknown {
+  const own = schema.meta()?.example;
+  if (own !== undefined || !(schema instanceof z.ZodObject)) return own;
+  return Object.fromEntries(Object.entries(schema.shape).map(([name, field]) => [name, exampleOf(field as z.ZodType)]));
+}
+
+const json = (schema: z.ZodType, example: unknown = exampleOf(schema)) => ({ "application/json": { schema, example } });
+
+/** Describes an answer in JSON; `differs` are the fields whose example is another one than the schema's. */
+export const answer = (description: string, schema: z.ZodObject, differs: Record<string, unknown> = {}) => ({
+  description,
+  content: json(schema, { ...(exampleOf(schema) as object), ...differs }),
+});
+
+/** An answer doesn't grow with the number of mistakes. */
+const errorsMax = 20;
+
+function invalid(errors: FieldError[]) {
+  const told = errors.slice(0, errorsMax);
+  const more = errors.length > told.length ? [`and ${errors.length - told.length} more`] : [];
+  const detail = [...told.map(({ pointer, message }) => `${pointer} ${message}`), ...more].join("; ");
+  return failure<HttpFailure>("invalid_request", `${detail}.`, { errors: told });
+}
+
+const article = (noun: string) => (/^[aio]/.test(noun) ? "an" : "a");
+
+/** What a person reads; zod's own words for a wrong type are for programmers. */
+function messageOf(issue: z.core.$ZodIssue): string {
+  if (issue.code === "unrecognized_keys") return "is not a field of this request";
+  if (issue.code !== "invalid_type") return issue.message;
+  if (issue.message.endsWith("received undefined")) return "is missing";
+  return `must be ${article(issue.expected)} ${issue.expected}`;
+}
+
 const refuse = <T>(
   pointerTo: (path: PropertyKey[]) => string,
   result: { success: boolean; error?: z.core.$ZodError<T> | undefined },
@@ -32,16 +77,13 @@ const refuse = <T>(
   if (result.success || !result.error) return;
   const errors = result.error.issues.flatMap((issue): FieldError[] => {
     const names = issue.code === "unrecognized_keys" ? issue.keys.map((key) => [...issue.path, key]) : [issue.path];
-    const message = issue.code === "unrecognized_keys" ? "is not a field of this request" : issue.message;
-    return names.map((path) => ({ pointer: pointerTo(path), message, code: issue.code ?? "invalid" }));
+    return names.map((path) => ({
+      pointer: pointerTo(path),
+      message: messageOf(issue),
+      code: issue.code ?? "invalid",
+    }));
   });
-  throw failure<HttpFailure>(
-    "invalid_request",
-    `${errors.map(({ pointer, message }) => `${pointer} ${message}`).join("; ")}.`,
-    {
-      errors,
-    },
-  );
+  throw invalid(errors);
 };
 
 const shown = (part: PropertyKey) => String(part).slice(0, 100);
@@ -52,8 +94,14 @@ const inQuery = (path: PropertyKey[]) => `?${path.map(shown).join(".")}`;
 
 const isJson = (c: Context) => /^application\/([\w.-]+\+)?json\s*(;|$)/i.test(c.req.header("content-type") ?? "");
 
+const wrongType = (pointerTo: (path: PropertyKey[]) => string, schema: z.ZodObject): FieldError => ({
+  pointer: pointerTo(Object.keys(schema.shape).slice(0, 1)),
+  message: "must be a string",
+  code: "invalid_type",
+});
+
 /** Validates a JSON body and describes it. */
-export const body = <S extends z.ZodType>(schema: S) =>
+export const body = <S extends z.ZodObject>(schema: S) =>
   withDescription(
     zValidator("json", schema, (result, c) => {
       if (!isJson(c)) {
@@ -65,7 +113,8 @@ export const body = <S extends z.ZodType>(schema: S) =>
       refuse(inBody, result);
     }),
     {
-      requestBody: { required: true, content: { "application/json": { schema } } },
+      requestBody: { required: true, content: json(schema) },
+      wrongField: wrongType(inBody, schema),
       problems: {
         body_too_large: "The body has more than MAX_BODY_BYTES",
         invalid_request: "A field is missing or wrong, or there is one that the request doesn't have",
@@ -79,16 +128,28 @@ export const body = <S extends z.ZodType>(schema: S) =>
 export const query = <S extends z.ZodObject>(schema: S) =>
   withDescription(
     zValidator("query", schema, (result) => refuse(inQuery, result)),
-    { requestParams: { query: schema }, problems: { invalid_request: "A query parameter is missing or wrong" } },
+    {
+      requestParams: { query: schema },
+      problems: { invalid_request: "A query parameter is missing or wrong" },
+      wrongField: wrongType(inQuery, schema),
+    },
   );
 
 /** Problems that every route under the error handler may answer with. */
-const everywhere: Description["problems"] = {
-  internal_error: "A defect of the service",
+const everywhere = { internal_error: "A defect of the service" };
+
+/** Problems of the routes that wait until the service is ready and ask the database. */
+export const databaseProblems = {
   database_unavailable: "The database can't be reached",
+  starting: "The service is starting",
 };
 
-function problemResponses(problems: NonNullable<Description["problems"]>): ZodOpenApiResponsesObject {
+const headersOf: Partial<Record<string, ZodOpenApiResponseObject["headers"]>> = {
+  401: z.object({ "WWW-Authenticate": z.string().meta({ example: "Bearer" }) }),
+  503: z.object({ "Retry-After": z.string().meta({ description: "In seconds", example: "1" }) }),
+};
+
+function problemResponses(path: string, { problems = {}, wrongField }: Description): ZodOpenApiResponsesObject {
   const byStatus = Object.groupBy(
     Object.entries(problems) as [ProblemCode, string][],
     ([code]) => problemTypes[code].status,
@@ -96,18 +157,14 @@ function problemResponses(problems: NonNullable<Description["problems"]>): ZodOp
   const responses: ZodOpenApiResponsesObject = {};
   for (const [status, listed] of Object.entries(byStatus)) {
     const examples = listed!.map(([code, detail]) => {
-      const value = problemOf(
-        failure(code, `${detail}.`),
-        "/path/that/was/asked/for",
-        "7d5c5b1e-5f0f-4a3e-8f5e-0f8a2b3c4d5e",
-      );
+      const problem = code === "invalid_request" && wrongField ? invalid([wrongField]) : failure(code, `${detail}.`);
+      const value = problemOf(problem, path, "7d5c5b1e-5f0f-4a3e-8f5e-0f8a2b3c4d5e");
       return [code, { summary: problemTypes[code].title, value }] as const;
     });
     responses[status as `${1 | 2 | 3 | 4 | 5}${string}`] = {
       description: listed!.map(([, detail]) => detail).join("; "),
       content: { "application/problem+json": { schema: problemSchema, examples: Object.fromEntries(examples) } },
-      ...(status === "401" && { headers: z.object({ "WWW-Authenticate": z.string() }) }),
-      ...(status === "503" && { headers: z.object({ "Retry-After": z.string().meta({ description: "seconds" }) }) }),
+      ...(headersOf[status] && { headers: headersOf[status] }),
     };
   }
   return responses;
@@ -124,9 +181,11 @@ export function openApiDocument(app: Hono<any>, components: { securitySchemes: R
     operations.set(place, { ...sofar, ...part, problems: { ...sofar.problems, ...part.problems } });
   }
   const paths: Record<string, Record<string, ZodOpenApiOperationObject>> = {};
-  for (const [place, { answers, problems, ...operation }] of operations) {
+  for (const [place, description] of operations) {
+    const { answers, problems, wrongField, ...operation } = description;
     const [method = "", path = ""] = place.split(" ");
-    const responses = { ...answers, ...problemResponses(problems ?? {}) };
+    // A status that the route answers with itself is its own to describe.
+    const responses = { ...problemResponses(path, description), ...answers };
     paths[path] = { ...paths[path], [method]: { ...operation, responses } };
   }
   return createDocument({
@@ -134,8 +193,17 @@ export function openApiDocument(app: Hono<any>, components: { securitySchemes: R
     info: {
       title: service,
       version,
-      description: "Deals every organization a place in MongoDB and signs its admin in.",
+      description: [
+        "Deals every organization a place in MongoDB and signs its admin in.",
+        "To try it on this page: `POST /org/create`, then `POST /admin/login`; its `access_token` goes into *Authorize*.",
+      ].join("\n\n"),
     },
+    // In the order in which a newcomer needs them.
+    tags: [
+      { name: "Organizations", description: "The tenants" },
+      { name: "Admins", description: "Who signs in for an organization" },
+      { name: "Service", description: "For whoever runs it" },
+    ],
     paths,
     components,
   } as Parameters<typeof createDocument>[0]);

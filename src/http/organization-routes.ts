@@ -6,15 +6,19 @@ import { removeOrganization } from "../organization/remove.ts";
 import { updateOrganization } from "../organization/update.ts";
 import { requireAdmin } from "./auth.ts";
 import type { Env } from "./context.ts";
-import { body, describe, query } from "./describe.ts";
+import { answer, body, databaseProblems, describe, query } from "./describe.ts";
 import { createRequest, getQuery, organizationAnswer, updateRequest } from "./schemas.ts";
 
-const organization = (description: string) => ({
-  description,
-  content: { "application/json": { schema: organizationAnswer } },
-});
+const organization = (description: string, differs?: Record<string, unknown>) =>
+  answer(description, organizationAnswer, differs);
+const renamed = {
+  organization_name: "acme-labs",
+  connection_details: "Collection: org_acme-labs",
+  updated_at: "2026-11-25T09:30:00.000Z",
+};
 const tags = ["Organizations"];
 const busy = {
+  ...databaseProblems,
   passwords_busy: "Too many passwords wait to be hashed",
   operation_pending: "The change was interrupted, or takes longer than a request may; try again",
 };
@@ -44,7 +48,7 @@ export const organizationRoutes = (deps: Deps) =>
         summary: "Look an organization up by its name",
         tags,
         answers: { "200": organization("The organization") },
-        problems: { organization_not_found: "There is no organization of this name" },
+        problems: { ...databaseProblems, organization_not_found: "There is no organization of this name" },
       }),
       query(getQuery),
       async (c) => c.json(await getOrganization(deps, c.req.valid("query").organization_name), 200),
@@ -56,7 +60,7 @@ export const organizationRoutes = (deps: Deps) =>
         summary: "Change the name, the email or the password",
         description: "All that is asked, or nothing. A new name takes the documents along.",
         tags,
-        answers: { "200": organization("The organization as it is now") },
+        answers: { "200": organization("The organization as it is now", renamed) },
         problems: {
           organization_name_taken: "The name already exists",
           email_taken: "The email already exists",
@@ -75,7 +79,12 @@ export const organizationRoutes = (deps: Deps) =>
         summary: "Remove the organization, its admin and its documents",
         tags,
         answers: { "204": { description: "It is gone" } },
-        problems: { organization_not_found: "It was removed meanwhile", operation_pending: busy.operation_pending },
+        problems: {
+          ...databaseProblems,
+          body_too_large: "There is a body, and it has more than MAX_BODY_BYTES",
+          organization_not_found: "It was removed meanwhile",
+          operation_pending: busy.operation_pending,
+        },
       }),
       requireAdmin(deps),
       async (c) => {

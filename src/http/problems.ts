@@ -76,6 +76,8 @@ export function asFailure(error: unknown): Failure<FailureCode> {
   }
   if (error instanceof HTTPException && error.status < 500)
     return failure("bad_request", "The request could not be read.");
+  // The caller went away while sending: statements end by another error, their time-out.
+  if (error instanceof Error && error.name === "AbortError") return failure("bad_request", "The request was cut off.");
   if (isUnavailable(error)) {
     return failure("database_unavailable", "The database can't be reached; try again shortly.", {
       retryAfterSeconds: 1,
@@ -96,10 +98,13 @@ export function problemOf(
   return { type, title, status, detail: message, instance: path, request_id: requestId, ...(errors && { errors }) };
 }
 
+/** The path as it was sent, not decoded: `instance` is a URI reference. */
+const requestPath = (c: Context): string => /^(?:https?:\/\/[^/?#]*)?([^?#]*)/.exec(c.req.url)?.[1] || "/";
+
 /** Answers with a problem document; `headers` are those that the status asks for. */
 export function sendProblem(c: Context, error: Failure<FailureCode>, headers: Record<string, string> = {}): Response {
   const { status } = problemTypes[error.failure];
-  const body = problemOf(error, c.req.path, c.get("requestId") ?? "");
+  const body = problemOf(error, requestPath(c), c.get("requestId") ?? "");
   if (status === 401) headers["WWW-Authenticate"] = challenge(error.failure);
   if (status === 503) headers["Retry-After"] = String(error.retryAfterSeconds ?? 1);
   return c.body(JSON.stringify(body), status, { ...headers, "Content-Type": "application/problem+json" });

@@ -3,7 +3,7 @@ import type { Deps } from "../deps.ts";
 import { within } from "../lib/mongo.ts";
 import { service, version } from "../lib/version.ts";
 import type { Env } from "./context.ts";
-import { describe } from "./describe.ts";
+import { answer, describe } from "./describe.ts";
 import { healthAnswer, readinessAnswer, rootAnswer } from "./schemas.ts";
 
 const pingTimeoutMs = 1_500;
@@ -15,7 +15,6 @@ const databaseAnswers = ({ db }: Pick<Deps, "db">): Promise<boolean> =>
   );
 
 const tags = ["Service"];
-const json = <S>(schema: S, description: string) => ({ description, content: { "application/json": { schema } } });
 
 /** @param isReady whether the database has been prepared and the process is not about to stop */
 export const serviceRoutes = (deps: Pick<Deps, "db">, isReady: () => boolean) =>
@@ -26,7 +25,7 @@ export const serviceRoutes = (deps: Pick<Deps, "db">, isReady: () => boolean) =>
         operationId: "root",
         summary: "What this is",
         tags,
-        answers: { "200": json(rootAnswer, "Name, version and where to go on") as never },
+        answers: { "200": answer("Name, version and where to go on", rootAnswer) },
       }),
       (c) =>
         c.json({ name: service, version, links: { docs: "/docs", openapi: "/openapi.json", health: "/health" } }, 200),
@@ -38,8 +37,8 @@ export const serviceRoutes = (deps: Pick<Deps, "db">, isReady: () => boolean) =>
         summary: "Does it reach its database?",
         tags,
         answers: {
-          "200": json(healthAnswer, "It does") as never,
-          "503": json(healthAnswer.meta({ id: "Health" }), "It doesn't") as never,
+          "200": answer("It does", healthAnswer),
+          "503": answer("It doesn't", healthAnswer, { status: "unhealthy", database: "disconnected" }),
         },
       }),
       async (c) =>
@@ -53,7 +52,10 @@ export const serviceRoutes = (deps: Pick<Deps, "db">, isReady: () => boolean) =>
         operationId: "readiness",
         summary: "May it be sent requests?",
         tags,
-        answers: { "200": json(readinessAnswer, "Yes") as never, "503": json(readinessAnswer, "Not now") as never },
+        answers: {
+          "200": answer("Yes", readinessAnswer),
+          "503": answer("Not now", readinessAnswer, { status: "not_ready" }),
+        },
       }),
       async (c) =>
         isReady() && (await databaseAnswers(deps))

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Abortable, CommandOperationOptions } from "mongodb";
 
 /** How long one statement may take, in milliseconds: short enough that a caller hears of a dead database within 5 s. */
-const statementTimeoutMs = 4_000;
+const statementTimeoutMs = 3_500;
 
 /**
  * Options that end a statement in time. The driver's own `timeoutMS` has no effect since 7.8; a signal ends statements of
@@ -20,6 +20,10 @@ const hasCode = (error: unknown, code: number) => asServerError(error).code === 
 export const isDuplicateKey = (error: unknown, index: string): boolean =>
   hasCode(error, 11000) && String(asServerError(error).message).includes(index);
 
+/** What FerretDB answers when the upsert of a findAndModify meets a duplicate key: which index it was is not said. */
+export const isUnnamedDuplicateKey = (error: unknown): boolean =>
+  hasCode(error, 1) && String(asServerError(error).message).includes("violates exclusion constraint");
+
 export const isNamespaceExists = (error: unknown): boolean => hasCode(error, 48);
 export const isNamespaceNotFound = (error: unknown): boolean => hasCode(error, 26);
 /** The collection of that name is no longer the one that was meant (MongoDB 6.0 and later). */
@@ -29,14 +33,15 @@ const unavailableNames = new Set([
   "MongoServerSelectionError",
   "MongoNetworkError",
   "MongoNetworkTimeoutError",
+  "MongoOperationTimeoutError",
   "MongoPoolClearedError",
   "MongoPoolClosedError",
+  "PoolClearedOnNetworkError",
   "MongoWaitQueueTimeoutError",
   "MongoConnectionPoolClearedError",
   "MongoNotConnectedError",
   "MongoTopologyClosedError",
   "MongoClientClosedError",
-  "AbortError",
   "TimeoutError",
 ]);
 // Not primary, stepping down, shutting down, no majority, too long: MongoDB's error codes for "try again elsewhere or later".
@@ -50,6 +55,9 @@ export const isUnavailable = (error: unknown): boolean => {
 
 /** FerretDB answers this instead of a duplicate key when several write one value of a unique index at once. */
 const ferretDeadlock = 16908292;
+/** …and this, with no code of its own, when several change one document by `findOneAndUpdate`. */
+const isFerretDeadlock = (error: unknown): boolean =>
+  hasCode(error, ferretDeadlock) || (hasCode(error, 1) && asServerError(error).message === "deadlock detected");
 
 /** Runs one guarded write again when the server gave up on it because of a rival, which has decided by then. */
 export async function retryDeadlock<T>(write: () => Promise<T>, attemptsMax = 8): Promise<T> {
@@ -57,7 +65,7 @@ export async function retryDeadlock<T>(write: () => Promise<T>, attemptsMax = 8)
     try {
       return await write();
     } catch (error) {
-      const again = hasCode(error, ferretDeadlock) || hasCode(error, 112);
+      const again = isFerretDeadlock(error) || hasCode(error, 112);
       if (!again || attempt >= attemptsMax) throw error;
       await sleep(Math.random() * 50 * attempt);
     }

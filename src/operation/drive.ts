@@ -2,8 +2,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Document, ObjectId } from "mongodb";
 import type { Deps } from "../deps.ts";
 import { failure } from "../lib/failure.ts";
+import { isUnavailable, retryDeadlock } from "../lib/mongo.ts";
+import { scrub } from "../lib/scrub.ts";
 import type { Operation } from "./operation.ts";
-import { advance, claim, findById, findOpen, finish, release, start } from "./store.ts";
+import { advance, claim, findById, findOpen, finish, recordGuard, release, start } from "./store.ts";
 
 export type OperationFailure = "operation_pending";
 
@@ -12,76 +14,103 @@ export type DriveDeps = Pick<Deps, "db" | "now" | "log" | "config" | "flows" | "
 /** How long an operation that hit an error rests before anyone tries again. */
 const pauseAfterErrorMs = 500;
 
+/** An operation and until when this process holds its lease, by its own monotonic clock in milliseconds. */
+type Held = { operation: Operation; untilMs: number };
+
+/** Counted from before it was asked for: so the lease ends here no later than at the database. */
+async function holding(deps: DriveDeps, ask: (leaseMs: number) => Promise<Operation | null>): Promise<Held | null> {
+  const leaseMs = deps.config.operationLeaseMs;
+  const askedMs = performance.now();
+  const operation = await ask(leaseMs);
+  return operation && { operation, untilMs: askedMs + leaseMs };
+}
+
+/** Runs the next step and records what it made of the operation; null when the lease was lost. */
+async function takeStep(deps: DriveDeps, { operation, untilMs }: Held): Promise<Held | null> {
+  const step = deps.flows[operation.kind]?.steps[operation.step];
+  if (!step) throw new Error(`No step ${operation.kind}/${operation.step} in this version`);
+  await deps.onStep?.(operation, "before");
+  const next = await step({ ...deps, assertHeld: () => assertHeld(untilMs) }, operation);
+  await deps.onStep?.(operation, "after");
+  const held = await holding(deps, (leaseMs) =>
+    "go" in next
+      ? advance(deps.db, operation, next.go, next.progress ?? {}, leaseMs)
+      : finish(deps.db, operation, "failed" in next ? next.failed : undefined),
+  );
+  if (held) await deps.onStep?.(held.operation, "recorded");
+  return held;
+}
+
+function assertHeld(untilMs: number): void {
+  if (performance.now() > untilMs) throw pending();
+}
+
+/** Keeps out the drivers that came before, where the flow has a way to; null when the lease was lost. */
+async function enter(deps: DriveDeps, held: Held): Promise<Held | null> {
+  const { operation, untilMs } = held;
+  const flow = deps.flows[operation.kind];
+  if (!flow?.enter) return held;
+  const guard = await flow.enter({ ...deps, assertHeld: () => assertHeld(untilMs) }, operation);
+  return await holding(deps, (leaseMs) => recordGuard(deps.db, operation, guard, leaseMs));
+}
+
 /**
  * Runs the steps of an operation whose lease this process holds, until it ends, the lease is lost or the budget is used up.
+ *
  * @returns the operation as this process knew it last; `status` says whether it ended.
  * @throws what a step threw, after it was recorded: the operation stays open and any process may try again.
  */
-export async function drive(deps: DriveDeps, claimed: Operation, budgetMs: number): Promise<Operation> {
-  const { db, config, flows, onStep } = deps;
+async function drive(deps: DriveDeps, taken: Held, budgetMs: number): Promise<Operation> {
   const deadline = performance.now() + budgetMs;
-  let operation = claimed;
-  while (operation.status === "running") {
-    if (performance.now() > deadline) {
-      await release(db, operation, 0, null);
-      return operation;
-    }
-    const step = flows[operation.kind]?.steps[operation.step];
-    if (!step) throw new Error(`No step ${operation.kind}/${operation.step} in this version`);
-    let recorded: Operation | null;
-    try {
-      await onStep?.(operation, "before");
-      const next = await step(deps, operation);
-      await onStep?.(operation, "after");
-      if ("go" in next) {
-        recorded = await advance(db, operation, next.go, next.progress ?? {}, config.operationLeaseMs);
-      } else {
-        recorded = await finish(db, operation, "failed" in next ? next.failed : undefined);
+  let last = taken.operation;
+  try {
+    let held = await retryDeadlock(() => enter(deps, taken));
+    while (held) {
+      last = held.operation;
+      if (last.status !== "running") break;
+      if (performance.now() > deadline) {
+        await release(deps.db, last, 0, null);
+        break;
       }
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      deps.log.warn(
-        { operation_id: operation._id, kind: operation.kind, step: operation.step, err: error },
-        "step failed",
-      );
-      // If this can't be written either, the lease runs out by itself.
-      await release(db, operation, pauseAfterErrorMs, message).catch(() => {});
-      throw error;
+      const now = held;
+      held = await retryDeadlock(() => takeStep(deps, now));
     }
-    if (!recorded) return operation;
-    operation = recorded;
-    await onStep?.(operation, "recorded");
+    return last;
+  } catch (error) {
+    const message = scrub(error instanceof Error ? error.message : String(error));
+    deps.log.warn({ operation_id: last._id, kind: last.kind, step: last.step, err: error }, "step failed");
+    // If this can't be written either, the lease runs out by itself; with the database away the caller doesn't wait for it.
+    const released = release(deps.db, last, pauseAfterErrorMs, message).catch(() => null);
+    if (!isUnavailable(error) && (await released) === false) {
+      // The lease was lost: another driver's doing is what went wrong, and its outcome is what counts.
+      return last;
+    }
+    throw error;
   }
-  return operation;
 }
 
 /** Takes over operations that nobody drives any more, one after the other; returns how many. */
 export async function driveAbandoned(deps: DriveDeps, budgetMs: number): Promise<number> {
   for (let count = 0; ; count++) {
-    const operation = await claim(deps.db, {}, deps.owner, deps.config.operationLeaseMs);
-    if (!operation) return count;
-    deps.log.info({ operation_id: operation._id, kind: operation.kind, step: operation.step }, "operation taken over");
+    const held = await holding(deps, (leaseMs) => claim(deps.db, {}, deps.owner, leaseMs));
+    if (!held) return count;
+    const { _id, kind, step } = held.operation;
+    deps.log.info({ operation_id: _id, kind, step }, "operation taken over");
     // A step that fails has been logged and rests; the others must not wait for it.
-    await drive(deps, operation, budgetMs).catch(() => {});
+    await drive(deps, held, budgetMs).catch(() => {});
   }
 }
 
 const pollMs = 25;
 
 /** Waits for the organization's open operation to end and drives it if nobody else does; false when time runs out. */
-export async function settle(deps: DriveDeps, organizationId: ObjectId, deadline: number): Promise<boolean> {
+async function settle(deps: DriveDeps, organization_id: ObjectId, deadline: number): Promise<boolean> {
   for (;;) {
-    const open = await findOpen(deps.db, organizationId);
-    if (!open) return true;
+    if (!(await findOpen(deps.db, organization_id))) return true;
     const remaining = deadline - performance.now();
     if (remaining <= 0) return false;
-    const abandoned = await claim(
-      deps.db,
-      { organization_id: organizationId },
-      deps.owner,
-      deps.config.operationLeaseMs,
-    );
-    if (abandoned) await drive(deps, abandoned, remaining);
+    const held = await holding(deps, (leaseMs) => claim(deps.db, { organization_id }, deps.owner, leaseMs));
+    if (held) await drive(deps, held, remaining);
     else await sleep(pollMs);
   }
 }
@@ -99,19 +128,20 @@ const pending = () =>
 
 /**
  * Records an operation and drives it to its end, after those of the same organization that are open.
+ *
  * @throws Failure with the code that the operation failed with, or `operation_pending` when it didn't end within the budget;
  * then it goes on without the caller.
  */
 export async function run(deps: DriveDeps, wanted: NewOperation, budgetMs: number): Promise<Operation> {
   const deadline = performance.now() + budgetMs;
-  const first = deps.flows[wanted.kind]?.first;
-  if (!first) throw new Error(`No flow for ${wanted.kind}`);
-  let operation: Operation | null = null;
-  while (!operation) {
-    operation = await start(deps.db, { ...wanted, step: first }, deps.owner, deps.config.operationLeaseMs);
-    if (!operation && !(await settle(deps, wanted.organization_id, deadline))) throw pending();
+  const step = deps.flows[wanted.kind]?.first;
+  if (!step) throw new Error(`No flow for ${wanted.kind}`);
+  let held: Held | null = null;
+  while (!held) {
+    held = await holding(deps, (leaseMs) => start(deps.db, { ...wanted, step }, deps.owner, leaseMs));
+    if (!held && !(await settle(deps, wanted.organization_id, deadline))) throw pending();
   }
-  operation = await drive(deps, operation, deadline - performance.now());
+  let operation = await drive(deps, held, deadline - performance.now());
   if (operation.status === "running" && (await settle(deps, wanted.organization_id, deadline))) {
     // Another process ended what this one lost the lease of.
     operation = (await findById(deps.db, wanted._id)) ?? operation;

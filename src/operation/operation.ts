@@ -18,7 +18,14 @@ export type Operation<Input extends Document = Document, Progress extends Docume
   secret?: Document;
   progress: Partial<Progress>;
   /** `fence` counts the claims: every write of a driver carries it, so that one that lost its lease can't go on. */
-  lease: { owner: string; token: string; until: Date; fence: number };
+  lease: {
+    owner: string;
+    token: string;
+    until: Date;
+    fence: number;
+    /** What `enter` of the flow gave this driver: records that were entered take writes with this number only. */
+    guard?: number;
+  };
   /** The last unexpected error of a driver; null when none. */
   error: { message: string; at: Date } | null;
   /** Why the operation ended without effect, a failure code for the caller. */
@@ -32,7 +39,10 @@ export type Operation<Input extends Document = Document, Progress extends Docume
 export type Next<Progress extends Document = Document> =
   { go: string; progress?: Partial<Progress> } | { done: true } | { failed: { code: string; detail: string } };
 
-export type StepDeps = Pick<Deps, "db" | "now" | "log">;
+export type StepDeps = Pick<Deps, "db" | "now" | "log"> & {
+  /** Throws when the lease has run out by this process's clock: to be called right before what can't carry a guard. */
+  assertHeld(): void;
+};
 
 /** One effect, safe to run twice: a crash before it is recorded makes the next driver run it again. */
 export type Step<Input extends Document = Document, Progress extends Document = Document> = (
@@ -41,7 +51,15 @@ export type Step<Input extends Document = Document, Progress extends Document = 
 ) => Promise<Next<Progress>>;
 
 /** The steps of one kind of operation, and the one it starts with. */
-export type Flow = { first: string; steps: Record<string, Step<any, any>> };
+export type Flow = {
+  first: string;
+  /**
+   * Runs whenever a driver begins and returns its guard, higher than those before. A driver that was stopped in the middle
+   * of a statement and goes on after another has finished its work must change nothing any more.
+   */
+  enter?(deps: StepDeps, operation: Operation): Promise<number>;
+  steps: Record<string, Step<any, any>>;
+};
 export type Flows = Record<string, Flow>;
 
 export type StepMoment = "before" | "after" | "recorded";

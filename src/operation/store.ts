@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Collection, Db, Document, ObjectId } from "mongodb";
-import { isDuplicateKey, retryDeadlock, within } from "../lib/mongo.ts";
+import { isDuplicateKey, isUnnamedDuplicateKey, retryDeadlock, within } from "../lib/mongo.ts";
 import type { Operation } from "./operation.ts";
 
 export const operations = (db: Db): Collection<Operation> => db.collection("operations");
@@ -56,7 +56,8 @@ export async function start(db: Db, operation: New, owner: string, leaseMs: numb
       }),
     );
   } catch (error) {
-    if (isDuplicateKey(error, openIndex)) return null;
+    // The only other unique index is that of `_id`, which is new.
+    if (isDuplicateKey(error, openIndex) || isUnnamedDuplicateKey(error)) return null;
     throw error;
   }
 }
@@ -73,13 +74,22 @@ export async function claim(
 ): Promise<Operation | null> {
   const token = randomUUID();
   const taken = { owner: literal(owner), token, until: inMs(leaseMs), fence: { $add: ["$lease.fence", 1] } };
-  const operation = await operations(db).findOneAndUpdate(
-    { ...which, open: true },
-    [{ $set: { lease: { $cond: [{ $lt: ["$lease.until", "$$NOW"] }, taken, "$lease"] } } }],
-    { returnDocument: "after", sort: { "lease.until": 1 }, ...within() },
+  const operation = await retryDeadlock(() =>
+    operations(db).findOneAndUpdate(
+      { ...which, open: true },
+      [{ $set: { lease: { $cond: [{ $lt: ["$lease.until", "$$NOW"] }, taken, "$lease"] } } }],
+      { returnDocument: "after", sort: { "lease.until": 1 }, ...within() },
+    ),
   );
   return operation?.lease.token === token ? operation : null;
 }
+
+/** Records a driver's guard. That the lease is still held then means that whoever comes later gets a higher one. */
+export const recordGuard = (db: Db, operation: Operation, guard: number, leaseMs: number): Promise<Operation | null> =>
+  operations(db).findOneAndUpdate(held(operation), [{ $set: { "lease.guard": guard, "lease.until": inMs(leaseMs) } }], {
+    returnDocument: "after",
+    ...within(),
+  });
 
 /** Records that a step is done and which one is next; null when the lease was lost. */
 export const advance = (
@@ -124,10 +134,11 @@ export const finish = (db: Db, operation: Operation, failure?: Operation["failur
     { returnDocument: "after", ...within() },
   );
 
-/** Lets others have the operation from `pauseMs` on, and says what went wrong if anything did. */
-export async function release(db: Db, operation: Operation, pauseMs: number, message: string | null): Promise<void> {
+/** Lets others have the operation from `pauseMs` on, and says what went wrong if anything did; false when the lease was lost. */
+export async function release(db: Db, operation: Operation, pauseMs: number, message: string | null): Promise<boolean> {
   const error = message === null ? null : { message: literal(message), at: "$$NOW" };
-  await operations(db).updateOne(held(operation), [{ $set: { "lease.until": inMs(pauseMs), error } }], within());
+  const change = [{ $set: { "lease.until": inMs(pauseMs), error } }];
+  return (await operations(db).updateOne(held(operation), change, within())).matchedCount === 1;
 }
 
 export const findOpen = (db: Db, organizationId: ObjectId): Promise<Operation | null> =>

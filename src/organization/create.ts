@@ -1,9 +1,8 @@
 import { ObjectId } from "mongodb";
 import { normalizeEmail } from "../admin/admin.ts";
 import type { Deps } from "../deps.ts";
-import { isFailure } from "../lib/failure.ts";
 import { type DriveDeps, run } from "../operation/drive.ts";
-import { discardLeftovers } from "./leftovers.ts";
+import { despiteLeftovers } from "./leftovers.ts";
 import { type OrganizationView, viewOrganization } from "./organization.ts";
 import { getById } from "./store.ts";
 
@@ -20,7 +19,7 @@ const budgetMs = 20_000;
 export async function createOrganization(deps: CreateDeps, wanted: NewOrganization): Promise<OrganizationView> {
   const names = { organization_name: wanted.organization_name.toLowerCase(), email: normalizeEmail(wanted.email) };
   const password_hash = await deps.passwords.hash(wanted.password);
-  const provision = async () => {
+  return await despiteLeftovers(deps, names, budgetMs, async () => {
     const organization_id = new ObjectId();
     const input = { ...names, admin_id: new ObjectId() };
     await run(
@@ -29,12 +28,5 @@ export async function createOrganization(deps: CreateDeps, wanted: NewOrganizati
       budgetMs,
     );
     return viewOrganization(await getById(deps.db, organization_id));
-  };
-  try {
-    return await provision();
-  } catch (error) {
-    const taken = isFailure(error) && (error.failure === "organization_name_taken" || error.failure === "email_taken");
-    if (!taken || !(await discardLeftovers(deps, names, budgetMs))) throw error;
-    return await provision();
-  }
+  });
 }

@@ -2,21 +2,24 @@ import { ObjectId } from "mongodb";
 import { emailKey } from "../admin/admin.ts";
 import * as adminStore from "../admin/store.ts";
 import type { Deps } from "../deps.ts";
+import { isFailure } from "../lib/failure.ts";
 import { type DriveDeps, run } from "../operation/drive.ts";
 import { findProvision } from "../operation/store.ts";
 import * as organizationStore from "./store.ts";
 
+export type Wanted = { organization_name?: string; email?: string };
+
 /** The organizations that hold a name or an email and that nobody can see: half made, or left by one that was undone. */
-async function findHidden(db: Deps["db"], names: { organization_name: string; email: string }): Promise<ObjectId[]> {
+async function findHidden(db: Deps["db"], { organization_name, email }: Wanted): Promise<ObjectId[]> {
   const [organization, admin] = await Promise.all([
-    organizationStore.findByName(db, names.organization_name),
-    adminStore.findByEmail(db, emailKey(names.email)),
+    organization_name === undefined ? null : organizationStore.findByName(db, organization_name),
+    email === undefined ? null : adminStore.findByEmail(db, emailKey(email)),
   ]);
-  const hidden = organization?.status === "provisioning" ? [organization._id] : [];
+  const hidden = organization && organization.status !== "active" ? [organization._id] : [];
   if (admin && ObjectId.isValid(admin.organization_id)) {
     const id = new ObjectId(admin.organization_id);
     const owner = await organizationStore.findById(db, id);
-    if (!owner || owner.status === "provisioning") hidden.push(id);
+    if (owner?.status !== "active" && !hidden.some((known) => known.equals(id))) hidden.push(id);
   }
   return hidden;
 }
@@ -27,15 +30,12 @@ async function findHidden(db: Deps["db"], names: { organization_name: string; em
  *
  * @returns whether anything was freed
  */
-export async function discardLeftovers(
-  deps: DriveDeps,
-  names: { organization_name: string; email: string },
-  budgetMs: number,
-): Promise<boolean> {
+async function discardLeftovers(deps: DriveDeps, wanted: Wanted, budgetMs: number): Promise<boolean> {
   let freed = false;
-  for (const organization_id of await findHidden(deps.db, names)) {
+  for (const organization_id of await findHidden(deps.db, wanted)) {
     const made = await findProvision(deps.db, organization_id);
-    const beingMade = made?.status === "running" && made.lease.until > deps.now();
+    // Whoever took it over undoes it.
+    const beingMade = made?.status === "running" && made.lease.fence === 1 && made.lease.until > deps.now();
     if (!made || made.status === "succeeded" || beingMade) continue;
     const input = { admin_id: made.input.admin_id };
     // Waits for, or takes over, an operation that is still open; so nothing is discarded that has just become active.
@@ -43,4 +43,20 @@ export async function discardLeftovers(
     freed = true;
   }
   return freed;
+}
+
+/** Tries once more what was refused only because of leftovers. */
+export async function despiteLeftovers<T>(
+  deps: DriveDeps,
+  wanted: Wanted,
+  budgetMs: number,
+  attempt: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await attempt();
+  } catch (error) {
+    const taken = isFailure(error) && (error.failure === "organization_name_taken" || error.failure === "email_taken");
+    if (!taken || !(await discardLeftovers(deps, wanted, budgetMs))) throw error;
+    return await attempt();
+  }
 }

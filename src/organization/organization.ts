@@ -19,6 +19,8 @@ export type OrganizationDocument = {
   placement: Placement | null;
   /** Every place that the organization holds or is about to; a unique index keeps two organizations out of one place. */
   place_keys?: string[];
+  /** Counts the drivers that entered; the writes of an update carry the number, see `raiseGuard`. */
+  guard?: number;
   /** As the first Croupier wrote it; kept, and read only when `placement` is null. */
   connection_details?: string;
 };

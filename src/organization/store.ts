@@ -1,6 +1,6 @@
-import type { Collection, Db, ObjectId } from "mongodb";
+import type { Collection, Db, ObjectId, UpdateFilter } from "mongodb";
 import { failure } from "../lib/failure.ts";
-import { isDuplicateKey, retryDeadlock, within } from "../lib/mongo.ts";
+import { isDuplicateKey, isUnavailable, retryDeadlock, within } from "../lib/mongo.ts";
 import { type Placement, placeKey } from "../tenant/placement.ts";
 import type { OrganizationDocument, OrganizationFailure } from "./organization.ts";
 
@@ -19,8 +19,11 @@ export async function createOrganizationIndexes(db: Db): Promise<void> {
 export const findByName = (db: Db, name: string): Promise<OrganizationDocument | null> =>
   organizations(db).findOne({ organization_name: name }, within());
 
-export const findActiveByName = (db: Db, name: string): Promise<OrganizationDocument | null> =>
-  organizations(db).findOne({ organization_name: name, status: "active" }, within());
+/** @param names in lower case */
+export const findActiveByNames = (db: Db, names: readonly string[]): Promise<OrganizationDocument[]> =>
+  organizations(db)
+    .find({ organization_name: { $in: [...names] }, status: "active" }, within())
+    .toArray();
 
 export const findById = (db: Db, id: ObjectId): Promise<OrganizationDocument | null> =>
   organizations(db).findOne({ _id: id }, within());
@@ -34,6 +37,11 @@ export async function getById(db: Db, id: ObjectId): Promise<OrganizationDocumen
 
 export const findActiveById = (db: Db, id: ObjectId): Promise<OrganizationDocument | null> =>
   organizations(db).findOne({ _id: id, status: "active" }, within());
+
+export const findActiveByIds = (db: Db, ids: readonly ObjectId[]): Promise<OrganizationDocument[]> =>
+  organizations(db)
+    .find({ _id: { $in: [...ids] }, status: "active" }, within())
+    .toArray();
 
 export type Written = "written" | "name_taken" | "place_taken" | "missing";
 
@@ -54,7 +62,7 @@ export const insert = (db: Db, organization: OrganizationDocument): Promise<Writ
     try {
       await organizations(db).insertOne(organization, within());
     } catch (error) {
-      if (!(await findById(db, organization._id))) throw error;
+      if (isUnavailable(error) || !(await findById(db, organization._id))) throw error;
     }
     return true;
   });
@@ -68,41 +76,39 @@ export const activate = async (db: Db, id: ObjectId): Promise<boolean> => {
   return matchedCount === 1;
 };
 
+/** An organization as one driver of an operation may write it: no later driver has entered. */
+export type Guarded = { id: ObjectId; guard: number };
+
+/** Gives a driver its guard: from here on the writes of those before it match nothing. 0 when there is no organization. */
+export async function raiseGuard(db: Db, id: ObjectId): Promise<number> {
+  const options = { returnDocument: "after", projection: { guard: 1 }, ...within() } as const;
+  const organization = await organizations(db).findOneAndUpdate({ _id: id }, { $inc: { guard: 1 } }, options);
+  return organization?.guard ?? 0;
+}
+
+/** @throws Error when the organization is there and another driver has entered */
+async function writeGuarded(db: Db, { id, guard }: Guarded, change: UpdateFilter<OrganizationDocument>) {
+  const { matchedCount } = await organizations(db).updateOne({ _id: id, guard, status: "active" }, change, within());
+  if (matchedCount === 1) return true;
+  const organization = await findActiveById(db, id);
+  if (organization && organization.guard !== guard) throw new Error("another driver has entered");
+  return false;
+}
+
 /** Writes what an update changes, all at once: the point from which it only goes on. */
 export const writeUpdate = (
   db: Db,
-  id: ObjectId,
+  organization: Guarded,
   changes: { organization_name?: string; email?: string; updated_at: Date },
-): Promise<Written> =>
-  decided(async () => {
-    const { matchedCount } = await organizations(db).updateOne(
-      { _id: id, status: "active" },
-      { $set: changes },
-      within(),
-    );
-    return matchedCount === 1;
-  });
+): Promise<Written> => decided(() => writeGuarded(db, organization, { $set: changes }));
 
 /** Claims a place in addition to the one held, before anything is moved there. */
-export const reservePlace = (db: Db, id: ObjectId, key: string): Promise<Written> =>
-  decided(async () => {
-    const { matchedCount } = await organizations(db).updateOne(
-      { _id: id, placement: { $ne: null } },
-      { $addToSet: { place_keys: key } },
-      within(),
-    );
-    return matchedCount === 1;
-  });
+export const reservePlace = (db: Db, organization: Guarded, key: string): Promise<Written> =>
+  decided(() => writeGuarded(db, organization, { $addToSet: { place_keys: key } }));
 
-/** Makes `to` the organization's only place if it is still at `from`: the cutover of a move. */
-export const changePlacement = async (db: Db, id: ObjectId, from: Placement, to: Placement): Promise<boolean> => {
-  const { matchedCount } = await organizations(db).updateOne(
-    { _id: id, "placement.epoch": { $in: [from.epoch, to.epoch] } },
-    { $set: { placement: to, place_keys: [placeKey(to)] } },
-    within(),
-  );
-  return matchedCount === 1;
-};
+/** Makes `to` the organization's only place: the cutover of a move. */
+export const changePlacement = (db: Db, organization: Guarded, to: Placement): Promise<Written> =>
+  decided(() => writeGuarded(db, organization, { $set: { placement: to, place_keys: [placeKey(to)] } }));
 
 /** From here on nobody sees the organization; false when it isn't there. */
 export const startDeleting = async (db: Db, id: ObjectId): Promise<boolean> => {
@@ -114,7 +120,17 @@ export const startDeleting = async (db: Db, id: ObjectId): Promise<boolean> => {
   return matchedCount === 1;
 };
 
-/** Removes the record itself, and only in the status that allows it. */
-export async function removeRecord(db: Db, id: ObjectId, status: "provisioning" | "deleting"): Promise<void> {
-  await organizations(db).deleteOne({ _id: id, status }, within());
+/** Gives up an organization that never became active; false when it did, or isn't there. Then `activate` can't any more. */
+export const startDiscarding = async (db: Db, id: ObjectId): Promise<boolean> => {
+  const { matchedCount } = await organizations(db).updateOne(
+    { _id: id, status: { $in: ["provisioning", "deleting"] } },
+    { $set: { status: "deleting" } },
+    within(),
+  );
+  return matchedCount === 1;
+};
+
+/** Removes the record itself, which only one that is being deleted has come to. */
+export async function removeRecord(db: Db, id: ObjectId): Promise<void> {
+  await organizations(db).deleteOne({ _id: id, status: "deleting" }, within());
 }

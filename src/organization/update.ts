@@ -3,6 +3,7 @@ import { normalizeEmail } from "../admin/admin.ts";
 import type { Deps } from "../deps.ts";
 import { type DriveDeps, run } from "../operation/drive.ts";
 import type { Actor } from "../session/session.ts";
+import { despiteLeftovers } from "./leftovers.ts";
 import { type OrganizationView, viewOrganization } from "./organization.ts";
 import { getById } from "./store.ts";
 
@@ -32,6 +33,8 @@ export async function updateOrganization(
   };
   const secret = changes.password === undefined ? {} : { password_hash: await deps.passwords.hash(changes.password) };
   const { organizationId: organization_id } = actor;
-  await run(deps, { _id: new ObjectId(), organization_id, kind: "update", input, secret }, budgetMs);
+  await despiteLeftovers(deps, input, budgetMs, () =>
+    run(deps, { _id: new ObjectId(), organization_id, kind: "update", input, secret }, budgetMs),
+  );
   return viewOrganization(await getById(deps.db, organization_id));
 }

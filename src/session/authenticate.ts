@@ -1,8 +1,6 @@
 import { ObjectId } from "mongodb";
-import * as adminStore from "../admin/store.ts";
 import type { Deps } from "../deps.ts";
 import { failure } from "../lib/failure.ts";
-import * as organizationStore from "../organization/store.ts";
 import type { Actor, SessionFailure } from "./session.ts";
 
 const invalid = () =>
@@ -16,7 +14,7 @@ const invalid = () =>
  * @throws Failure `token_missing`, `token_invalid`
  */
 export async function authenticate(
-  { db, tokens }: Pick<Deps, "db" | "tokens">,
+  { lookUp, tokens }: Pick<Deps, "lookUp" | "tokens">,
   authorization: string | undefined,
 ): Promise<Actor> {
   const token = /^Bearer +([A-Za-z0-9_.~+/=-]+) *$/i.exec(authorization ?? "")?.[1];
@@ -25,8 +23,8 @@ export async function authenticate(
   if (!claims) throw invalid();
   const actor = { adminId: new ObjectId(claims.admin_id), organizationId: new ObjectId(claims.organization_id) };
   const [admin, organization] = await Promise.all([
-    adminStore.findById(db, actor.adminId),
-    organizationStore.findActiveById(db, actor.organizationId),
+    lookUp.adminById(actor.adminId),
+    lookUp.organizationById(actor.organizationId),
   ]);
   if (!organization || admin?.organization_id !== claims.organization_id) throw invalid();
   return actor;

@@ -23,18 +23,20 @@ export async function takeOver(deps: TakeOverDeps): Promise<{ organizations: num
 }
 
 async function completeOrganizations({ db }: TakeOverDeps): Promise<number> {
-  const incomplete = await organizations(db)
-    .find({ placement: { $exists: false } }, { projection: { connection_details: 1 }, ...within(60_000) })
+  // Those in doubt are read again too: a process that died in between, or one beside this, may have completed one of two
+  // that name the same collection, and the other is in doubt all the same.
+  const unplaced = await organizations(db)
+    .find({ placement: null }, { projection: { connection_details: 1, placement: 1 }, ...within(60_000) })
     .toArray();
-  const collections = incomplete.map((organization) => parseConnectionDetails(organization.connection_details));
+  const incomplete = unplaced.filter(({ placement }) => placement === undefined);
   if (incomplete.length === 0) return 0;
-  const claims = Map.groupBy(collections, (collection) => collection);
+  const claims = Map.groupBy(unplaced, ({ connection_details }) => parseConnectionDetails(connection_details));
   const held = await heldValues(organizations(db), "place_keys");
-  const writes = incomplete.map(({ _id }, index): AnyBulkWriteOperation<OrganizationDocument> => {
-    const collection = collections[index];
+  const writes = incomplete.map(({ _id, connection_details }): AnyBulkWriteOperation<OrganizationDocument> => {
+    const collection = parseConnectionDetails(connection_details);
     // Two that name one collection, or one that names none: whose documents they are is in doubt, so nobody gets them.
     const place = { region: defaultRegion, database: db.databaseName, collection: collection ?? "" };
-    const certain = collection !== null && claims.get(collection!)!.length === 1 && !held.has(placeKey(place));
+    const certain = collection !== null && claims.get(collection)!.length === 1 && !held.has(placeKey(place));
     const placement: Placement | null = certain ? { ...place, tier: "professional", epoch: 1 } : null;
     const completion = {
       tier: "professional" as const,
@@ -62,7 +64,12 @@ async function completeAdmins({ db }: TakeOverDeps): Promise<number> {
     // Of several that differ in case only one is found in any case: the one in lower case, else the oldest. The others are
     // found by exactly their own spelling, as they always were.
     const owner = held.has(key) ? null : (same.find(({ email }) => email === key) ?? same[0]);
-    const email_keys = [owner === admin ? key : String(admin.email).normalize("NFC")];
+    const spelled = String(admin.email).normalize("NFC");
+    const others = same.filter((other) => other !== admin);
+    const spelledSo = others.some(({ email }) => String(email).normalize("NFC") === spelled);
+    // Not even normalizing tells these two apart: what is stored does.
+    const own = spelledSo || spelled === key || held.has(spelled) ? String(admin.email) : spelled;
+    const email_keys = [owner === admin ? key : own];
     return {
       updateOne: { filter: { _id: admin._id, email_keys: { $exists: false } }, update: { $set: { email_keys } } },
     };

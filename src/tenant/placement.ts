@@ -9,11 +9,11 @@ export const candidatesMax = 100;
 
 /**
  * The collection of a professional tenant: `org_acme`. Only when a collection of that name holds documents that belong to
- * nobody is it `org_acme.2` and so on: a newcomer never finds another's documents in its place, and no name of an
- * organization can hold a dot.
+ * nobody is it `org_acme~2` and so on: a newcomer never finds another's documents in its place, and no name of an
+ * organization can hold a tilde. (FerretDB renames no collection that has a dot in its name.)
  */
 export const collectionCandidate = (organizationName: string, number: number): string =>
-  number === 1 ? `${collectionPrefix}${organizationName}` : `${collectionPrefix}${organizationName}.${number}`;
+  number === 1 ? `${collectionPrefix}${organizationName}` : `${collectionPrefix}${organizationName}~${number}`;
 
 export const isTenantCollection = (collection: string): boolean => collection.startsWith(collectionPrefix);
 
