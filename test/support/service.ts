@@ -7,7 +7,7 @@ import { createLogger } from "../../src/log.ts";
 
 export const freshDatabaseName = () => `croupier_test_${randomBytes(6).toString("hex")}`;
 
-/** The configuration of the tests: the database that `bun run test` found, cheap hashes, a short lease. */
+/** The configuration of the tests: the database that `bun run test` found, and cheap hashes. */
 export function testConfig(overrides: Record<string, string> = {}): Config {
   return readConfig({
     MONGODB_URL: process.env.MONGODB_URL,
@@ -15,7 +15,6 @@ export function testConfig(overrides: Record<string, string> = {}): Config {
     PORT: "0",
     JWT_SECRET_KEY: "a-secret-of-the-tests-and-of-nothing-else",
     BCRYPT_ROUNDS: "4",
-    OPERATION_LEASE_MS: "500",
     LOG_LEVEL: "silent",
     ...overrides,
   });
@@ -41,6 +40,10 @@ export async function send(
     },
     ...(body !== undefined && { body: raw ? (body as string) : JSON.stringify(body) }),
   });
+  return readAnswer(answer);
+}
+
+export async function readAnswer(answer: Response): Promise<Answer> {
   const text = await answer.text();
   const json = answer.headers.get("content-type")?.includes("json") && text !== "";
   return { status: answer.status, headers: answer.headers, body: json ? JSON.parse(text) : null, text };

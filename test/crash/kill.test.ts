@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import type { MongoClient } from "mongodb";
+import { createClient } from "../../src/boot.ts";
+import {
+  allMoments,
+  chunksOf,
+  createPool,
+  letLeasesRunOut,
+  momentsOf,
+  nameOf,
+  runChain,
+  type Site,
+  stepMoments,
+} from "../support/chain.ts";
+import { type Moment, never } from "../support/crash.ts";
+import { type Scenario, scenarios } from "../support/scenarios.ts";
+
+/** `matrix[scenario][step][moment]`: what the next process made of it. */
+const matrix = new Map<string, Map<string, Map<string, string>>>();
+const hits = new Set<string>();
+
+function note(scenario: Scenario, { kind, step, moment }: Moment, outcome: string): void {
+  const rows = matrix.getOrInsertComputed(scenario.name, () => new Map());
+  const row = rows.getOrInsertComputed(`${kind}/${step}`, () => new Map());
+  const known = row.get(moment);
+  row.set(moment, known && known !== outcome ? `${known}; later: ${outcome}` : outcome);
+  hits.add(nameOf({ kind, step, moment }));
+}
+
+/** One process dies at this moment of the scenario's request, another one starts and finds what is left. */
+async function die(site: Site, scenario: Scenario, after: number): Promise<void> {
+  const { child, db } = site;
+  const { loseBefore } = scenario;
+  const world = await scenario.prepare({ url: child.url, db });
+  await child.arm({ after, signal: "SIGKILL", ...(loseBefore && { loseBefore }) });
+  const answer = await scenario.request(child.url, world).catch(() => null);
+  const way = momentsOf(scenario);
+  const moment = way[after];
+  expect(answer?.status ?? "no answer").toBe(moment ? "no answer" : scenario.status);
+  if (moment) expect(await child.died).toBe("SIGKILL");
+  expect(child.moments.map(nameOf)).toEqual(way.slice(0, after + 1).map(nameOf));
+
+  await letLeasesRunOut(db);
+  const next = await site.start();
+  await site.quiet();
+  const outcome = await scenario.outcome({ url: next.url, db }, world);
+  if (moment) note(scenario, moment, outcome);
+}
+
+const casesInAChain = 7;
+let client: MongoClient;
+const failures = new Map<string, Promise<string[]>>();
+
+beforeAll(() => {
+  client = createClient(process.env.MONGODB_URL!);
+  const pool = createPool(4);
+  for (const scenario of scenarios) {
+    const way = momentsOf(scenario);
+    const name = (after: number) => (way[after] ? `killed at ${after}. ${nameOf(way[after])}` : "not killed");
+    const chains = chunksOf([...way.keys(), never], casesInAChain).map((cases) =>
+      pool(() => runChain(client, cases, (site, after) => die(site, scenario, after), name)),
+    );
+    failures.set(
+      scenario.name,
+      Promise.all(chains).then((all) => all.flat()),
+    );
+  }
+});
+afterAll(() => client.close());
+
+describe("a process that is killed", () => {
+  for (const { name } of scenarios) {
+    test(`at any moment of: ${name}, leaves what the next one ends, all of it or nothing`, async () => {
+      expect(await failures.get(name)).toEqual([]);
+    }, 600_000);
+  }
+
+  test("was killed at every moment of every step that there is", () => {
+    expect(allMoments().filter((name) => !hits.has(name))).toEqual([]);
+  });
+});
+
+afterAll(() => {
+  const file = process.env.CRASH_MATRIX_OUT;
+  if (!file) return;
+  const heads = ["request", "killed in", "before its effect", "after its effect", "after it was recorded"];
+  const rows = scenarios.flatMap(({ name, path }) =>
+    [...new Set(path)].map((step) => {
+      const row = matrix.get(name)?.get(step);
+      return [name, step, ...stepMoments.map((moment) => row?.get(moment) ?? "–")];
+    }),
+  );
+  const lines = [heads, heads.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`);
+  writeFileSync(file, `${lines.join("\n")}\n`);
+});

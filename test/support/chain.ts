@@ -1,0 +1,112 @@
+import type { Db, MongoClient } from "mongodb";
+import { flows } from "../../src/flows/index.ts";
+import { operations } from "../../src/operation/store.ts";
+import type { StepMoment } from "../../src/operation/operation.ts";
+import { type Child, type Moment, startChild, until } from "./crash.ts";
+import { countOpenOperations } from "./invariants.ts";
+import type { Scenario } from "./scenarios.ts";
+import { freshDatabaseName } from "./service.ts";
+
+export const stepMoments: StepMoment[] = ["before", "after", "recorded"];
+export const nameOf = ({ kind, step, moment }: Moment): string => `${kind}/${step} ${moment}`;
+
+/** Every moment of the scenario's way, in the order in which it is passed. */
+export const momentsOf = ({ path }: Pick<Scenario, "path">): Moment[] =>
+  path.flatMap((name) => {
+    const [kind = "", step = ""] = name.split("/");
+    return stepMoments.map((moment) => ({ kind, step, moment }));
+  });
+
+/** Every moment of every step that there is. */
+export const allMoments = (): string[] =>
+  Object.entries(flows)
+    .flatMap(([kind, flow]) => momentsOf({ path: Object.keys(flow.steps).map((step) => `${kind}/${step}`) }))
+    .map(nameOf);
+
+/** As if as much time had passed as the leases last: no test has to wait for it, and no slow machine loses one by chance. */
+export async function letLeasesRunOut(db: Db): Promise<void> {
+  await operations(db).updateMany({ open: true }, { $set: { "lease.until": new Date(0) } });
+}
+
+const longLeaseMs = 60_000;
+
+/** A database of its own and the process that serves it now; when that has died, the next one takes its place. */
+export type Site = {
+  readonly db: Db;
+  readonly child: Child;
+  start(plan?: Parameters<typeof startChild>[0]["plan"]): Promise<Child>;
+  /** Waits until no operation is open. */
+  quiet(): Promise<void>;
+  end(): Promise<void>;
+};
+
+export async function openSite(client: MongoClient, leaseMs: number): Promise<Site> {
+  const databaseName = freshDatabaseName();
+  const db = client.db(databaseName);
+  const start = (plan?: Parameters<typeof startChild>[0]["plan"]) =>
+    startChild({ databaseName, leaseMs, ...(plan && { plan }) });
+  let child = await start();
+  return {
+    db,
+    get child() {
+      return child;
+    },
+    async start(plan) {
+      await child.end();
+      child = await start(plan);
+      return child;
+    },
+    quiet: async () => void (await until("the operations to end", async () => (await countOpenOperations(db)) === 0)),
+    async end() {
+      await child.end();
+      await db.dropDatabase();
+    },
+  };
+}
+
+/**
+ * Runs the cases one after the other on one database, where each finds what the one before left, until one fails: the next
+ * has a fresh one. @returns what went wrong
+ */
+export async function runChain<Case>(
+  client: MongoClient,
+  cases: Case[],
+  run: (site: Site, one: Case) => Promise<void>,
+  describe: (one: Case) => string,
+  leaseMs = longLeaseMs,
+): Promise<string[]> {
+  const failures: string[] = [];
+  let site: Site | null = null;
+  for (const one of cases) {
+    site ??= await openSite(client, leaseMs);
+    try {
+      await run(site, one);
+    } catch (error) {
+      failures.push(`${describe(one)}: ${error instanceof Error ? error.message : String(error)}`);
+      await site.end();
+      site = null;
+    }
+  }
+  await site?.end();
+  return failures;
+}
+
+/** Runs jobs, some at a time, in the order in which they come. */
+export function createPool(atATime: number): <T>(job: () => Promise<T>) => Promise<T> {
+  let running = 0;
+  const waiting: (() => void)[] = [];
+  return async (job) => {
+    if (running >= atATime) await new Promise<void>((resolve) => waiting.push(resolve));
+    running++;
+    try {
+      return await job();
+    } finally {
+      running--;
+      waiting.shift()?.();
+    }
+  };
+}
+
+/** Parts of at most so many. */
+export const chunksOf = <T>(all: T[], size: number): T[][] =>
+  Array.from({ length: Math.ceil(all.length / size) }, (_, index) => all.slice(index * size, (index + 1) * size));

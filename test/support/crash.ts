@@ -1,0 +1,146 @@
+import { fileURLToPath } from "node:url";
+import type { Subprocess } from "bun";
+import type { StepMoment } from "../../src/operation/operation.ts";
+
+/** A moment of an operation: a step, before its effect, after it, or when it has been recorded. */
+export type Moment = { kind: string; step: string; moment: StepMoment };
+/** Let `after` moments pass, then send the process this signal. */
+export type Plan = {
+  after: number;
+  signal: "SIGKILL" | "SIGSTOP";
+  /** Removes the records of the organization before this step, as if somebody had done it by hand. */
+  loseBefore?: string;
+};
+
+export const never = Number.MAX_SAFE_INTEGER;
+
+export type Child = {
+  readonly pid: number;
+  readonly url: string;
+  /** Every moment that it passed since it was armed last. */
+  readonly moments: Moment[];
+  arm(plan: Plan): Promise<void>;
+  /** Sends a signal to this one process. */
+  signal(signal: NodeJS.Signals): void;
+  /** Resolves with the name of the signal that ended it. */
+  readonly died: Promise<string | number | null>;
+  /** Whether the kernel has stopped it (SIGSTOP). */
+  isStopped(): Promise<boolean>;
+  end(): Promise<void>;
+};
+
+const program = fileURLToPath(new URL("./crash-child.ts", import.meta.url));
+const living = new Set<Subprocess>();
+// A stopped process notices nothing, so it is this one's duty.
+process.on("exit", () => {
+  for (const child of living) child.kill("SIGKILL");
+});
+
+/** Starts the service in a process of its own; when that dies before it listens, `url` is empty. */
+export async function startChild(settings: {
+  databaseName: string;
+  leaseMs?: number;
+  plan?: Plan;
+  logLevel?: string;
+  /** Asked again and again from the start on; once it says so, the process is killed. */
+  killWhen?: () => Promise<boolean>;
+}): Promise<Child> {
+  const { databaseName, leaseMs = 300, plan, logLevel = "silent", killWhen } = settings;
+  const child = Bun.spawn([process.execPath, program], {
+    env: {
+      ...process.env,
+      MONGODB_DB_NAME: databaseName,
+      OPERATION_LEASE_MS: String(leaseMs),
+      LOG_LEVEL: logLevel,
+      CRASH_PLAN: plan ? JSON.stringify(plan) : "",
+    },
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  living.add(child);
+  void (async () => {
+    while (killWhen && living.has(child)) if (await killWhen()) child.kill("SIGKILL");
+  })();
+  const moments: Moment[] = [];
+  let url = "";
+  const listening = Promise.withResolvers<void>();
+  let armed = Promise.withResolvers<void>();
+  const died = child.exited.then(() => {
+    living.delete(child);
+    listening.resolve();
+    armed.resolve();
+    return child.signalCode;
+  });
+  void (async () => {
+    let rest = "";
+    for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) {
+        const said = JSON.parse(line);
+        if (said.at) moments.push(said.at);
+        else if (said.armed) armed.resolve();
+        else if (said.url) {
+          url = said.url;
+          listening.resolve();
+        }
+      }
+    }
+  })();
+  await listening.promise;
+  return {
+    pid: child.pid,
+    get url() {
+      return url;
+    },
+    moments,
+    died,
+    async arm(next) {
+      armed = Promise.withResolvers<void>();
+      moments.length = 0;
+      child.stdin.write(`${JSON.stringify(next)}\n`);
+      await child.stdin.flush();
+      await armed.promise;
+    },
+    signal: (signal) => child.kill(signal),
+    async isStopped() {
+      if (process.platform !== "linux") return true;
+      const status = await Bun.file(`/proc/${child.pid}/stat`)
+        .text()
+        .catch(() => "");
+      return status.slice(status.lastIndexOf(")") + 2).startsWith("T");
+    },
+    async end() {
+      child.kill("SIGKILL");
+      await died;
+    },
+  };
+}
+
+/** Asks again and again until the answer is neither false nor null. @throws Error that says what was waited for */
+export async function until<T>(what: string, ask: () => Promise<T | false | null>, timeoutMs = 20_000): Promise<T> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const answer = await ask();
+    if (answer !== false && answer !== null) return answer;
+    if (performance.now() > deadline) throw new Error(`Waited ${timeoutMs} ms for ${what}`);
+    await Bun.sleep(20);
+  }
+}
+
+/** Runs every job, some at a time; never throws, so that one failure doesn't hide the others. */
+export async function runAll<T>(jobs: T[], atATime: number, run: (job: T) => Promise<void>): Promise<string[]> {
+  const failures: string[] = [];
+  const waiting = [...jobs];
+  await Promise.all(
+    Array.from({ length: atATime }, async () => {
+      for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
+        await run(job).catch((error) => {
+          failures.push(error instanceof Error ? error.message : String(error));
+        });
+      }
+    }),
+  );
+  return failures;
+}

@@ -1,0 +1,54 @@
+import { expect } from "bun:test";
+import type { Answer } from "./service.ts";
+
+export type ExpectedProblem = {
+  status: number;
+  /** The last part of the problem's `type`. */
+  type: string;
+  /** What was asked for, without the query. */
+  path: string;
+  /** Where the errors have to point, when it matters. */
+  pointers?: string[];
+};
+
+// What would tell a stranger how the service is made: stack frames, drivers, servers, libraries.
+const leaks = /\bat .+:\d+:\d+|\.ts\b|node_modules|mongo|ferret|E11000|ECONN|\bBSON|zod|hono|Error:/i;
+
+/** The one check of every answer that is an error: a whole problem document (RFC 9457) and the headers of its status. */
+export function expectProblem(answer: Answer, expected: ExpectedProblem): void {
+  const { status, headers, body, text } = answer;
+  expect({ status, type: body?.type, body: text.slice(0, 400) }).toEqual({
+    status: expected.status,
+    type: `urn:croupier:problem:${expected.type}`,
+    body: expect.any(String),
+  });
+  expect(headers.get("content-type")).toBe("application/problem+json");
+  const { errors, ...rest } = body;
+  expect(rest).toEqual({
+    type: expect.any(String),
+    title: expect.stringMatching(/\w+ \w+/),
+    status: expected.status,
+    detail: expect.stringMatching(/^\S.{10,}\.$/s),
+    instance: expected.path,
+    request_id: expect.stringMatching(/^[\w=-]+$/),
+  });
+  expect(headers.get("x-request-id")).toBe(body.request_id);
+  expect(text).not.toMatch(leaks);
+  expect(text.length).toBeLessThan(20_000);
+  expect(errors !== undefined).toBe(expected.type === "invalid_request");
+  for (const error of errors ?? []) {
+    expect(error).toEqual({
+      pointer: expect.stringMatching(/^(#|#\/.*|\?.+)$/s),
+      message: expect.stringMatching(/\w+ \w+/),
+      code: expect.stringMatching(/^[a-z_]+$/),
+    });
+  }
+  if (expected.pointers) {
+    expect([...new Set(errors.map(({ pointer }: { pointer: string }) => pointer))]).toEqual(expected.pointers);
+  }
+  expect(headers.get("www-authenticate")).toEqual(
+    status === 401 ? expect.stringMatching(/^Bearer( error=".+")?$/) : null,
+  );
+  expect(headers.get("allow")).toEqual(status === 405 ? expect.stringMatching(/^[A-Z]+(, [A-Z]+)*$/) : null);
+  expect(headers.get("retry-after")).toEqual(status === 503 ? expect.stringMatching(/^[1-9]\d*$/) : null);
+}

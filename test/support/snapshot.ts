@@ -1,0 +1,25 @@
+import { BSON, type Db } from "mongodb";
+
+/** All that a database holds, as text that can be compared: its collections with their indexes and documents. */
+export async function snapshot(db: Db): Promise<string> {
+  const collections = await db.listCollections({}, { nameOnly: true }).toArray();
+  const names = collections.map(({ name }) => name).sort();
+  const contents = await Promise.all(
+    names.map(async (name) => ({
+      name,
+      indexes: (await db.collection(name).indexes()).map(({ name }) => name).sort(),
+      documents: await db.collection(name).find().sort({ _id: 1 }).toArray(),
+    })),
+  );
+  return BSON.EJSON.stringify(contents, undefined, 1);
+}
+
+/** How many documents each collection of a database holds, and how many operations are open. */
+export async function counts(db: Db): Promise<Record<string, number>> {
+  const collections = await db.listCollections({}, { nameOnly: true }).toArray();
+  const entries = await Promise.all(
+    collections.map(async ({ name }) => [name, await db.collection(name).countDocuments()] as const),
+  );
+  const open = await db.collection("operations").countDocuments({ open: true });
+  return { ...Object.fromEntries(entries.filter(([name]) => name !== "operations")), open };
+}

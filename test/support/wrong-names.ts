@@ -1,0 +1,21 @@
+/** Names that no organization can have, and what is wrong with each. */
+export const wrongNames: [string, string][] = [
+  ["2 characters", "ab"],
+  ["51 characters", "a".repeat(51)],
+  ["a newline at its end", "acme\n"],
+  ["a carriage return at its end", "acme\r\n"],
+  ["a space at its start", " acme"],
+  ["a space inside", "ac me"],
+  ["a dot", "acme.2"],
+  ["a slash", "../acme"],
+  ["a dollar sign", "$acme"],
+  ["an operator as text", '{"$gt":""}'],
+  ["the Kelvin sign for K", "ac\u212Ae"],
+  ["the long s", "\u017Fmith"],
+  ["a dotted capital I", "\u0130stanbul"],
+  ["a Cyrillic a", "\u0430cme"],
+  ["full-width letters", "\uFF41cme"],
+  ["a zero-width space", "ac\u200Bme"],
+  ["a combining accent", "acme\u0301"],
+  ["digits of another script", "acme\u0661"],
+];
