@@ -1,8 +1,10 @@
 /** Who is measured: how each is started, filled with the same organizations, asked, and stopped. */
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Db, type Document, ObjectId } from "mongodb";
+import { endingWithParent } from "../dev/lib/process.ts";
+import type { Scope } from "../dev/lib/scope.ts";
 import { request } from "./load.ts";
 
 const root = join(import.meta.dir, "..");
@@ -27,7 +29,6 @@ export interface Running extends Contestant {
   port: number;
   pid: number;
   accessToken: string;
-  stop: () => Promise<void>;
 }
 
 /** In the order they are measured. Express is left out, and `missing` says why, where there is no Node.js 20 or later. */
@@ -78,11 +79,15 @@ function freePort(): number {
   return port;
 }
 
-/** Starts it on an empty database, seeds it and signs in. Throws with what it wrote when it does not come up in 30 s. */
-export async function start(contestant: Contestant, mongodbUrl: string, db: Db): Promise<Running> {
+/**
+ * Starts it on an empty database, seeds it and signs in; `scope` stops it and drops the database. Throws with where its
+ * log is when it is not up within 30 s.
+ */
+export async function start(contestant: Contestant, mongodbUrl: string, db: Db, scope: Scope): Promise<Running> {
   await db.dropDatabase();
   const port = freePort();
-  const child = Bun.spawn(contestant.command, {
+  const logFile = join(tmpdir(), `${contestant.databaseName}.log`);
+  const child = Bun.spawn(endingWithParent(contestant.command), {
     cwd: root,
     env: {
       ...process.env,
@@ -95,37 +100,38 @@ export async function start(contestant: Contestant, mongodbUrl: string, db: Db):
     },
     // Croupier logs every request, the others do not: it pays for writing the lines, the disk is spared.
     stdout: "ignore",
-    stderr: Bun.file(join("/tmp", `${contestant.databaseName}.log`)),
+    stderr: Bun.file(logFile),
+    // Ctrl-C reaches it once, from here.
+    detached: true,
   });
-
-  async function stop() {
+  scope.defer(async () => {
     child.kill("SIGTERM");
-    const killer = setTimeout(() => child.kill("SIGKILL"), 5000);
+    const stopped = await Promise.race([child.exited.then(() => true), Bun.sleep(5000).then(() => false)]);
+    if (!stopped) child.kill("SIGKILL");
     await child.exited;
-    clearTimeout(killer);
     await db.dropDatabase();
-  }
+  });
 
   const url = `http://127.0.0.1:${port}`;
   for (let tries = 0; ; tries++) {
     // The Express peer has no /readiness, as most tutorials have none; it listens when its database is there.
     const answer = await fetch(`${url}/readiness`).catch(() => undefined);
     if (answer && (answer.ok || answer.status === 404)) break;
-    if (child.exitCode !== null || tries === 300) {
-      await stop();
-      throw new Error(`${contestant.command.join(" ")} did not start: see /tmp/${contestant.databaseName}.log`);
-    }
+    if (child.exitCode !== null || tries === 300) throw new Error(`${contestant.title} did not start: see ${logFile}`);
     await Bun.sleep(100);
   }
-  const post = (path: string, body: object) =>
-    fetch(url + path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
-  const created = await post("/org/create", admission(seedName));
-  if (created.status !== 201) throw new Error(`${contestant.title}: ${created.status} ${await created.text()}`);
+
+  async function post(path: string, body: object, status: number): Promise<Record<string, string>> {
+    const headers = { "content-type": "application/json" };
+    const answer = await fetch(url + path, { method: "POST", headers, body: JSON.stringify(body) });
+    if (answer.status === status) return (await answer.json()) as Record<string, string>;
+    throw new Error(`${contestant.title}: ${path}: ${answer.status} ${await answer.text()}`);
+  }
+
+  await post("/org/create", admission(seedName), 201);
   await cloneSeed(db, contestant.collections);
-  const signedIn = await post("/admin/login", credentials(seedName));
-  if (signedIn.status !== 200) throw new Error(`${contestant.title}: ${signedIn.status} ${await signedIn.text()}`);
-  const { access_token: accessToken = "" } = (await signedIn.json()) as { access_token?: string };
-  return { ...contestant, port, pid: child.pid, accessToken, stop };
+  const { access_token: accessToken = "" } = await post("/admin/login", credentials(seedName), 200);
+  return { ...contestant, port, pid: child.pid, accessToken };
 }
 
 const credentials = (name: string) => ({ email: `admin@${name}.example`, password });
@@ -185,18 +191,4 @@ export function requestsFor(call: Call, count: number): { requests: string[]; st
 export function tokenRequest(accessToken: string): { requests: string[]; status: number } {
   const headers = { Authorization: `Bearer ${accessToken}` };
   return { requests: [request("PUT", "/org/update", {}, headers)], status: 422 };
-}
-
-/** Processor time the process has used, in seconds; NaN where there is no /proc. */
-export async function processorSeconds(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
-  const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return fields ? (Number(fields[11]) + Number(fields[12])) / 100 : Number.NaN;
-}
-
-/** Resident memory of the process now and at its highest, in MiB. */
-export async function residentMiB(pid: number): Promise<{ now: number; peak: number }> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
-  const field = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) / 1024;
-  return { now: field("VmRSS"), peak: field("VmHWM") };
 }

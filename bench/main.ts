@@ -4,27 +4,15 @@
  * Measures Croupier beside a limit and a common Express service, all on one database server, and prints Markdown. They
  * are measured in turn, call by call and round by round, so that what else the machine does falls on all alike.
  */
-import { cpus } from "node:os";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { MongoClient } from "mongodb";
 import { openDatabase } from "../dev/database/chain.ts";
 import { createProgress } from "../dev/lib/progress.ts";
 import { createScope } from "../dev/lib/scope.ts";
+import { onStopSignal } from "../dev/lib/signals.ts";
 import { settingsFor } from "../dev/settings.ts";
-import {
-  type Call,
-  calls,
-  findContestants,
-  processorSeconds,
-  type Running,
-  requestsFor,
-  residentMiB,
-  seededCount,
-  start,
-  tokenRequest,
-} from "./contestants.ts";
-import type { Job, LoadReport, Stream } from "./load.ts";
+import { calls, findContestants, type Running, seededCount, start } from "./contestants.ts";
+import { measure, measureMemory, measureWaiting, type Step } from "./measure.ts";
 import { machineLine, processorLines, type Sample, speedTable, type WaitingSample, waitingTable } from "./report.ts";
 
 const { values: options } = parseArgs({
@@ -39,21 +27,6 @@ const { values: options } = parseArgs({
 });
 
 const say = (line: string) => console.error(line);
-
-async function load(job: Job): Promise<LoadReport> {
-  const child = Bun.spawn([process.execPath, join(import.meta.dir, "load.ts")], {
-    stdin: new Blob([JSON.stringify(job)]),
-    stderr: "inherit",
-  });
-  return (await new Response(child.stdout).json()) as LoadReport;
-}
-
-interface Step {
-  call: Call;
-  concurrency: number;
-  seconds: number;
-  rounds: number;
-}
 
 /**
  * bcrypt at cost 12 lets a core do some 4 calls a second, so those steps are as short as they can be: a step ends when
@@ -77,97 +50,53 @@ function planSteps(quick: boolean, rounds: number, chosen: string[]): Step[] {
     .flatMap((call) => plans[call].map((plan) => ({ call, ...plan })));
 }
 
-async function measure(running: Running, { call, concurrency, seconds }: Step): Promise<Sample> {
-  const createsMax = Math.ceil(seconds * cpus().length * 20) + 2 * concurrency;
-  const stream: Stream = {
-    label: call,
-    concurrency,
-    ...requestsFor(call, call === "create" ? createsMax : seededCount),
-  };
-  const before = await processorSeconds(running.pid);
-  const { streams, generatorShare } = await load({ port: running.port, seconds, streams: [stream] });
-  const [report] = streams as [LoadReport["streams"][0]];
-  const microsecondsPerCall = (((await processorSeconds(running.pid)) - before) * 1e6) / report.right;
-  return { ...report, contestant: running.name, call, concurrency, microsecondsPerCall, generatorShare };
-}
-
-/** A modest open rate of gets and of requests with a token, alone and beside sign-ins that keep the queue full. */
-async function measureWaiting(running: Running, waiting: number, seconds: number): Promise<WaitingSample[]> {
-  const open = { concurrency: 32, ratePerSecond: 50, delaySeconds: waiting ? 1 : 0 };
-  const streams: Stream[] = [{ label: "get", ...open, ...requestsFor("get", seededCount) }];
-  if (running.hasTokens) streams.push({ label: "with a token", ...open, ...tokenRequest(running.accessToken) });
-  if (waiting) streams.push({ label: "sign-in", concurrency: waiting, ...requestsFor("sign-in", seededCount) });
-  const reports = (await load({ port: running.port, seconds, streams })).streams;
-  return reports.map((report) => ({ ...report, contestant: running.name, waiting }));
-}
-
-/** Memory after each tenth of a million gets. */
-async function measureMemory(running: Running, getsTotal: number): Promise<string> {
-  const residents = [await residentMiB(running.pid)];
-  for (let tenth = 0; tenth < 10; tenth++) {
-    const stream: Stream = { label: "get", concurrency: 32, ...requestsFor("get", seededCount) };
-    await load({ port: running.port, seconds: 3600, requestsMax: getsTotal / 10, streams: [stream] });
-    residents.push(await residentMiB(running.pid));
-    say(`  ${((tenth + 1) * getsTotal) / 10} gets: ${residents.at(-1)?.now.toFixed(0)} MiB`);
-  }
-  const end = residents.at(-1);
-  const course = residents.map(({ now }) => now.toFixed(0)).join(", ");
-  return `Resident memory of ${running.title} over ${getsTotal} gets: ${end?.now.toFixed(0)} MiB at the end, ${end?.peak.toFixed(0)} MiB at its peak (before, then after each tenth: ${course}).`;
-}
-
-const scope = createScope();
-const mongodbUrl = (await openDatabase(settingsFor("test"), scope, createProgress())).url;
 const chosenCalls = options.calls.split(",");
-const { contestants, nodeVersion, missing } = await findContestants({ binary: options.binary });
-const chosen = contestants.filter(({ name }) => options.contestants.split(",").includes(name));
-const client = await new MongoClient(mongodbUrl, { serverSelectionTimeoutMS: 5000 }).connect();
-const machine = await machineLine(client.db("admin"), nodeVersion);
+const rounds = Number(options.rounds ?? (options.quick ? 1 : 3));
 const startedAt = performance.now();
-if (missing) say(missing);
-
-const runnings: Running[] = [];
-async function stopAll() {
-  await Promise.all(runnings.splice(0).map((running) => running.stop()));
-  await client.close();
-  await scope.close();
-}
-process.once("SIGINT", () => stopAll().finally(() => process.exit(130)));
+const scope = createScope();
+onStopSignal(() => scope.close().finally(() => process.exit(130)));
 
 const samples: Sample[] = [];
 const waitingSamples: WaitingSample[] = [];
-let memory = "";
+let [machine, memory] = ["", ""];
+const { contestants, nodeVersion, missing } = await findContestants({ binary: options.binary });
+const chosen = contestants.filter(({ name }) => options.contestants.split(",").includes(name));
+if (missing) say(missing);
 try {
+  const { url } = await openDatabase(settingsFor("test"), scope, createProgress());
+  const client = await new MongoClient(url, { serverSelectionTimeoutMS: 5000 }).connect();
+  scope.defer(() => client.close());
+  machine = await machineLine(client.db("admin"), nodeVersion);
+
+  const runnings: Running[] = [];
   for (const contestant of chosen) {
     say(`starting ${contestant.title}…`);
-    runnings.push(await start(contestant, mongodbUrl, client.db(contestant.databaseName)));
-  }
-  const rounds = Number(options.rounds ?? (options.quick ? 1 : 3));
-  const steps = planSteps(options.quick, rounds, chosenCalls);
-  for (const running of runnings) {
+    const running = await start(contestant, url, client.db(contestant.databaseName), scope);
     for (const call of ["health", "get"] as const)
       await measure(running, { call, concurrency: 32, seconds: 1, rounds: 1 });
+    runnings.push(running);
   }
+  const steps = planSteps(options.quick, rounds, chosenCalls);
   for (let round = 0; round < rounds; round++) {
     for (const step of steps.filter((step) => round < step.rounds)) {
       for (const running of runnings) {
         const sample = await measure(running, step);
         samples.push(sample);
         say(
-          `round ${round + 1}: ${step.call} at ${step.concurrency}: ${running.title} ${sample.perSecond.toFixed(1)}/s, p99 ${sample.p99Ms.toFixed(1)} ms, generator ${sample.generatorShare.toFixed(2)} of a core`,
+          `round ${round + 1}: ${step.call} at ${step.concurrency}: ${running.title} ${sample.perSecond.toFixed(1)}/s, p99 ${sample.p99Ms.toFixed(1)} ms`,
         );
       }
     }
   }
   for (const running of chosenCalls.includes("waiting") ? runnings : []) {
-    for (const [waiting, seconds] of [[0, options.quick ? 2 : 5] as const, [50, options.quick ? 2.5 : 12] as const]) {
-      say(`${running.title}: ${waiting} sign-ins waiting…`);
-      waitingSamples.push(...(await measureWaiting(running, waiting, seconds)));
-    }
+    say(`${running.title} while sign-ins wait…`);
+    waitingSamples.push(...(await measureWaiting(running, 0, options.quick ? 2 : 5)));
+    waitingSamples.push(...(await measureWaiting(running, 50, options.quick ? 2.5 : 12)));
   }
   const croupier = runnings.find(({ name }) => name === "croupier");
   if (options.memory && croupier) memory = await measureMemory(croupier, 1_000_000);
 } finally {
-  await stopAll();
+  await scope.close();
 }
 
 const command = ["bun run bench", ...process.argv.slice(2)].join(" ");
