@@ -22,6 +22,10 @@ export type TokenIssuer = {
   read(token: string): Promise<Claims | null>;
 };
 
+/** A token is spelled in one way (RFC 7515, 2): padding and spare bits, which decoders read over, would make it another. */
+const isCanonical = (token: string): boolean =>
+  token.split(".").every((part) => Buffer.from(part, "base64url").toString("base64url") === part);
+
 export async function createTokenIssuer(jwt: Config["jwt"], now: () => Date): Promise<TokenIssuer> {
   const { algorithm, issuer, audience } = jwt;
   // Imported once: given a string, hono/jwt would import it for every token.
@@ -47,6 +51,7 @@ export async function createTokenIssuer(jwt: Config["jwt"], now: () => Date): Pr
       return { token: await sign(claims, key, algorithm), expiresInSeconds };
     },
     async read(token) {
+      if (!isCanonical(token)) return null;
       try {
         // The algorithm is ours to say, never the token's (RFC 8725, 3.1); a claim that is missing is refused by the schema.
         return claimsSchema.parse(await verify(token, key, { alg: algorithm, iss: issuer, aud: audience }));
