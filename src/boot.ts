@@ -10,6 +10,7 @@ import type { Deps } from "./deps.ts";
 import { flows } from "./flows/index.ts";
 import { createLookUp } from "./look-up.ts";
 import { reconnectWhenStuck } from "./lib/reconnect.ts";
+import { createTurns } from "./lib/turns.ts";
 import { service, version } from "./lib/version.ts";
 import type { StepObserver } from "./operation/operation.ts";
 import { createOperationIndexes } from "./operation/store.ts";
@@ -61,6 +62,7 @@ export async function createDeps(
     tokens: await createTokenIssuer(config.jwt, now),
     flows,
     owner: randomUUID(),
+    inTurn: createTurns(),
     ...(onStep && { onStep }),
     close: async () => {
       passwords.close();

@@ -59,14 +59,16 @@ const ferretDeadlock = 16908292;
 const isFerretDeadlock = (error: unknown): boolean =>
   hasCode(error, ferretDeadlock) || (hasCode(error, 1) && asServerError(error).message === "deadlock detected");
 
+/** The server gave up on a write because of a rival: it changed nothing. */
+export const isRivalry = (error: unknown): boolean => isFerretDeadlock(error) || hasCode(error, 112);
+
 /** Runs one guarded write again when the server gave up on it because of a rival, which has decided by then. */
 export async function retryDeadlock<T>(write: () => Promise<T>, attemptsMax = 8): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await write();
     } catch (error) {
-      const again = isFerretDeadlock(error) || hasCode(error, 112);
-      if (!again || attempt >= attemptsMax) throw error;
+      if (!isRivalry(error) || attempt >= attemptsMax) throw error;
       await sleep(Math.random() * 50 * attempt);
     }
   }
