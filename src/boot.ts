@@ -9,6 +9,7 @@ import type { Config } from "./config.ts";
 import type { Deps } from "./deps.ts";
 import { flows } from "./flows/index.ts";
 import { createLookUp } from "./look-up.ts";
+import { isUnavailable } from "./lib/mongo.ts";
 import { reconnectWhenStuck } from "./lib/reconnect.ts";
 import { createTurns } from "./lib/turns.ts";
 import { service, version } from "./lib/version.ts";
@@ -62,7 +63,8 @@ export async function createDeps(
     tokens: await createTokenIssuer(config.jwt, now),
     flows,
     owner: randomUUID(),
-    inTurn: createTurns(),
+    // Nobody waits for others only to hear that the database is away.
+    inTurn: createTurns(isUnavailable),
     ...(onStep && { onStep }),
     close: async () => {
       passwords.close();

@@ -5,7 +5,7 @@ const gate = () => Promise.withResolvers<void>();
 
 describe("turns", () => {
   test("of one key run one after the other, in the order in which they came", async () => {
-    const inTurn = createTurns();
+    const inTurn = createTurns(() => false);
     const log: string[] = [];
     const work = (name: string) => async () => {
       log.push(`${name} begins`);
@@ -19,7 +19,7 @@ describe("turns", () => {
   });
 
   test("of another key aren't held up, and a failure ends its turn", async () => {
-    const inTurn = createTurns();
+    const inTurn = createTurns(() => false);
     const { promise, resolve } = gate();
     const held = inTurn("one", 5_000, () => promise);
     expect(await inTurn("other", 0, async () => "at once")).toBe("at once");
@@ -31,8 +31,19 @@ describe("turns", () => {
     expect(await next).toBe("after it");
   });
 
+  test("end together when the error of one is everybody's, and only then", async () => {
+    const away = new Error("away");
+    const inTurn = createTurns((error) => error === away);
+    const { promise, reject } = Promise.withResolvers<string>();
+    const calls = [inTurn("key", 5_000, () => promise), ...[1, 2].map(() => inTurn("key", 5_000, async () => "ran"))];
+    reject(away);
+    const outcomes = await Promise.allSettled(calls);
+    expect(outcomes).toEqual(calls.map(() => ({ status: "rejected", reason: away }) as PromiseRejectedResult));
+    expect(await inTurn("key", 0, async () => "later")).toBe("later");
+  });
+
   test("that don't come in time are not taken, and those behind go on", async () => {
-    const inTurn = createTurns();
+    const inTurn = createTurns(() => false);
     const { promise, resolve } = gate();
     const held = inTurn("key", 5_000, () => promise);
     let ran = false;
