@@ -16,6 +16,9 @@
 #ifndef DELETES
 #define DELETES 1
 #endif
+#ifndef PRESENT           /* 1: the document is there at first; 0: it is there, or isn't */
+#define PRESENT 0
+#endif
 #ifndef STRICT            /* 1: even a write that arrives after its lease ran out may not be seen and vanish */
 #define STRICT 0
 #endif
@@ -311,7 +314,7 @@ stop:
 init {
   atomic {
     if :: batch = 1 :: BATCHES == 2 -> batch = 2 fi;
-    if :: ids[0] = 1 :: current = ABSENT fi;
+    if :: ids[0] = 1 :: !PRESENT -> current = ABSENT fi;
     run Mover(1);
     if :: SECOND -> run Mover(2) :: else fi;
     run Client() }
