@@ -6,6 +6,8 @@ export type Fact<From = unknown> = { effect: Effect; startMs: number; endMs: num
 export type Search = { found: boolean | "undecided"; configurations: number };
 
 const configurationsMax = 300_000;
+/** What the search for a short story may cost, in configurations. */
+const effortMax = 300_000;
 
 /**
  * Narrows the time in which each write may have happened: before the first answer that shows it. A write of which nothing
@@ -14,11 +16,13 @@ const configurationsMax = 300_000;
 export function narrow<From>(facts: Fact<From>[]): Fact<From>[] {
   const seenBy = new Map<string, number>();
   const startOf = new Map<string, number>();
-  for (const { effect, startMs, endMs } of facts) {
+  for (const { effect, startMs, endMs, sure } of facts) {
     const value = valueOf(effect);
     if (value !== undefined) startOf.set(value, startMs);
-    if (effect.does !== "see" || !effect.content) continue;
-    for (const shown of [effect.content.base, ...Object.values(effect.content.fields)]) {
+    // A write that was done on a condition has seen that it holds.
+    const content = effect.does === "see" ? effect.content : sure && "on" in effect ? effect.on : null;
+    if (!content) continue;
+    for (const shown of [content.base, ...Object.values(content.fields)]) {
       seenBy.set(shown, Math.min(seenBy.get(shown) ?? Infinity, endMs));
     }
   }
@@ -148,12 +152,24 @@ export function shortestWithoutOrder<From>(facts: Fact<From>[]): Fact<From>[] {
     if (search(upTo(facts, ends[middle]!)).found === false) high = middle;
     else low = middle + 1;
   }
-  let rest = upTo(facts, ends[low]!).sort((a, b) => a.startMs - b.startMs);
-  for (const fact of rest) {
-    if (isWrite(fact.effect)) continue;
-    const without = rest.filter((one) => one !== fact);
-    if (search(without).found === false) rest = without;
-  }
+  const rest = withoutNeedless(upTo(facts, ends[low]!).sort((a, b) => a.startMs - b.startMs));
   const last = rest.findIndex((fact) => fact.sure && fact.endMs === ends[low]);
   return last < 0 ? rest : [...rest.slice(0, last), ...rest.slice(last + 1), rest[last]!];
+}
+
+/** Leaves answers out, many at once and then fewer, as long as there is still no order. */
+function withoutNeedless<From>(facts: Fact<From>[]): Fact<From>[] {
+  let rest = facts;
+  let left = effortMax;
+  for (let size = facts.length; size >= 1 && left > 0; size = size >> 1) {
+    const answers = rest.filter(({ effect }) => !isWrite(effect));
+    for (let from = 0; from < answers.length && left > 0; from += size) {
+      const some = new Set(answers.slice(from, from + size));
+      const without = rest.filter((fact) => !some.has(fact));
+      const { found, configurations } = search(without);
+      left -= 1_000 + configurations;
+      if (found === false) rest = without;
+    }
+  }
+  return rest;
 }

@@ -1,7 +1,7 @@
 import type { KeyFact } from "./facts.ts";
 import { type Effect, textOf } from "./register.ts";
 
-const linesMax = 40;
+const linesMax = 24;
 
 function describe(effect: Effect): string {
   switch (effect.does) {
