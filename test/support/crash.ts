@@ -50,7 +50,15 @@ export async function startChild(settings: {
   /** A crash-child.ts that stands beside another copy of the code. */
   program?: string;
 }): Promise<Child> {
-  const { databaseName, leaseMs = 300, plan, logLevel = "silent", killWhen, config = {}, onMoment } = settings;
+  const {
+    databaseName,
+    leaseMs = 300,
+    plan,
+    logLevel = process.env.CRASH_LOG_LEVEL || "silent",
+    killWhen,
+    config = {},
+    onMoment,
+  } = settings;
   const child = Bun.spawn([process.execPath, settings.program ?? program], {
     env: {
       ...process.env,
@@ -92,7 +100,7 @@ export async function startChild(settings: {
         else if (said.url) {
           url = said.url;
           listening.resolve();
-        }
+        } else console.error(line);
       }
     }
   })();

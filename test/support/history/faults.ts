@@ -138,7 +138,7 @@ async function goOn({ fleet, random }: World, index: number): Promise<void> {
 /** Two movers race: leases are short, and whoever drives is held up now and then for longer than one lasts. */
 const race: Fault = {
   name: "race",
-  leaseMs: 150,
+  leaseMs: 300,
   inject: async (world) => {
     const { fleet, random } = world;
     let [healed, count] = [false, 0];

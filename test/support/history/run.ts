@@ -66,7 +66,7 @@ export async function runMoveHistory(run: MoveRun): Promise<RunVerdict> {
   const fleet = await startFleet({
     size: processes,
     databaseName: db.databaseName,
-    leaseMs: fault.leaseMs ?? 400,
+    leaseMs: fault.leaseMs ?? 1_500,
     config: {
       MONGODB_URL: proxy?.url ?? databaseUrl,
       CROUPIER_OPERATOR_KEY: operatorKey,
@@ -99,8 +99,7 @@ export async function runMoveHistory(run: MoveRun): Promise<RunVerdict> {
     });
     for (const party of parties) {
       const otherKeys = await preload(party.access, party.owner, party.owner === "m" ? documents : 30);
-      await makeIndexes(urls()[0]!, party.tenant);
-      party.indexesBefore = await listIndexes(urls()[0]!, party.tenant);
+      party.indexesBefore = await makeIndexes(urls()[0]!, party.tenant);
       const settings = { owner: party.owner, seed, clients: party.clients, otherKeys, pauseMs: 8 };
       workloads.push(startWorkload(party.access, settings));
     }

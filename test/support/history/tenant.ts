@@ -26,8 +26,9 @@ const must = async (what: string, answer: ReturnType<typeof send>, status: numbe
 };
 
 export async function makeTenant(url: string, name: string): Promise<Tenant> {
-  const who = { organization_name: name, email: `${name}@example.com`, password: goodPassword };
-  const { id } = await must(`create ${name}`, send(url, "POST", "/org/create", { body: who }), 201);
+  const who = { email: `${name}@example.com`, password: goodPassword };
+  const body = { organization_name: name, ...who };
+  const { id } = await must(`create ${name}`, send(url, "POST", "/org/create", { body }), 201);
   const signedIn = await must(`sign in ${name}`, send(url, "POST", "/admin/login", { body: who }), 200);
   return { id, name, token: signedIn.access_token };
 }
@@ -99,14 +100,20 @@ export async function awaitMove(
   return { operation, resumed };
 }
 
-export async function makeIndexes(url: string, { token }: Tenant): Promise<void> {
+/** @returns the indexes as they are listed, once they are */
+export async function makeIndexes(url: string, tenant: Tenant): Promise<string[]> {
   for (const body of [
     { key: { size: 1 }, name: "by_size" },
     // The last value of each document is its alone, so no write ever meets another here; the copying has to live with it.
     { key: { base: 1 }, name: "one_base", unique: true },
   ]) {
-    await must("make an index", send(url, "POST", "/org/indexes", { token, body }), 201);
+    await must("make an index", send(url, "POST", "/org/indexes", { token: tenant.token, body }), 201);
   }
+  // A process may go on for a lease with the indexes that it knows.
+  return await until("the indexes to be told", async () => {
+    const told = await listIndexes(url, tenant);
+    return told.length === 2 && told;
+  });
 }
 
 /** The tenant's indexes, each as one text. */
