@@ -8,12 +8,23 @@ import { adminRoutes } from "./http/admin-routes.ts";
 import type { Env } from "./http/context.ts";
 import { openApiDocument } from "./http/describe.ts";
 import { docsRoutes } from "./http/docs.ts";
+import { documentRoutes } from "./http/document-routes.ts";
+import { indexRoutes } from "./http/index-routes.ts";
 import { organizationRoutes } from "./http/organization-routes.ts";
 import { type HttpFailure, handleError, sendProblem } from "./http/problems.ts";
+import { platformRoutes } from "./http/platform-routes.ts";
 import { requestLog } from "./http/request-log.ts";
 import { serviceRoutes } from "./http/service-routes.ts";
 import { whenReady } from "./http/when-ready.ts";
 import { failure } from "./lib/failure.ts";
+
+const limitBody = (maxSize: number) =>
+  bodyLimit({
+    maxSize,
+    onError: () => {
+      throw failure<HttpFailure>("body_too_large", `The body may have ${maxSize} bytes.`);
+    },
+  });
 
 /**
  * The table of contents of the API: what every request passes, in this order, and where it goes.
@@ -43,24 +54,25 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
         }),
     }),
   );
-  app.use(
-    bodyLimit({
-      maxSize: deps.config.bodyBytesMax,
-      onError: () => {
-        throw failure<HttpFailure>("body_too_large", `The body may have ${deps.config.bodyBytesMax} bytes.`);
-      },
-    }),
-  );
+  const limits = { documents: limitBody(deps.config.documentsBytesMax), others: limitBody(deps.config.bodyBytesMax) };
+  app.use((c, next) => limits[c.req.path.startsWith("/org/documents") ? "documents" : "others"](c, next));
 
   app.route("/", serviceRoutes(deps, isReady));
   app.route("/docs", docsRoutes());
   app.use("/org/*", whenReady(isReady));
   app.use("/admin/*", whenReady(isReady));
+  app.use("/platform/*", whenReady(isReady));
   app.route("/org", organizationRoutes(deps));
+  app.route("/org/documents", documentRoutes(deps));
+  app.route("/org/indexes", indexRoutes(deps));
   app.route("/admin", adminRoutes(deps));
+  app.route("/platform", platformRoutes(deps));
 
   const document = openApiDocument(app, {
-    securitySchemes: { accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" } },
+    securitySchemes: {
+      accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
+      operatorKey: { type: "http", scheme: "bearer", description: "CROUPIER_OPERATOR_KEY of the service" },
+    },
   });
   app.get("/openapi.json", (c) => c.json(document));
 

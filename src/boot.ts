@@ -7,16 +7,22 @@ import { createAdminIndexes } from "./admin/store.ts";
 import { createApp } from "./app.ts";
 import type { Config } from "./config.ts";
 import type { Deps } from "./deps.ts";
+import { createIdempotencyIndexes } from "./document/idempotency.ts";
+import { doChores } from "./chores.ts";
 import { flows } from "./flows/index.ts";
 import { createLookUp } from "./look-up.ts";
+import { createPrimaryIndexes, watchPrimary } from "./lib/primary.ts";
 import { reconnectWhenStuck } from "./lib/reconnect.ts";
 import { service, version } from "./lib/version.ts";
 import type { StepObserver } from "./operation/operation.ts";
 import { createOperationIndexes } from "./operation/store.ts";
-import { createOrganizationIndexes } from "./organization/store.ts";
+import { createOrganizationIndexes, findStanding } from "./organization/store.ts";
 import { createTokenIssuer } from "./session/token.ts";
 import { inspect } from "./takeover/inspect.ts";
 import { takeOver } from "./takeover/take-over.ts";
+import { createNoteIndexes } from "./tenant/journal.ts";
+import { createLeases } from "./tenant/lease.ts";
+import { createSharedCollection } from "./tenant/storage.ts";
 import { startWorker } from "./worker.ts";
 
 const connectTimeoutMS = 2_000;
@@ -53,7 +59,12 @@ export async function createDeps(
   });
   return {
     db,
-    lookUp: createLookUp(db),
+    lookUp: createLookUp(db, config.placementLeaseMs),
+    leases: createLeases({
+      read: (id) => findStanding(db, id),
+      leaseMs: config.placementLeaseMs,
+      primary: watchPrimary(client, db),
+    }),
     config,
     log,
     now,
@@ -75,6 +86,10 @@ export async function prepare(deps: Deps): Promise<void> {
   await createOperationIndexes(deps.db);
   await createOrganizationIndexes(deps.db);
   await createAdminIndexes(deps.db);
+  await createPrimaryIndexes(deps.db);
+  await createNoteIndexes(deps.db);
+  await createIdempotencyIndexes(deps.db);
+  await createSharedCollection(deps.db);
   await takeOver(deps);
 }
 
@@ -120,7 +135,7 @@ export async function startService(config: Config, log: Logger, onStep?: StepObs
     if (done) log.info("ready");
     return done;
   });
-  const worker = ready.then((done) => (done ? startWorker(deps) : null));
+  const worker = ready.then((done) => (done ? startWorker(deps, () => doChores(deps)) : null));
   // What is damaged is reported, and nobody has to wait for it.
   void ready.then((done) => (done ? inspect(deps) : [])).catch((error) => log.warn({ err: error }, "not inspected"));
   log.info({ version, url: server.url.href, environment: config.environment }, "listening");

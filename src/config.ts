@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
 import * as z from "zod";
+import { type Tier, tiers } from "./tenant/placement.ts";
 
 /** A setting that isn't given and one that is given empty are the same, as in most shells and compose files. */
 const wholeNumber = (fallback: number, minimum: number, maximum: number) =>
@@ -26,7 +27,12 @@ const settings = z.object({
   PASSWORD_QUEUE_MAX: wholeNumber(256, 1, 100_000),
   PASSWORD_WORKERS: wholeNumber(availableParallelism(), 1, 256),
   OPERATION_LEASE_MS: wholeNumber(5_000, 100, 600_000),
+  PLACEMENT_LEASE_MS: wholeNumber(500, 20, 60_000),
+  MOVE_DOCUMENTS_PER_SECOND: wholeNumber(0, 0, 100_000_000),
+  DEFAULT_TIER: z.enum(tiers).default("professional"),
+  CROUPIER_OPERATOR_KEY: z.string().min(32, "has to have 32 characters or more").optional(),
   MAX_BODY_BYTES: wholeNumber(1_048_576, 1_024, 64 * 1_048_576),
+  MAX_DOCUMENTS_BYTES: wholeNumber(17 * 1_048_576, 1_024, 48_000_000),
   LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
 });
 
@@ -47,7 +53,16 @@ export type Config = {
   passwordQueueMax: number;
   passwordWorkers: number;
   operationLeaseMs: number;
+  /** How long a process may use a placement without asking again. */
+  placementLeaseMs: number;
+  /** 0 is as fast as it goes. */
+  moveDocumentsPerSecond: number;
+  defaultTier: Tier;
+  /** Without one nobody gets to `/platform`. */
+  operatorKey: string | null;
   bodyBytesMax: number;
+  /** For bodies with documents. */
+  documentsBytesMax: number;
   logLevel: string;
 };
 
@@ -113,7 +128,12 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     passwordQueueMax: value.PASSWORD_QUEUE_MAX,
     passwordWorkers: value.PASSWORD_WORKERS,
     operationLeaseMs: value.OPERATION_LEASE_MS,
+    placementLeaseMs: value.PLACEMENT_LEASE_MS,
+    moveDocumentsPerSecond: value.MOVE_DOCUMENTS_PER_SECOND,
+    defaultTier: value.DEFAULT_TIER,
+    operatorKey: value.CROUPIER_OPERATOR_KEY ?? null,
     bodyBytesMax: value.MAX_BODY_BYTES,
+    documentsBytesMax: value.MAX_DOCUMENTS_BYTES,
     logLevel: value.LOG_LEVEL,
   };
 }

@@ -5,11 +5,13 @@ import type { Config } from "./config.ts";
 import type { LookUp } from "./look-up.ts";
 import type { Flows, StepObserver } from "./operation/operation.ts";
 import type { TokenIssuer } from "./session/token.ts";
+import type { Leases } from "./tenant/lease.ts";
 
 /** All that the code needs from outside, made once in `boot.ts`; a function takes only the slice that it uses. */
 export type Deps = {
   db: Db;
   lookUp: LookUp;
+  leases: Leases;
   config: Config;
   log: Logger;
   now: () => Date;

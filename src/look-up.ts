@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import type { Db, ObjectId } from "mongodb";
 import type { AdminDocument } from "./admin/admin.ts";
 import * as adminStore from "./admin/store.ts";
@@ -11,16 +12,37 @@ export type LookUp = {
   organizationByName(name: string): Promise<OrganizationDocument | null>;
   organizationById(id: ObjectId): Promise<OrganizationDocument | null>;
   adminById(id: ObjectId): Promise<AdminDocument | null>;
+  /** As it was at some time within the last `recentMs`. */
+  recentAdminById(id: ObjectId): Promise<AdminDocument | null>;
 };
 
 const idOf = ({ _id }: { _id: ObjectId }) => _id.toHexString();
 
-/** Finds active organizations only: the others are seen by nobody. */
-export const createLookUp = (db: Db): LookUp => ({
-  organizationByName: together(
-    (names: readonly string[]) => organizationStore.findActiveByNames(db, names),
-    ({ organization_name }) => organization_name,
-  ),
-  organizationById: together((ids: readonly ObjectId[]) => organizationStore.findActiveByIds(db, ids), idOf),
-  adminById: together((ids: readonly ObjectId[]) => adminStore.findByIds(db, ids), idOf),
-});
+const recentMax = 10_000;
+
+/**
+ * Finds active organizations only: the others are seen by nobody.
+ *
+ * @param recentMs how old an answer may be where that is allowed
+ */
+export function createLookUp(db: Db, recentMs: number): LookUp {
+  const adminById = together((ids: readonly ObjectId[]) => adminStore.findByIds(db, ids), idOf);
+  const recent = new LRUCache<string, AdminDocument>({ max: recentMax, ttl: recentMs, allowStale: false });
+  return {
+    organizationByName: together(
+      (names: readonly string[]) => organizationStore.findActiveByNames(db, names),
+      ({ organization_name }) => organization_name,
+    ),
+    organizationById: together((ids: readonly ObjectId[]) => organizationStore.findActiveByIds(db, ids), idOf),
+    adminById,
+    async recentAdminById(id) {
+      const known = recent.get(id.toHexString());
+      if (known) return known;
+      const start = performance.now();
+      const admin = await adminById(id);
+      // It is as old as the question, not as the answer.
+      if (admin) recent.set(id.toHexString(), admin, { start });
+      return admin;
+    },
+  };
+}

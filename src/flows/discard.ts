@@ -2,7 +2,8 @@ import type { ObjectId } from "mongodb";
 import * as adminStore from "../admin/store.ts";
 import type { Flow, Operation, Step, StepDeps } from "../operation/operation.ts";
 import * as organizationStore from "../organization/store.ts";
-import { dropCollection, hasDocuments, identify } from "../tenant/storage.ts";
+import { isShared } from "../tenant/placement.ts";
+import { hasDocuments, identify, removePlace } from "../tenant/storage.ts";
 
 export type DiscardInput = { admin_id: ObjectId };
 
@@ -12,21 +13,20 @@ export type DiscardInput = { admin_id: ObjectId };
  * @returns false when it is active after all: then nothing is touched
  */
 export async function discardUnfinished(
-  { db, assertHeld }: StepDeps,
+  deps: StepDeps,
   { organization_id, input }: Operation<DiscardInput>,
 ): Promise<boolean> {
+  const { db } = deps;
   const given = await organizationStore.startDiscarding(db, organization_id);
   const organization = await organizationStore.findById(db, organization_id);
   if (organization && !given) return false;
   await adminStore.remove(db, input.admin_id);
-  const collection = organization?.placement?.collection;
-  if (collection !== undefined) {
-    const storage = await identify(db, collection);
+  const placement = organization?.placement;
+  // In the shared collection there is nothing yet.
+  if (placement && !isShared(placement)) {
+    const identity = await identify(db, placement);
     // A place that was free is taken over as it was found: with documents in it, it isn't ours to remove.
-    if (storage && !(await hasDocuments(db, collection))) {
-      assertHeld();
-      await dropCollection(db, collection, storage);
-    }
+    if (identity && !(await hasDocuments(db, placement))) await removePlace(db, placement, identity, deps);
   }
   await organizationStore.removeRecord(db, organization_id);
   return true;

@@ -3,12 +3,12 @@ import { emailKey } from "../admin/admin.ts";
 import * as adminStore from "../admin/store.ts";
 import type { Flow, Next, Operation, Step, StepDeps } from "../operation/operation.ts";
 import * as organizationStore from "../organization/store.ts";
-import { candidatesMax, collectionCandidate, defaultRegion, placeKey, type Placement } from "../tenant/placement.ts";
-import { createCollection, hasDocuments } from "../tenant/storage.ts";
+import { candidatesMax, isShared, offerPlace, placeKey, type Tier } from "../tenant/placement.ts";
+import { createPlace, hasDocuments } from "../tenant/storage.ts";
 import { discardUnfinished } from "./discard.ts";
 import { emailTaken, interrupted, nameTaken } from "./failures.ts";
 
-export type ProvisionInput = { organization_name: string; email: string; admin_id: ObjectId };
+export type ProvisionInput = { organization_name: string; email: string; admin_id: ObjectId; tier: Tier };
 type Failed = { code: string; detail: string };
 type Progress = { failed: Failed };
 type ProvisionStep = Step<ProvisionInput, Progress>;
@@ -29,16 +29,14 @@ async function insertOrganization(
   { db }: StepDeps,
   { organization_id, created_at, input }: Operation<ProvisionInput, Progress>,
 ): Promise<Next<Progress>> {
+  const where = {
+    masterDatabase: db.databaseName,
+    organizationId: organization_id.toHexString(),
+    organizationName: input.organization_name,
+  };
   for (let number = 1; number <= candidatesMax; number++) {
-    const collection = collectionCandidate(input.organization_name, number);
-    if (await hasDocuments(db, collection)) continue;
-    const placement: Placement = {
-      region: defaultRegion,
-      database: db.databaseName,
-      collection,
-      tier: "professional",
-      epoch: 1,
-    };
+    const placement = offerPlace(input.tier, where, number);
+    if (!isShared(placement) && (await hasDocuments(db, placement))) continue;
     const written = await organizationStore.insert(db, {
       _id: organization_id,
       organization_name: input.organization_name,
@@ -74,7 +72,7 @@ const insertAdmin: ProvisionStep = async ({ db }, { organization_id, created_at,
 const createStorage: ProvisionStep = async ({ db }, { organization_id }) => {
   const organization = await organizationStore.findById(db, organization_id);
   if (!organization?.placement) return undo(interrupted);
-  await createCollection(db, organization.placement.collection);
+  await createPlace(db, organization.placement);
   return { go: "activate" };
 };
 

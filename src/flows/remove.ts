@@ -1,10 +1,12 @@
 import * as adminStore from "../admin/store.ts";
 import type { Flow, Step } from "../operation/operation.ts";
 import * as organizationStore from "../organization/store.ts";
-import { type CollectionIdentity, dropCollection, identify } from "../tenant/storage.ts";
+import type { Placement } from "../tenant/placement.ts";
+import { type CollectionIdentity, identify, removePlace } from "../tenant/storage.ts";
 import { organizationMissing } from "./failures.ts";
+import { afterLease } from "./lease-wait.ts";
 
-type Progress = { collection: string; storage: CollectionIdentity };
+type Progress = { placement: Placement; identity: CollectionIdentity | null };
 type RemoveStep = Step<Record<string, never>, Progress>;
 
 /**
@@ -14,19 +16,21 @@ type RemoveStep = Step<Record<string, never>, Progress>;
 const hide: RemoveStep = async ({ db }, { organization_id }) =>
   (await organizationStore.startDeleting(db, organization_id)) ? { go: "locate" } : { failed: organizationMissing };
 
-/** Notes which collection it is, so that a drop that arrives late can't hit the next one of that name. */
-const locate: RemoveStep = async ({ db }, { organization_id }) => {
+/**
+ * Waits until nobody writes there any more, and notes which collection it is, so that a drop that arrives late can't hit the
+ * next one of that name.
+ */
+const locate: RemoveStep = async ({ db, config }, { organization_id }) => {
+  await afterLease(config.placementLeaseMs);
   const placement = (await organizationStore.findById(db, organization_id))?.placement;
-  const storage = placement ? await identify(db, placement.collection) : null;
-  return placement && storage
-    ? { go: "storage", progress: { collection: placement.collection, storage } }
+  return placement
+    ? { go: "storage", progress: { placement, identity: await identify(db, placement) } }
     : { go: "admins" };
 };
 
-const dropStorage: RemoveStep = async ({ db, assertHeld }, { progress }) => {
-  const { collection, storage } = progress as Progress;
-  assertHeld();
-  await dropCollection(db, collection, storage);
+const removeStorage: RemoveStep = async (deps, { progress }) => {
+  const { placement, identity } = progress as Progress;
+  if (identity) await removePlace(deps.db, placement, identity, deps);
   return { go: "admins" };
 };
 
@@ -42,5 +46,5 @@ const removeRecord: RemoveStep = async ({ db }, { organization_id }) => {
 
 export const remove: Flow = {
   first: "hide",
-  steps: { hide, locate, storage: dropStorage, admins: removeAdmins, organization: removeRecord },
+  steps: { hide, locate, storage: removeStorage, admins: removeAdmins, organization: removeRecord },
 };

@@ -1,18 +1,21 @@
 import type { ObjectId } from "mongodb";
 import { emailKey } from "../admin/admin.ts";
 import * as adminStore from "../admin/store.ts";
-import type { Flow, Operation, Step, StepDeps } from "../operation/operation.ts";
+import type { Flow, Operation, Step } from "../operation/operation.ts";
 import * as organizationStore from "../organization/store.ts";
 import { candidatesMax, collectionCandidate, placeKey, type Placement } from "../tenant/placement.ts";
+import { sweepPlace } from "../tenant/retired.ts";
 import {
   type CollectionIdentity,
-  createCollection,
+  createPlace,
   dropCollection,
   hasDocuments,
   identify,
   renameCollection,
 } from "../tenant/storage.ts";
 import { emailTaken, nameTaken, organizationMissing } from "./failures.ts";
+import { enter, organizationOf } from "./guard.ts";
+import { afterLease } from "./lease-wait.ts";
 
 export type UpdateInput = { admin_id: ObjectId; organization_name?: string; email?: string; updated_at: Date };
 type Progress = {
@@ -24,20 +27,13 @@ type Progress = {
 };
 type UpdateStep = Step<UpdateInput, Progress>;
 
-const organizationOf = ({ organization_id, lease }: Operation) => ({ id: organization_id, guard: lease.guard ?? 0 });
 const adminOf = ({ input, lease }: Operation<UpdateInput>) => ({ id: input.admin_id, guard: lease.guard ?? 0 });
-
-/** From here on a driver that was overtaken writes neither the organization nor its admins. */
-async function enter({ db }: StepDeps, { organization_id }: Operation): Promise<number> {
-  const guard = await organizationStore.raiseGuard(db, organization_id);
-  await adminStore.raiseGuards(db, organization_id, guard);
-  return guard;
-}
 
 /**
  * Changes name, email and password, all or nothing. The email is claimed first, which can be taken back; writing the
  * organization is the switch, because the name's unique index decides there; what follows is only completed. The
- * documents come along last and in their own order: claim the new place, rename the collection, change the placement.
+ * documents come along last and in their own order: claim the new place, close the gate, rename the collection, change the
+ * placement; nothing of this depends on their number.
  */
 const reserveEmail: UpdateStep = async ({ db }, operation) => {
   const { input } = operation;
@@ -79,21 +75,30 @@ const writeAdmin: UpdateStep = async ({ db }, operation) => {
 const reservePlace: UpdateStep = async ({ db }, operation) => {
   const { input, progress } = operation;
   const from = progress.from ?? (await organizationStore.findById(db, operation.organization_id))?.placement;
-  // No place is known: nothing can be brought along.
-  if (!from || !input.organization_name) return { done: true };
+  // No place is known, so nothing can be brought along; or it isn't named after the organization.
+  if (!from || !input.organization_name || from.tier !== "professional") return { done: true };
   for (let candidate = progress.candidate ?? 1; candidate <= candidatesMax; candidate++) {
     const collection = collectionCandidate(input.organization_name, candidate);
     // The best place that there is, is the one that it has.
-    if (collection === from.collection) return { done: true };
-    if (await hasDocuments(db, collection)) continue;
-    const to = { ...from, collection, epoch: from.epoch + 1 };
+    if (collection === from.collection) return { go: "open" };
+    const to = { ...from, collection };
+    if (await hasDocuments(db, to)) continue;
     const written = await organizationStore.reservePlace(db, organizationOf(operation), placeKey(to));
     if (written === "place_taken") continue;
     if (written === "missing") return { failed: organizationMissing };
-    return { go: "rename", progress: { from, to, candidate, source: await identify(db, from.collection) } };
+    return { go: "close", progress: { from, to, candidate, source: await identify(db, from) } };
   }
   // The data stays where it is, which connection_details says.
-  return { done: true };
+  return { go: "open" };
+};
+
+/** Closes the gate: once every lease has run out nobody writes to the collection's old name, which would make it again. */
+const closeGate: UpdateStep = async ({ db, config }, operation) => {
+  const closed = { operation_id: operation._id, phase: "gate" as const };
+  const written = await organizationStore.enterPhase(db, organizationOf(operation), closed);
+  if (written !== "written") return { failed: organizationMissing };
+  await afterLease(config.placementLeaseMs);
+  return { go: "rename" };
 };
 
 const sameCollection = (a: CollectionIdentity | null, b: CollectionIdentity | null) =>
@@ -102,25 +107,41 @@ const sameCollection = (a: CollectionIdentity | null, b: CollectionIdentity | nu
 const renameStorage: UpdateStep = async ({ db, assertHeld }, { progress }) => {
   const { from, to, source, candidate } = progress as Progress;
   assertHeld();
-  const outcome = source ? await renameCollection(db, from.collection, to.collection, source) : "source_missing";
+  const outcome = source ? await renameCollection(db, from, to.collection, source) : "source_missing";
   if (outcome === "renamed") return { go: "placement" };
-  const target = await identify(db, to.collection);
+  const target = await identify(db, to);
   // This step's own first try, or nothing there to rename.
   if (outcome === "source_missing") {
-    if (!source || !target) await createCollection(db, to.collection);
+    if (!source || !target) await createPlace(db, to);
     return { go: "placement" };
   }
   if (sameCollection(source, target)) return { go: "placement" };
   // The place is claimed, so what stands there empty is a leftover; with documents it is somebody's: try the next name.
-  if (target && !(await hasDocuments(db, to.collection))) {
-    await dropCollection(db, to.collection, target);
+  if (target && !(await hasDocuments(db, to))) {
+    await dropCollection(db, to, target);
     return { go: "rename" };
   }
   return { go: "place", progress: { candidate: candidate + 1 } };
 };
 
-const writePlacement: UpdateStep = async ({ db }, operation) => {
-  await organizationStore.changePlacement(db, organizationOf(operation), (operation.progress as Progress).to);
+/** The cutover, which opens the gate; what arrived late under the old name goes before another can have it. */
+const writePlacement: UpdateStep = async ({ db, assertHeld }, operation) => {
+  const { from, to } = operation.progress as Progress;
+  const owner = organizationOf(operation);
+  const { placement } = await organizationStore.getById(db, operation.organization_id);
+  if (placement && placeKey(placement) === placeKey(from)) {
+    const written = await organizationStore.cutOver(db, owner, operation._id, placement, { ...placement, ...to });
+    if (written !== "written") return { go: "open" };
+  }
+  assertHeld();
+  await sweepPlace(db, from);
+  await organizationStore.releasePlaces(db, owner);
+  return { done: true };
+};
+
+const openGate: UpdateStep = async ({ db }, operation) => {
+  await organizationStore.leaveMove(db, organizationOf(operation), operation._id);
+  await organizationStore.releasePlaces(db, organizationOf(operation));
   return { done: true };
 };
 
@@ -134,7 +155,9 @@ export const update: Flow = {
     undo_missing: releaseEmail(organizationMissing),
     admin: writeAdmin,
     place: reservePlace,
+    close: closeGate,
     rename: renameStorage,
     placement: writePlacement,
+    open: openGate,
   },
 };

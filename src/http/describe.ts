@@ -92,7 +92,8 @@ const inBody = (path: PropertyKey[]) =>
   `#${path.map((part) => `/${shown(part).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("")}`;
 const inQuery = (path: PropertyKey[]) => `?${path.map(shown).join(".")}`;
 
-const isJson = (c: Context) => /^application\/([\w.-]+\+)?json\s*(;|$)/i.test(c.req.header("content-type") ?? "");
+export const isJson = (c: Context) =>
+  /^application\/([\w.-]+\+)?json\s*(;|$)/i.test(c.req.header("content-type") ?? "");
 
 const wrongType = (pointerTo: (path: PropertyKey[]) => string, schema: z.ZodObject): FieldError => ({
   pointer: pointerTo(Object.keys(schema.shape).slice(0, 1)),
@@ -132,6 +133,19 @@ export const query = <S extends z.ZodObject>(schema: S) =>
       requestParams: { query: schema },
       problems: { invalid_request: "A query parameter is missing or wrong" },
       wrongField: wrongType(inQuery, schema),
+    },
+  );
+
+const inPath = (path: PropertyKey[]) => `{${path.map(shown).join(".")}}`;
+
+/** Validates the parameters of the path and describes them. */
+export const pathParameters = <S extends z.ZodObject>(schema: S) =>
+  withDescription(
+    zValidator("param", schema, (result) => refuse(inPath, result)),
+    {
+      requestParams: { path: schema },
+      problems: { invalid_request: "A part of the path or of the body is wrong" },
+      wrongField: wrongType(inPath, schema),
     },
   );
 
@@ -177,8 +191,13 @@ export function openApiDocument(app: Hono<any>, components: { securitySchemes: R
     const part = (handler as Described)[described];
     if (!part) continue;
     const place = `${method.toLowerCase()} ${path}`;
-    const sofar = operations.get(place) ?? { problems: everywhere };
-    operations.set(place, { ...sofar, ...part, problems: { ...sofar.problems, ...part.problems } });
+    const sofar: Description = operations.get(place) ?? { problems: everywhere };
+    operations.set(place, {
+      ...sofar,
+      ...part,
+      problems: { ...sofar.problems, ...part.problems },
+      ...(sofar.requestParams && { requestParams: { ...sofar.requestParams, ...part.requestParams } }),
+    });
   }
   const paths: Record<string, Record<string, ZodOpenApiOperationObject>> = {};
   for (const [place, description] of operations) {
@@ -186,7 +205,8 @@ export function openApiDocument(app: Hono<any>, components: { securitySchemes: R
     const [method = "", path = ""] = place.split(" ");
     // A status that the route answers with itself is its own to describe.
     const responses = { ...problemResponses(path, description), ...answers };
-    paths[path] = { ...paths[path], [method]: { ...operation, responses } };
+    const template = path.replace(/:(\w+)/g, "{$1}");
+    paths[template] = { ...paths[template], [method]: { ...operation, responses } };
   }
   return createDocument({
     openapi: "3.1.0",
@@ -202,6 +222,8 @@ export function openApiDocument(app: Hono<any>, components: { securitySchemes: R
     tags: [
       { name: "Organizations", description: "The tenants" },
       { name: "Admins", description: "Who signs in for an organization" },
+      { name: "Documents", description: "An organization's own data, the same wherever it is" },
+      { name: "Platform", description: "For whoever runs it: where organizations are, and moving them" },
       { name: "Service", description: "For whoever runs it" },
     ],
     paths,

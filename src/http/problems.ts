@@ -3,11 +3,15 @@ import { HTTPException } from "hono/http-exception";
 import * as z from "zod";
 import type { AdminFailure } from "../admin/admin.ts";
 import type { Deps } from "../deps.ts";
+import type { DocumentFailure } from "../document/document.ts";
 import { type Failure, failure, isFailure } from "../lib/failure.ts";
 import { isUnavailable } from "../lib/mongo.ts";
 import type { OperationFailure } from "../operation/drive.ts";
 import type { OrganizationFailure } from "../organization/organization.ts";
 import type { SessionFailure } from "../session/session.ts";
+import type { TenantFailure } from "../tenant/door.ts";
+import type { IndexFailure } from "../tenant/indexes.ts";
+import type { PageFailure } from "../tenant/query/page.ts";
 
 export type HttpFailure =
   | "invalid_request"
@@ -21,8 +25,17 @@ export type HttpFailure =
   | "starting"
   | "internal_error";
 
-type FailureCode = HttpFailure | AdminFailure | OrganizationFailure | OperationFailure | SessionFailure;
-type ProblemStatus = 400 | 401 | 404 | 405 | 413 | 422 | 500 | 503;
+type FailureCode =
+  | HttpFailure
+  | AdminFailure
+  | DocumentFailure
+  | IndexFailure
+  | OrganizationFailure
+  | OperationFailure
+  | PageFailure
+  | SessionFailure
+  | TenantFailure;
+type ProblemStatus = 400 | 401 | 404 | 405 | 409 | 412 | 413 | 422 | 500 | 503;
 
 /** Every problem type that the API answers with (RFC 9457): its status and its title. */
 export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: string }> = {
@@ -32,17 +45,41 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   credentials_incorrect: { status: 401, title: "Incorrect email or password" },
   token_missing: { status: 401, title: "An access token is needed" },
   token_invalid: { status: 401, title: "The access token is not valid" },
+  tenant_gone: { status: 401, title: "The organization is gone" },
+  operator_key_missing: { status: 401, title: "An operator's key is needed" },
+  operator_key_invalid: { status: 401, title: "The operator's key is not valid" },
   organization_not_found: { status: 404, title: "No such organization" },
   not_found: { status: 404, title: "No such resource" },
+  document_not_found: { status: 404, title: "No such document" },
+  index_not_found: { status: 404, title: "No such index" },
+  operation_not_found: { status: 404, title: "No such operation" },
   method_not_allowed: { status: 405, title: "The method is not allowed here" },
+  document_exists: { status: 409, title: "The document exists" },
+  unique_violated: { status: 409, title: "A unique index says no" },
+  index_exists: { status: 409, title: "The index exists" },
+  index_violated: { status: 409, title: "The documents are not unique" },
+  move_pointless: { status: 409, title: "The organization is there already" },
+  operation_open: { status: 409, title: "Another operation is under way" },
+  operation_state: { status: 409, title: "The operation is past that" },
+  precondition_failed: { status: 412, title: "The document has changed" },
+  document_too_large: { status: 413, title: "The document is too large" },
   body_too_large: { status: 413, title: "The body is too large" },
   // 422 also where 400 or 415 would do: clients of the first Croupier know no other status for a body that is wrong.
   invalid_request: { status: 422, title: "The request is not valid" },
   malformed_json: { status: 422, title: "The body is not JSON" },
   unsupported_content_type: { status: 422, title: "The body must be sent as JSON" },
+  invalid_cursor: { status: 422, title: "The cursor is not of this query" },
+  unsupported_sort: { status: 422, title: "There is no paging in this order" },
+  query_refused: { status: 422, title: "The database refuses the query" },
+  idempotency_key_reused: { status: 422, title: "The Idempotency-Key was used" },
+  index_limit: { status: 422, title: "Too many indexes" },
+  index_not_portable: { status: 422, title: "The index can't be brought along" },
   internal_error: { status: 500, title: "Something went wrong here" },
-  organization_busy: { status: 503, title: "The organization is busy" },
+  organization_without_place: { status: 503, title: "Where the documents are is not known" },
   operation_pending: { status: 503, title: "The change is not finished" },
+  tenant_moving: { status: 503, title: "The organization is being moved" },
+  write_conflict: { status: 503, title: "Too many write this document" },
+  write_in_doubt: { status: 503, title: "Whether it was written is not known" },
   passwords_busy: { status: 503, title: "Too many sign-ins are waiting" },
   database_unavailable: { status: 503, title: "The database is away" },
   starting: { status: 503, title: "The service is starting" },
@@ -111,7 +148,8 @@ export function sendProblem(c: Context, error: Failure<FailureCode>, headers: Re
 }
 
 /** RFC 6750, 3: the error is named only when a token was sent. */
-const challenge = (code: FailureCode) => (code === "token_invalid" ? 'Bearer error="invalid_token"' : "Bearer");
+const challenge = (code: FailureCode) =>
+  ["token_invalid", "tenant_gone", "operator_key_invalid"].includes(code) ? 'Bearer error="invalid_token"' : "Bearer";
 
 /** The one place where errors become answers. */
 export const handleError =

@@ -14,20 +14,32 @@ export const within = (timeoutMs = statementTimeoutMs): Pick<CommandOperationOpt
 
 type ServerError = { code?: unknown; name?: unknown; message?: unknown; errorLabels?: unknown };
 const asServerError = (error: unknown): ServerError => (typeof error === "object" && error !== null ? error : {});
-const hasCode = (error: unknown, code: number) => asServerError(error).code === code;
+export const hasErrorCode = (error: unknown, code: number) => asServerError(error).code === code;
+
+/** One of several writes says what went wrong in `errmsg`. */
+const messageOf = (error: unknown): string => {
+  const { message, errmsg } = error as { message?: unknown; errmsg?: unknown };
+  return String(message ?? errmsg);
+};
 
 /** FerretDB names only the index in its message, MongoDB does too: so the message is what both have in common. */
 export const isDuplicateKey = (error: unknown, index: string): boolean =>
-  hasCode(error, 11000) && String(asServerError(error).message).includes(index);
+  hasErrorCode(error, 11000) && messageOf(error).includes(index);
+
+/** A duplicate key of whatever index. In an error of several writes each write has its own. */
+export const isDuplicateKeyOfAny = (error: unknown): boolean => hasErrorCode(error, 11000);
+
+/** Reads what the majority has: what a change of the primary can't take back. */
+export const majority = { readConcern: { level: "majority" } } as const;
 
 /** What FerretDB answers when the upsert of a findAndModify meets a duplicate key: which index it was is not said. */
 export const isUnnamedDuplicateKey = (error: unknown): boolean =>
-  hasCode(error, 1) && String(asServerError(error).message).includes("violates exclusion constraint");
+  hasErrorCode(error, 1) && String(asServerError(error).message).includes("violates exclusion constraint");
 
-export const isNamespaceExists = (error: unknown): boolean => hasCode(error, 48);
-export const isNamespaceNotFound = (error: unknown): boolean => hasCode(error, 26);
+export const isNamespaceExists = (error: unknown): boolean => hasErrorCode(error, 48);
+export const isNamespaceNotFound = (error: unknown): boolean => hasErrorCode(error, 26);
 /** The collection of that name is no longer the one that was meant (MongoDB 6.0 and later). */
-export const isAnotherCollection = (error: unknown): boolean => hasCode(error, 361);
+export const isAnotherCollection = (error: unknown): boolean => hasErrorCode(error, 361);
 
 const unavailableNames = new Set([
   "MongoServerSelectionError",
@@ -57,7 +69,8 @@ export const isUnavailable = (error: unknown): boolean => {
 const ferretDeadlock = 16908292;
 /** …and this, with no code of its own, when several change one document by `findOneAndUpdate`. */
 const isFerretDeadlock = (error: unknown): boolean =>
-  hasCode(error, ferretDeadlock) || (hasCode(error, 1) && asServerError(error).message === "deadlock detected");
+  hasErrorCode(error, ferretDeadlock) ||
+  (hasErrorCode(error, 1) && asServerError(error).message === "deadlock detected");
 
 /** Runs one guarded write again when the server gave up on it because of a rival, which has decided by then. */
 export async function retryDeadlock<T>(write: () => Promise<T>, attemptsMax = 8): Promise<T> {
@@ -65,7 +78,7 @@ export async function retryDeadlock<T>(write: () => Promise<T>, attemptsMax = 8)
     try {
       return await write();
     } catch (error) {
-      const again = isFerretDeadlock(error) || hasCode(error, 112);
+      const again = isFerretDeadlock(error) || hasErrorCode(error, 112);
       if (!again || attempt >= attemptsMax) throw error;
       await sleep(Math.random() * 50 * attempt);
     }

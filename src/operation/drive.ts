@@ -1,21 +1,50 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Document, ObjectId } from "mongodb";
 import type { Deps } from "../deps.ts";
-import { failure } from "../lib/failure.ts";
+import { failure, isFailure } from "../lib/failure.ts";
 import { isUnavailable, retryDeadlock } from "../lib/mongo.ts";
 import { scrub } from "../lib/scrub.ts";
-import type { Operation } from "./operation.ts";
-import { advance, claim, findById, findOpen, finish, recordGuard, release, start } from "./store.ts";
+import type { Next, Operation, StepDeps } from "./operation.ts";
+import {
+  advance,
+  claim,
+  extend,
+  findById,
+  findOpen,
+  finish,
+  recordGuard,
+  release,
+  releaseFailed,
+  start,
+} from "./store.ts";
 
-export type OperationFailure = "operation_pending";
+export type OperationFailure = "operation_pending" | "operation_open" | "operation_not_found" | "operation_state";
 
 export type DriveDeps = Pick<Deps, "db" | "now" | "log" | "config" | "flows" | "owner" | "onStep">;
 
-/** How long an operation that hit an error rests before anyone tries again. */
+/** How long an operation that hit an error rests before anyone tries again: longer each time that it isn't the database. */
 const pauseAfterErrorMs = 500;
+const pauseMsMax = 10_000;
 
 /** An operation and until when this process holds its lease, by its own monotonic clock in milliseconds. */
 type Held = { operation: Operation; untilMs: number };
+
+/** What a step may ask of the lease under which it runs. */
+function leaseOf(deps: DriveDeps, held: Held): Pick<StepDeps, "assertHeld" | "keepHeld"> {
+  return {
+    assertHeld() {
+      if (performance.now() > held.untilMs) throw pending();
+    },
+    async keepHeld() {
+      const leaseMs = deps.config.operationLeaseMs;
+      // Often enough that one slow statement in between does no harm.
+      if (held.untilMs - performance.now() > leaseMs / 2) return;
+      const askedMs = performance.now();
+      if (!(await extend(deps.db, held.operation, leaseMs))) throw pending();
+      held.untilMs = askedMs + leaseMs;
+    },
+  };
+}
 
 /** Counted from before it was asked for: so the lease ends here no later than at the database. */
 async function holding(deps: DriveDeps, ask: (leaseMs: number) => Promise<Operation | null>): Promise<Held | null> {
@@ -26,31 +55,33 @@ async function holding(deps: DriveDeps, ask: (leaseMs: number) => Promise<Operat
 }
 
 /** Runs the next step and records what it made of the operation; null when the lease was lost. */
-async function takeStep(deps: DriveDeps, { operation, untilMs }: Held): Promise<Held | null> {
+async function takeStep(deps: DriveDeps, current: Held): Promise<Held | null> {
+  const { operation } = current;
   const step = deps.flows[operation.kind]?.steps[operation.step];
   if (!step) throw new Error(`No step ${operation.kind}/${operation.step} in this version`);
   await deps.onStep?.(operation, "before");
-  const next = await step({ ...deps, assertHeld: () => assertHeld(untilMs) }, operation);
+  const next = await step({ ...deps, ...leaseOf(deps, current) }, operation);
   await deps.onStep?.(operation, "after");
   const held = await holding(deps, (leaseMs) =>
     "go" in next
       ? advance(deps.db, operation, next.go, next.progress ?? {}, leaseMs)
-      : finish(deps.db, operation, "failed" in next ? next.failed : undefined),
+      : finish(deps.db, operation, ...endOf(next)),
   );
   if (held) await deps.onStep?.(held.operation, "recorded");
   return held;
 }
 
-function assertHeld(untilMs: number): void {
-  if (performance.now() > untilMs) throw pending();
+function endOf(next: Exclude<Next, { go: string }>): ["succeeded" | "failed" | "cancelled", Operation["failure"]?] {
+  if ("failed" in next) return ["failed", next.failed];
+  return ["cancelled" in next ? "cancelled" : "succeeded"];
 }
 
 /** Keeps out the drivers that came before, where the flow has a way to; null when the lease was lost. */
 async function enter(deps: DriveDeps, held: Held): Promise<Held | null> {
-  const { operation, untilMs } = held;
+  const { operation } = held;
   const flow = deps.flows[operation.kind];
   if (!flow?.enter) return held;
-  const guard = await flow.enter({ ...deps, assertHeld: () => assertHeld(untilMs) }, operation);
+  const guard = await flow.enter({ ...deps, ...leaseOf(deps, held) }, operation);
   return await holding(deps, (leaseMs) => recordGuard(deps.db, operation, guard, leaseMs));
 }
 
@@ -60,7 +91,7 @@ async function enter(deps: DriveDeps, held: Held): Promise<Held | null> {
  * @returns the operation as this process knew it last; `status` says whether it ended.
  * @throws what a step threw, after it was recorded: the operation stays open and any process may try again.
  */
-async function drive(deps: DriveDeps, taken: Held, budgetMs: number): Promise<Operation> {
+async function drive(deps: DriveDeps, taken: Held, budgetMs: number, stopping?: AbortSignal): Promise<Operation> {
   const deadline = performance.now() + budgetMs;
   let last = taken.operation;
   try {
@@ -68,8 +99,8 @@ async function drive(deps: DriveDeps, taken: Held, budgetMs: number): Promise<Op
     while (held) {
       last = held.operation;
       if (last.status !== "running") break;
-      if (performance.now() > deadline) {
-        await release(deps.db, last, 0, null);
+      if (performance.now() > deadline || stopping?.aborted) {
+        await release(deps.db, last, 0);
         break;
       }
       const now = held;
@@ -80,7 +111,13 @@ async function drive(deps: DriveDeps, taken: Held, budgetMs: number): Promise<Op
     const message = scrub(error instanceof Error ? error.message : String(error));
     deps.log.warn({ operation_id: last._id, kind: last.kind, step: last.step, err: error }, "step failed");
     // If this can't be written either, the lease runs out by itself; with the database away the caller doesn't wait for it.
-    const released = release(deps.db, last, pauseAfterErrorMs, message).catch(() => null);
+    const released = releaseFailed(deps.db, last, {
+      pauseMs: Math.min(pauseMsMax, pauseAfterErrorMs * 2 ** (last.attempts ?? 0)),
+      message,
+      // A lease that ran out while the database was slow is no fault of the step.
+      counts: !isUnavailable(error) && !(isFailure(error) && error.failure === "operation_pending"),
+      attemptsMax: deps.flows[last.kind]?.attemptsMax,
+    }).catch(() => null);
     if (!isUnavailable(error) && (await released) === false) {
       // The lease was lost: another driver's doing is what went wrong, and its outcome is what counts.
       return last;
@@ -90,15 +127,23 @@ async function drive(deps: DriveDeps, taken: Held, budgetMs: number): Promise<Op
 }
 
 /** Takes over operations that nobody drives any more, one after the other; returns how many. */
-export async function driveAbandoned(deps: DriveDeps, budgetMs: number): Promise<number> {
+export async function driveAbandoned(deps: DriveDeps, budgetMs: number, stopping?: AbortSignal): Promise<number> {
   for (let count = 0; ; count++) {
+    if (stopping?.aborted) return count;
     const held = await holding(deps, (leaseMs) => claim(deps.db, {}, deps.owner, leaseMs));
     if (!held) return count;
     const { _id, kind, step } = held.operation;
     deps.log.info({ operation_id: _id, kind, step }, "operation taken over");
     // A step that fails has been logged and rests; the others must not wait for it.
-    await drive(deps, held, budgetMs).catch(() => {});
+    await drive(deps, held, budgetMs, stopping).catch(() => {});
   }
+}
+
+/** Records an operation for a worker to drive. Null when the organization has another one open. */
+export function enqueue(deps: DriveDeps, wanted: NewOperation): Promise<Operation | null> {
+  const step = deps.flows[wanted.kind]?.first;
+  if (!step) throw new Error(`No flow for ${wanted.kind}`);
+  return start(deps.db, { ...wanted, step }, deps.owner, 0);
 }
 
 const pollMs = 25;
@@ -106,7 +151,10 @@ const pollMs = 25;
 /** Waits for the organization's open operation to end and drives it if nobody else does; false when time runs out. */
 async function settle(deps: DriveDeps, organization_id: ObjectId, deadline: number): Promise<boolean> {
   for (;;) {
-    if (!(await findOpen(deps.db, organization_id))) return true;
+    const open = await findOpen(deps.db, organization_id);
+    if (!open) return true;
+    // It waits for an operator.
+    if (open.status === "stopped") return false;
     const remaining = deadline - performance.now();
     if (remaining <= 0) return false;
     const held = await holding(deps, (leaseMs) => claim(deps.db, { organization_id }, deps.owner, leaseMs));

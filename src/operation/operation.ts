@@ -10,7 +10,8 @@ export type Operation<Input extends Document = Document, Progress extends Docume
   organization_id: ObjectId;
   kind: string;
   step: string;
-  status: "running" | "succeeded" | "failed";
+  /** A `stopped` one has failed so often that it waits for an operator, who resumes or cancels it; it is still open. */
+  status: "running" | "stopped" | "succeeded" | "failed" | "cancelled";
   /** There while the operation runs; the unique index on open operations rests on it. */
   open?: true;
   input: Input;
@@ -26,6 +27,10 @@ export type Operation<Input extends Document = Document, Progress extends Docume
     /** What `enter` of the flow gave this driver: records that were entered take writes with this number only. */
     guard?: number;
   };
+  /** How often its steps have failed since it was started or resumed, the database being away not counted. */
+  attempts?: number;
+  /** An operator asked for it to be undone; a flow that can't be cancelled any more goes on. */
+  cancel_requested?: true;
   /** The last unexpected error of a driver; null when none. */
   error: { message: string; at: Date } | null;
   /** Why the operation ended without effect, a failure code for the caller. */
@@ -37,11 +42,16 @@ export type Operation<Input extends Document = Document, Progress extends Docume
 
 /** What a step makes of an operation. `progress` is merged into what is there. */
 export type Next<Progress extends Document = Document> =
-  { go: string; progress?: Partial<Progress> } | { done: true } | { failed: { code: string; detail: string } };
+  | { go: string; progress?: Partial<Progress> }
+  | { done: true }
+  | { cancelled: true }
+  | { failed: { code: string; detail: string } };
 
-export type StepDeps = Pick<Deps, "db" | "now" | "log"> & {
+export type StepDeps = Pick<Deps, "db" | "now" | "log" | "config"> & {
   /** Throws when the lease has run out by this process's clock: to be called right before what can't carry a guard. */
   assertHeld(): void;
+  /** Holds the lease a while longer, in the middle of a long step. Throws when it was lost. */
+  keepHeld(): Promise<void>;
 };
 
 /** One effect, safe to run twice: a crash before it is recorded makes the next driver run it again. */
@@ -59,6 +69,8 @@ export type Flow = {
    */
   enter?(deps: StepDeps, operation: Operation): Promise<number>;
   steps: Record<string, Step<any, any>>;
+  /** After so many failures it stops and waits for an operator; without, it is tried again for ever. */
+  attemptsMax?: number;
 };
 export type Flows = Record<string, Flow>;
 

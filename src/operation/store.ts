@@ -31,6 +31,10 @@ const inMs = (ms: number) => ({ $add: ["$$NOW", ms] });
 const appended = (step: string, fence: number | string) => ({
   $concatArrays: ["$history", [{ step: literal(step), at: "$$NOW", fence }]],
 });
+/** As long as an operation stays at a step, its history does. */
+const appendedIfNew = (step: string, fence: string) => ({
+  $cond: [{ $eq: ["$step", literal(step)] }, "$history", appended(step, fence)],
+});
 
 type New = Pick<Operation, "_id" | "organization_id" | "kind" | "step" | "input" | "secret">;
 
@@ -76,7 +80,7 @@ export async function claim(
   const taken = { owner: literal(owner), token, until: inMs(leaseMs), fence: { $add: ["$lease.fence", 1] } };
   const operation = await retryDeadlock(() =>
     operations(db).findOneAndUpdate(
-      { ...which, open: true },
+      { ...which, open: true, status: "running" },
       [{ $set: { lease: { $cond: [{ $lt: ["$lease.until", "$$NOW"] }, taken, "$lease"] } } }],
       { returnDocument: "after", sort: { "lease.until": 1 }, ...within() },
     ),
@@ -108,7 +112,7 @@ export const advance = (
           progress: literal({ ...operation.progress, ...progress }),
           "lease.until": inMs(leaseMs),
           error: null,
-          history: appended(step, "$lease.fence"),
+          history: appendedIfNew(step, "$lease.fence"),
         },
       },
     ],
@@ -116,17 +120,22 @@ export const advance = (
   );
 
 /** Ends an operation; null when the lease was lost. */
-export const finish = (db: Db, operation: Operation, failure?: Operation["failure"]): Promise<Operation | null> =>
+export const finish = (
+  db: Db,
+  operation: Operation,
+  status: "succeeded" | "failed" | "cancelled",
+  failure?: Operation["failure"],
+): Promise<Operation | null> =>
   operations(db).findOneAndUpdate(
     held(operation),
     [
       {
         $set: {
-          status: failure ? "failed" : "succeeded",
+          status,
           ...(failure && { failure: literal(failure) }),
           finished_at: "$$NOW",
           error: null,
-          history: appended(failure ? "failed" : "succeeded", "$lease.fence"),
+          history: appended(status, "$lease.fence"),
         },
       },
       { $unset: ["open", "secret"] },
@@ -134,12 +143,66 @@ export const finish = (db: Db, operation: Operation, failure?: Operation["failur
     { returnDocument: "after", ...within() },
   );
 
-/** Lets others have the operation from `pauseMs` on, and says what went wrong if anything did; false when the lease was lost. */
-export async function release(db: Db, operation: Operation, pauseMs: number, message: string | null): Promise<boolean> {
-  const error = message === null ? null : { message: literal(message), at: "$$NOW" };
-  const change = [{ $set: { "lease.until": inMs(pauseMs), error } }];
+/** Holds the lease for `leaseMs` from now; false when it was lost. */
+export async function extend(db: Db, operation: Operation, leaseMs: number): Promise<boolean> {
+  const change = [{ $set: { "lease.until": inMs(leaseMs) } }];
   return (await operations(db).updateOne(held(operation), change, within())).matchedCount === 1;
 }
+
+/** Lets others have the operation from `pauseMs` on; false when the lease was lost. */
+export async function release(db: Db, operation: Operation, pauseMs: number): Promise<boolean> {
+  const change = [{ $set: { "lease.until": inMs(pauseMs), error: null } }];
+  return (await operations(db).updateOne(held(operation), change, within())).matchedCount === 1;
+}
+
+/**
+ * Lets others have the operation from `pauseMs` on and says what went wrong; one that `counts` and was one too many stops
+ * the operation. False when the lease was lost.
+ */
+export async function releaseFailed(
+  db: Db,
+  operation: Operation,
+  failed: { pauseMs: number; message: string; counts: boolean; attemptsMax: number | undefined },
+): Promise<boolean> {
+  const attempts = (operation.attempts ?? 0) + (failed.counts ? 1 : 0);
+  const isOver = failed.attemptsMax !== undefined && attempts >= failed.attemptsMax;
+  const fields = {
+    "lease.until": inMs(failed.pauseMs),
+    error: { message: literal(failed.message), at: "$$NOW" },
+    attempts,
+    ...(isOver && { status: "stopped", history: appended("stopped", "$lease.fence") }),
+  };
+  return (await operations(db).updateOne(held(operation), [{ $set: fields }], within())).matchedCount === 1;
+}
+
+/** Lets a stopped operation go on from the step at which it stopped; null when it isn't stopped. */
+export const resume = (db: Db, id: ObjectId): Promise<Operation | null> =>
+  operations(db).findOneAndUpdate(
+    { _id: id, open: true, status: "stopped" },
+    [
+      {
+        $set: {
+          status: "running",
+          attempts: 0,
+          "lease.until": "$$NOW",
+          history: appended("resumed", "$lease.fence"),
+        },
+      },
+    ],
+    { returnDocument: "after", ...within() },
+  );
+
+/** Asks for an open operation to be undone, a stopped one too; null when it isn't open. */
+export const requestCancel = (db: Db, which: { _id: ObjectId } | { organization_id: ObjectId; kind: string }) =>
+  operations(db).findOneAndUpdate(
+    { ...which, open: true },
+    [{ $set: { cancel_requested: true, status: "running", attempts: 0 } }],
+    { returnDocument: "after", ...within() },
+  );
+
+/** Whether somebody has asked for it to be undone since it was read. */
+export const isCancelRequested = async (db: Db, id: ObjectId): Promise<boolean> =>
+  (await operations(db).findOne({ _id: id, cancel_requested: true }, { projection: { _id: 1 }, ...within() })) !== null;
 
 export const findOpen = (db: Db, organizationId: ObjectId): Promise<Operation | null> =>
   operations(db).findOne({ organization_id: organizationId, open: true }, within());
@@ -150,3 +213,18 @@ export const findById = (db: Db, id: ObjectId): Promise<Operation | null> =>
 /** The operation that made, or failed to make, an organization. */
 export const findProvision = (db: Db, organizationId: ObjectId): Promise<Operation | null> =>
   operations(db).findOne({ organization_id: organizationId, kind: "provision" }, within());
+
+export type OperationQuery = {
+  organization_id?: ObjectId;
+  kind?: string;
+  status?: Operation["status"];
+  /** The id of the last one of the page before. */
+  after?: ObjectId;
+  limit: number;
+};
+
+/** Operations, the newest first. */
+export const list = (db: Db, { after, limit, ...only }: OperationQuery): Promise<Operation[]> =>
+  operations(db)
+    .find({ ...only, ...(after && { _id: { $lt: after } }) }, { sort: { _id: -1 }, limit, ...within() })
+    .toArray();

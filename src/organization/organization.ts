@@ -1,7 +1,9 @@
 import type { ObjectId } from "mongodb";
+import type { Standing } from "../tenant/lease.ts";
 import { describePlacement, type Placement, type Tier } from "../tenant/placement.ts";
 
-export type OrganizationFailure = "organization_name_taken" | "organization_not_found" | "organization_busy";
+export type OrganizationFailure =
+  "organization_name_taken" | "organization_not_found" | "organization_without_place" | "move_pointless";
 
 /** `provisioning` and `deleting` organizations are seen by nobody but the operation that makes or removes them. */
 export type OrganizationStatus = "provisioning" | "active" | "deleting";
@@ -17,6 +19,8 @@ export type OrganizationDocument = {
   status: OrganizationStatus;
   /** Null when a damaged database of the first Croupier doesn't say where the documents are. */
   placement: Placement | null;
+  /** The move that is under way, as far as those who use the documents have to know of it. */
+  move?: NonNullable<Standing["move"]>;
   /** Every place that the organization holds or is about to; a unique index keeps two organizations out of one place. */
   place_keys?: string[];
   /** Counts the drivers that entered; the writes of an update carry the number, see `raiseGuard`. */

@@ -1,5 +1,6 @@
 import { ObjectId } from "mongodb";
 import { type DriveDeps, run } from "../operation/drive.ts";
+import { requestCancel } from "../operation/store.ts";
 import type { Actor } from "../session/session.ts";
 
 const budgetMs = 20_000;
@@ -11,5 +12,7 @@ const budgetMs = 20_000;
  */
 export async function removeOrganization(deps: DriveDeps, actor: Actor): Promise<void> {
   const { organizationId: organization_id } = actor;
+  // What is to be removed needn't arrive first.
+  await requestCancel(deps.db, { organization_id, kind: "move" });
   await run(deps, { _id: new ObjectId(), organization_id, kind: "remove", input: {} }, budgetMs);
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { sign, verify } from "hono/jwt";
+import { LRUCache } from "lru-cache";
 import * as z from "zod";
 import type { Config } from "../config.ts";
 
@@ -22,6 +23,9 @@ export type TokenIssuer = {
   read(token: string): Promise<Claims | null>;
 };
 
+/** How many tokens a process knows to be right without checking them again. */
+const verifiedMax = 10_000;
+
 export async function createTokenIssuer(jwt: Config["jwt"], now: () => Date): Promise<TokenIssuer> {
   const { algorithm, issuer, audience } = jwt;
   // Imported once: given a string, hono/jwt would import it for every token.
@@ -32,6 +36,8 @@ export async function createTokenIssuer(jwt: Config["jwt"], now: () => Date): Pr
     false,
     ["sign", "verify"],
   );
+  // A signature that was right stays so; only the time has to be looked at again.
+  const verified = new LRUCache<string, Claims>({ max: verifiedMax });
   return {
     async issue(whose) {
       const expiresInSeconds = jwt.lifeMinutes * 60;
@@ -47,9 +53,13 @@ export async function createTokenIssuer(jwt: Config["jwt"], now: () => Date): Pr
       return { token: await sign(claims, key, algorithm), expiresInSeconds };
     },
     async read(token) {
+      const known = verified.get(token);
+      if (known) return known.exp > now().getTime() / 1000 ? known : null;
       try {
         // The algorithm is ours to say, never the token's (RFC 8725, 3.1); a claim that is missing is refused by the schema.
-        return claimsSchema.parse(await verify(token, key, { alg: algorithm, iss: issuer, aud: audience }));
+        const claims = claimsSchema.parse(await verify(token, key, { alg: algorithm, iss: issuer, aud: audience }));
+        verified.set(token, claims);
+        return claims;
       } catch {
         return null;
       }

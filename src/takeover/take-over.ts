@@ -35,9 +35,16 @@ async function completeOrganizations({ db }: TakeOverDeps): Promise<number> {
   const writes = incomplete.map(({ _id, connection_details }): AnyBulkWriteOperation<OrganizationDocument> => {
     const collection = parseConnectionDetails(connection_details);
     // Two that name one collection, or one that names none: whose documents they are is in doubt, so nobody gets them.
-    const place = { region: defaultRegion, database: db.databaseName, collection: collection ?? "" };
+    const home = { region: defaultRegion, database: db.databaseName, collection: collection ?? "" };
+    const place = {
+      ...home,
+      tier: "professional" as const,
+      key: _id.toHexString(),
+      epoch: 1,
+      unstamped: true as const,
+    };
     const certain = collection !== null && claims.get(collection)!.length === 1 && !held.has(placeKey(place));
-    const placement: Placement | null = certain ? { ...place, tier: "professional", epoch: 1 } : null;
+    const placement: Placement | null = certain ? place : null;
     const completion = {
       tier: "professional" as const,
       region: defaultRegion,

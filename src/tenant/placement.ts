@@ -1,9 +1,31 @@
-/** Where a tenant's documents are. `epoch` grows with every change of it. */
-export type Placement = { region: string; database: string; collection: string; tier: Tier; epoch: number };
-export type Tier = "starter" | "professional" | "enterprise";
+import { createHash } from "node:crypto";
+
+export const tiers = ["starter", "professional", "enterprise"] as const;
+export type Tier = (typeof tiers)[number];
+
+/** An index that a tenant asked for; `key` names the tenant's own fields, as it does. */
+export type TenantIndex = { name: string; key: Record<string, 1 | -1>; unique: boolean };
+
+/** Where a tenant's documents are. */
+export type Placement = {
+  region: string;
+  database: string;
+  collection: string;
+  tier: Tier;
+  /** What `tenant_id` of every document holds. In the shared collection each stay of a tenant has a key of its own. */
+  key: string;
+  /** Grows with every change of the placement and with every change of a move's phase. */
+  epoch: number;
+  /** In the shared collection only: the tenant's own indexes, which there are many tenants' in one. */
+  indexes?: TenantIndex[];
+  /** There are documents of the first Croupier that don't carry their tenant yet. */
+  unstamped?: true;
+};
 
 export const defaultRegion = "default";
+export const sharedCollection = "tenant_documents";
 const collectionPrefix = "org_";
+const enterpriseCollection = "documents";
 /** How many names are tried when those before are taken by collections that belong to nobody. */
 export const candidatesMax = 100;
 
@@ -17,13 +39,70 @@ export const collectionCandidate = (organizationName: string, number: number): s
 
 export const isTenantCollection = (collection: string): boolean => collection.startsWith(collectionPrefix);
 
+/** MongoDB's limit is 63 bytes: 28 of the master database's name, an id, two separators and a number of ten digits. */
+const masterNameMax = 28;
+
+const databasePrefix = (masterDatabase: string): string =>
+  masterDatabase.length <= masterNameMax
+    ? masterDatabase
+    : `${masterDatabase.slice(0, 19)}-${createHash("sha256").update(masterDatabase).digest("hex").slice(0, 8)}`;
+
+/** The database of an enterprise tenant. The number is one that the organization never had before: no name comes twice. */
+export const enterpriseDatabase = (masterDatabase: string, organizationId: string, number: number): string =>
+  `${databasePrefix(masterDatabase)}_${organizationId}_${number}`;
+
+/** Whose enterprise database it is, by its name; null when it is none of this master database. */
+export function ownerOfDatabase(masterDatabase: string, name: string): string | null {
+  const prefix = `${databasePrefix(masterDatabase)}_`;
+  return name.startsWith(prefix) ? (/^([0-9a-f]{24})_\d+$/.exec(name.slice(prefix.length))?.[1] ?? null) : null;
+}
+
+type Where = { masterDatabase: string; organizationId: string; organizationName: string };
+
+/**
+ * The place that a tier offers, for `number` 1, 2, …: the candidates of a professional tenant, the numbers that make an
+ * enterprise database, or a shared key, one that never was before. Epoch 1.
+ */
+const offers: Record<Tier, (where: Where, number: number) => Placement> = {
+  starter: ({ masterDatabase, organizationId }, number) => ({
+    ...home(masterDatabase, sharedCollection),
+    tier: "starter",
+    key: number === 1 ? organizationId : `${organizationId}.${number}`,
+    indexes: [],
+  }),
+  professional: ({ masterDatabase, organizationId, organizationName }, number) => ({
+    ...home(masterDatabase, collectionCandidate(organizationName, number)),
+    tier: "professional",
+    key: organizationId,
+  }),
+  enterprise: ({ masterDatabase, organizationId }, number) => ({
+    ...home(enterpriseDatabase(masterDatabase, organizationId, number), enterpriseCollection),
+    tier: "enterprise",
+    key: organizationId,
+  }),
+};
+const home = (database: string, collection: string) => ({ region: defaultRegion, database, collection, epoch: 1 });
+
+export const offerPlace = (tier: Tier, where: Where, number: number): Placement => offers[tier](where, number);
+
+export const isShared = ({ tier }: Pick<Placement, "tier">): boolean => tier === "starter";
+
 /** One string for one place, for the unique index that keeps two tenants out of one place. */
-export const placeKey = (place: Pick<Placement, "region" | "database" | "collection">): string =>
-  `${place.region}/${place.database}/${place.collection}`;
+export const placeKey = ({
+  region,
+  database,
+  collection,
+  ...placement
+}: Pick<Placement, "region" | "database" | "collection"> & Partial<Placement>): string =>
+  [region, database, collection, ...(placement.tier === "starter" ? [placement.key] : [])].join("/");
 
 /** What `connection_details` of an organization reads. */
-export const describePlacement = (placement: Pick<Placement, "collection">): string =>
-  `Collection: ${placement.collection}`;
+export const describePlacement = ({ tier, database, collection }: Placement): string =>
+  ({
+    starter: `Shared collection: ${collection}`,
+    professional: `Collection: ${collection}`,
+    enterprise: `Database: ${database}`,
+  })[tier];
 
 /** Reads `connection_details` as the first Croupier wrote it; null when it says anything else. */
 export const parseConnectionDetails = (details: unknown): string | null =>

@@ -217,7 +217,7 @@ export async function leaveBehind(
       tier: "professional",
       region: "default",
       status: "provisioning",
-      placement: { ...place, tier: "professional", epoch: 1 },
+      placement: { ...place, tier: "professional", key: organizationId.toHexString(), epoch: 1 },
       place_keys: [`default/${db.databaseName}/${collection}`],
     });
   }

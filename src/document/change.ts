@@ -1,0 +1,81 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { BSON, type Document, type ObjectId } from "mongodb";
+import { failure } from "../lib/failure.ts";
+import { type DoorDeps, withTenant } from "../tenant/door.ts";
+import type { TenantScope } from "../tenant/scope.ts";
+import { nextMeta, type TenantDocument } from "../tenant/stored.ts";
+import {
+  documentBytesMax,
+  type DocumentFailure,
+  documentMissing,
+  type Effect,
+  inDoubt,
+  newWriteId,
+  recognize,
+  uniqueViolated,
+} from "./document.ts";
+
+/** What is to become of a document: its new fields, or `null` to remove it. May throw a failure instead. */
+export type Change = (current: TenantDocument) => Document | null;
+
+/** Whether a document is one that the caller has named by its ETag; without a condition all are. */
+export type Condition = (current: TenantDocument | null) => boolean;
+
+const conflictsMax = 30;
+
+/**
+ * Changes one document: reads it, decides, and writes if it is still the same, again and again until it was.
+ *
+ * @returns the document as this write made it; null when it was removed
+ * @throws Failure `document_not_found`, `precondition_failed`, `unique_violated`, `document_too_large`, `write_conflict`,
+ * `write_in_doubt`; of `withTenant`
+ */
+export async function changeDocument(
+  deps: DoorDeps,
+  organizationId: ObjectId,
+  id: unknown,
+  isMeant: Condition,
+  change: Change,
+): Promise<TenantDocument | null> {
+  const writeId = newWriteId();
+  let effect: Effect | null = null;
+  return await withTenant(deps, organizationId, { write: [id] }, async (scope) => {
+    for (let conflicts = 0; conflicts < conflictsMax; conflicts++) {
+      if (conflicts > 0) await sleep(Math.random() * 2 * conflicts);
+      const current = await scope.find(id);
+      if (effect) {
+        const verdict = recognize(current, effect, writeId);
+        if (verdict === "in_doubt") throw inDoubt();
+        if (verdict === "brought_along") return effect.made;
+        effect = null;
+      }
+      if (!isMeant(current)) throw preconditionFailed();
+      if (!current) throw documentMissing();
+      const fields = change(current);
+      const made = fields && { id: current.id, fields, meta: nextMeta(current.meta, writeId) };
+      if (made) assertSize(made);
+      if (await write(scope, made, current)) {
+        effect = { found: current.meta, made };
+        return made;
+      }
+    }
+    throw failure<DocumentFailure>("write_conflict", "Too many others write this document; try again.", {
+      retryAfterSeconds: 1,
+    });
+  });
+}
+
+async function write(scope: TenantScope, made: TenantDocument | null, current: TenantDocument): Promise<boolean> {
+  const written = made ? await scope.replace(made, current) : await scope.remove(current);
+  if (written === "unique_taken") throw uniqueViolated();
+  return written === "written";
+}
+
+const preconditionFailed = () =>
+  failure<DocumentFailure>("precondition_failed", "The document is not the one that If-Match names; read it again.");
+
+/** @throws Failure `document_too_large` */
+export function assertSize({ id, fields }: Pick<TenantDocument, "id" | "fields">): void {
+  if (BSON.calculateObjectSize({ _id: id, ...fields }, { ignoreUndefined: true }) <= documentBytesMax) return;
+  throw failure<DocumentFailure>("document_too_large", `A document may have ${documentBytesMax} bytes as BSON.`);
+}

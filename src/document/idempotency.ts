@@ -1,0 +1,67 @@
+import { createHash } from "node:crypto";
+import type { Collection, Db, ObjectId } from "mongodb";
+import { failure } from "../lib/failure.ts";
+import { exactBson } from "../lib/bson.ts";
+import { isDuplicateKeyOfAny, majority, within } from "../lib/mongo.ts";
+import type { DocumentFailure } from "./document.ts";
+
+/**
+ * An insert that may be sent again: the ids of its documents and of its write, chosen when it was sent first. Once it is
+ * done it isn't done again, so that what was removed since stays so.
+ */
+export type RememberedInsert = {
+  _id: string;
+  organization_id: ObjectId;
+  /** A hash of what was sent: the key must not come with anything else. */
+  request: string;
+  write_id: string;
+  ids: unknown[];
+  done: boolean;
+  created_at: Date;
+};
+
+const remembered = (db: Db): Collection<RememberedInsert> => db.collection("idempotency_keys");
+
+const keptSeconds = 24 * 60 * 60;
+
+export async function createIdempotencyIndexes(db: Db): Promise<void> {
+  await remembered(db).createIndex({ created_at: 1 }, { expireAfterSeconds: keptSeconds, ...within() });
+}
+
+const sha256 = (...parts: string[]) => createHash("sha256").update(parts.join("\0")).digest("base64url");
+
+/**
+ * Remembers an insert under its key (the Idempotency-Key header), or recalls the one that was sent with it before.
+ *
+ * @throws Failure `idempotency_key_reused` when that was another one
+ */
+export async function rememberInsert(
+  { db, now }: { db: Db; now(): Date },
+  sent: { organizationId: ObjectId; key: string; body: string; writeId: string; ids: unknown[] },
+): Promise<RememberedInsert> {
+  const record: RememberedInsert = {
+    _id: sha256(sent.organizationId.toHexString(), sent.key),
+    organization_id: sent.organizationId,
+    request: sha256(sent.body),
+    write_id: sent.writeId,
+    ids: sent.ids,
+    done: false,
+    created_at: now(),
+  };
+  try {
+    await remembered(db).insertOne(record, within());
+    return record;
+  } catch (error) {
+    if (!isDuplicateKeyOfAny(error)) throw error;
+  }
+  const before = await remembered(db).findOne({ _id: record._id }, { ...exactBson, ...majority, ...within() });
+  if (!before) return await rememberInsert({ db, now }, sent);
+  if (before.request !== record.request) {
+    throw failure<DocumentFailure>("idempotency_key_reused", "This Idempotency-Key was sent with another request.");
+  }
+  return before;
+}
+
+export async function markInsertDone(db: Db, id: string): Promise<void> {
+  await remembered(db).updateOne({ _id: id }, { $set: { done: true } }, within());
+}

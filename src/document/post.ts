@@ -1,0 +1,84 @@
+import { type Document, ObjectId } from "mongodb";
+import { invalid } from "../lib/invalid.ts";
+import type { Deps } from "../deps.ts";
+import { assertStorable } from "../tenant/document.ts";
+import { idKey } from "../tenant/document-id.ts";
+import { firstMeta, type TenantDocument } from "../tenant/stored.ts";
+import { newWriteId } from "./document.ts";
+import { markInsertDone, rememberInsert } from "./idempotency.ts";
+import { insertDocuments, type NewDocument } from "./insert.ts";
+
+/** MongoDB's limit for one statement. */
+const batchMax = 100_000;
+const keyPattern = /^[\x21-\x7e]{1,255}$/;
+
+export type Posted = { documents: TenantDocument[]; isMany: boolean };
+
+/**
+ * Takes documents as they were sent, one or an array of them, and inserts them.
+ *
+ * @param sent the body, as text and as what it means
+ * @param idempotencyKey with it the same request may be sent again for 24 hours and has its effect once
+ * (draft-ietf-httpapi-idempotency-key-header)
+ * @throws Failure `invalid_request`, `idempotency_key_reused`; of `insertDocuments`
+ */
+export async function postDocuments(
+  deps: Pick<Deps, "db" | "leases" | "now">,
+  organizationId: ObjectId,
+  sent: { text: string; value: unknown },
+  idempotencyKey: string | undefined,
+): Promise<Posted> {
+  const isMany = Array.isArray(sent.value);
+  const wanted = readDocuments(sent.value);
+  const writeId = newWriteId();
+  if (idempotencyKey === undefined) {
+    return { documents: await insertDocuments(deps, organizationId, wanted, writeId), isMany };
+  }
+  if (!keyPattern.test(idempotencyKey)) {
+    throw invalid("Idempotency-Key", "must be 1 to 255 visible characters of ASCII", "invalid_header");
+  }
+  const ids = wanted.map(({ id }) => id);
+  const remembered = await rememberInsert(deps, { organizationId, key: idempotencyKey, body: sent.text, writeId, ids });
+  const same = wanted.map(({ fields }, index): NewDocument => ({ fields, id: remembered.ids[index] }));
+  if (remembered.done) {
+    return { documents: same.map((each) => ({ ...each, meta: firstMeta(remembered.write_id) })), isMany };
+  }
+  const documents = await insertDocuments(deps, organizationId, same, remembered.write_id);
+  await markInsertDone(deps.db, remembered._id);
+  return { documents, isMany };
+}
+
+function readDocuments(value: unknown): NewDocument[] {
+  if (!Array.isArray(value)) return [readDocument(value, "#")];
+  if (value.length === 0) throw invalid("#", "must hold a document", "too_few");
+  if (value.length > batchMax) throw invalid("#", `must hold at most ${batchMax} documents`, "too_many");
+  const documents = value.map((each, index) => readDocument(each, `#/${index}`));
+  const seen = new Set<string>();
+  for (const [index, { id }] of documents.entries()) {
+    if (seen.has(idKey(id))) throw invalid(`#/${index}/_id`, "is there twice", "duplicate_id");
+    seen.add(idKey(id));
+  }
+  return documents;
+}
+
+function readDocument(value: unknown, pointer: string): NewDocument {
+  assertStorable(value, pointer);
+  const { _id = new ObjectId(), ...fields } = value as Document;
+  return { id: _id, fields };
+}
+
+/** The fields of a document that replaces the one of this id; it may name its `_id`, but no other. */
+export function readReplacement(value: unknown, id: unknown): Document {
+  assertStorable(value);
+  const { _id = id, ...fields } = value as Document;
+  if (idKey(_id) !== idKey(id)) throw invalid("#/_id", "must be the id in the path, or left out", "immutable");
+  return fields;
+}
+
+/** A merge patch (RFC 7396): an object, and not of the `_id`. */
+export function readPatch(value: unknown, id: unknown): Document {
+  assertStorable(value);
+  const { _id = id, ...patch } = value as Document;
+  if (idKey(_id) !== idKey(id)) throw invalid("#/_id", "can't be changed", "immutable");
+  return patch;
+}

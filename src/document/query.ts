@@ -1,0 +1,133 @@
+import { MongoServerError, type Document, type ObjectId } from "mongodb";
+import { isInteger, toNumber } from "../lib/bson.ts";
+import { failure } from "../lib/failure.ts";
+import { invalid } from "../lib/invalid.ts";
+import { isUnavailable } from "../lib/mongo.ts";
+import { fromStored } from "../tenant/document.ts";
+import { type DoorDeps, withTenant } from "../tenant/door.ts";
+import { placeFilter, readFilter } from "../tenant/query/filter.ts";
+import { afterInTurn, arraysFound, arraysOn, decodeCursor, encodeCursor, lastKeys } from "../tenant/query/page.ts";
+import { placePipeline, readPipeline } from "../tenant/query/pipeline.ts";
+import { placeProjection, readProjection } from "../tenant/query/projection.ts";
+import { placeSort, readSort, type Sort } from "../tenant/query/sort.ts";
+import type { TenantScope } from "../tenant/scope.ts";
+import type { TenantDocument } from "../tenant/stored.ts";
+import { type DocumentFailure, documentMissing } from "./document.ts";
+
+export const limitMax = 1_000;
+export const limitDefault = 100;
+
+/** Gives one document. @throws Failure `document_not_found`; of `withTenant` */
+export async function getDocument(deps: DoorDeps, organizationId: ObjectId, id: unknown): Promise<TenantDocument> {
+  return await withTenant(deps, organizationId, "read", async (scope) => {
+    const found = await scope.find(id);
+    if (!found) throw documentMissing();
+    return found;
+  });
+}
+
+/** A query as it was sent, all of it optional and unchecked. */
+export type ListQuery = Partial<Record<"filter" | "sort" | "projection" | "limit" | "cursor", unknown>>;
+export type Page = { documents: Document[]; next_cursor: string | null };
+
+/**
+ * Lists documents, a page at a time. A page begins after the last document of the one before, wherever that is by then:
+ * what is there all the time is shown exactly once, whatever is written meanwhile.
+ *
+ * @throws Failure `invalid_request`, `invalid_cursor`, `unsupported_sort`, `query_refused`; of `withTenant`
+ */
+export async function listDocuments(deps: DoorDeps, organizationId: ObjectId, query: ListQuery): Promise<Page> {
+  const filter = readFilter(query.filter ?? {});
+  const sort = readSort(query.sort);
+  const projection = placeProjection(readProjection(query.projection), sort);
+  const limit = readLimit(query.limit);
+  const keys = query.cursor == null ? null : decodeCursor(readText(query.cursor, "#/cursor"), sort, filter);
+  const documents = await read(deps, organizationId, async (scope) => {
+    const shown = await readPage(scope, filter, sort, keys, projection.fields, limit);
+    if (keys && shown.length < limit) await assertNoArrays(scope, filter, sort);
+    return shown;
+  });
+  const isFull = documents.length === limit;
+  return {
+    documents: documents.map(projection.trim),
+    next_cursor: isFull ? encodeCursor(sort, filter, lastKeys(sort, documents)) : null,
+  };
+}
+
+function readLimit(value: unknown): number {
+  if (value === undefined) return limitDefault;
+  const limit = toNumber(value);
+  if (isInteger(value, 1) && limit <= limitMax) return limit;
+  throw invalid("#/limit", `must be a whole number from 1 to ${limitMax}`, "out_of_range");
+}
+
+function readText(value: unknown, pointer: string): string {
+  if (typeof value === "string") return value;
+  throw invalid(pointer, "must be a string", "invalid_type");
+}
+
+async function readPage(
+  scope: TenantScope,
+  filter: Document,
+  sort: Sort,
+  keys: unknown[] | null,
+  projection: Document,
+  limit: number,
+): Promise<Document[]> {
+  const placed = placeFilter(filter, scope.idPath);
+  const isEmpty = Object.keys(filter).length === 0;
+  const parts = keys ? afterInTurn(sort, keys, scope.idPath) : [null];
+  const found: Document[] = [];
+  for (const part of parts) {
+    if (found.length === limit) break;
+    const ranges = [...(isEmpty ? [] : [placed]), ...(part ? [part] : [])];
+    const page = await scope.list({
+      filter: ranges.length > 1 ? { $and: ranges } : (ranges[0] ?? {}),
+      sort: placeSort(sort, scope.idPath),
+      limit: limit - found.length,
+      projection,
+    });
+    found.push(...page);
+  }
+  return found.map((stored) => fromStored(stored, scope.idPath !== "_id"));
+}
+
+/** A walk by a field that holds an array somewhere may have shown a document twice, or not at all: then say so. */
+async function assertNoArrays(scope: TenantScope, filter: Document, sort: Sort): Promise<void> {
+  const arrays = arraysOn(sort);
+  if (!arrays) return;
+  const matching = { $and: [placeFilter(filter, scope.idPath), arrays] };
+  const one = await scope.list({ filter: matching, sort: [], limit: 1, projection: { _id: 1 } });
+  if (one.length > 0) throw arraysFound(sort);
+}
+
+/** @throws Failure as `listDocuments` */
+export async function countDocuments(deps: DoorDeps, organizationId: ObjectId, filter: unknown): Promise<number> {
+  const wanted = readFilter(filter ?? {});
+  return await read(deps, organizationId, (scope) => scope.count(placeFilter(wanted, scope.idPath)));
+}
+
+/** Runs a pipeline over nothing but the tenant's own documents; gives at most `limitMax` results. @throws Failure likewise */
+export async function aggregateDocuments(
+  deps: DoorDeps,
+  organizationId: ObjectId,
+  pipeline: unknown,
+): Promise<Document[]> {
+  const stages = readPipeline(pipeline);
+  return await read(deps, organizationId, (scope) =>
+    scope.aggregate((ofTenant) => placePipeline(stages, ofTenant, scope.idPath), limitMax),
+  );
+}
+
+/** What the database itself finds wrong with a query is the caller's to mend; its own words are not for strangers. */
+const read = <T>(deps: DoorDeps, organizationId: ObjectId, use: (scope: TenantScope) => Promise<T>): Promise<T> =>
+  withTenant(deps, organizationId, "read", async (scope) => {
+    try {
+      return await use(scope);
+    } catch (error) {
+      if (!(error instanceof MongoServerError) || isUnavailable(error)) throw error;
+      const name = /^\w{1,60}$/.test(String(error.codeName)) ? ` (${error.codeName})` : "";
+      const detail = `The database can't run this query${name}: an operator may not fit the values it meets.`;
+      throw failure<DocumentFailure>("query_refused", detail, { cause: error });
+    }
+  });

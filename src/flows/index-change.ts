@@ -1,0 +1,40 @@
+import { isFailure } from "../lib/failure.ts";
+import type { Flow, Step } from "../operation/operation.ts";
+import * as organizationStore from "../organization/store.ts";
+import { createIndex, dropIndex } from "../tenant/indexes.ts";
+import { isShared, type TenantIndex } from "../tenant/placement.ts";
+import { organizationMissing } from "./failures.ts";
+import { enter, organizationOf } from "./guard.ts";
+
+/** `change` is `{create: TenantIndex}` or `{drop: TenantIndex}` as JSON. */
+type IndexStep = Step<{ change: string }, Record<string, never>>;
+type Change = { create?: TenantIndex; drop?: TenantIndex };
+
+/**
+ * Makes or drops one of a tenant's indexes. In the shared collection the placement says which a tenant has: there a new one
+ * is built before it is said, and one that goes is said to be gone first.
+ */
+const apply: IndexStep = async ({ db }, operation) => {
+  const placement = (await organizationStore.findById(db, operation.organization_id))?.placement;
+  if (!placement) return { failed: organizationMissing };
+  const { create, drop } = JSON.parse(operation.input.change) as Change;
+  const others = (placement.indexes ?? []).filter(({ name }) => name !== (create ?? drop)!.name);
+  const record = async (indexes: TenantIndex[]) => {
+    if (isShared(placement)) await organizationStore.notePlacement(db, organizationOf(operation), { indexes });
+  };
+  try {
+    if (create) {
+      await createIndex(db, placement, create);
+      await record([...others, create]);
+    } else if (drop) {
+      await record(others);
+      await dropIndex(db, placement, drop);
+    }
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    return { failed: { code: error.failure, detail: error.message } };
+  }
+  return { done: true };
+};
+
+export const index: Flow = { first: "apply", enter, steps: { apply } };

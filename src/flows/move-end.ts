@@ -1,0 +1,57 @@
+import { isShared, placeKey } from "../tenant/placement.ts";
+import * as organizationStore from "../organization/store.ts";
+import { removeNotes } from "../tenant/journal.ts";
+import { retirePlace } from "../tenant/retired.ts";
+import { removeMarker, removeStages, removeUnveiled } from "../tenant/stage.ts";
+import { removePlace, removeShared } from "../tenant/storage.ts";
+import { organizationMissing } from "./failures.ts";
+import { organizationOf } from "./guard.ts";
+import type { MoveOperation, MoveProgress, MoveStep } from "./move.ts";
+import type { StepDeps } from "../operation/operation.ts";
+
+/** Removes what drivers of this move copied and the tenant never lived in. */
+async function removeLeftovers(deps: StepDeps, operation: MoveOperation, live: string): Promise<void> {
+  const { db, keepHeld, assertHeld } = deps;
+  const { to, keys = [], abandoned = [] } = operation.progress as MoveProgress;
+  for (const key of keys) {
+    if (isShared(to) && placeKey({ ...to, key }) !== live) await removeShared(db, { ...to, key }, keepHeld);
+  }
+  await keepHeld();
+  await removeStages(db, to);
+  for (const place of [...abandoned, to]) {
+    if (placeKey(place) !== live) await removeUnveiled(db, place, operation._id, assertHeld);
+  }
+  await removeNotes(db, operation._id);
+}
+
+/** After the cutover: nothing of the tenant stays at the old place. What arrives there late was never acknowledged. */
+export const clean: MoveStep = async (deps, operation) => {
+  const { db, keepHeld } = deps;
+  const organization = await organizationStore.findById(db, operation.organization_id);
+  const { from, source } = operation.progress as MoveProgress;
+  if (!organization?.placement) return { failed: organizationMissing };
+  const live = organization.placement;
+  await removeMarker(db, live);
+  await keepHeld();
+  await retirePlace(db, operation, from);
+  await removePlace(db, from, source, deps);
+  await removeLeftovers(deps, operation, placeKey(live));
+  return { done: true };
+};
+
+/** Before the cutover: the tenant goes on where it is, and nothing stays of the copy. */
+export const cancelMove: MoveStep = async (deps, operation) => {
+  const { db, assertHeld } = deps;
+  const organization = await organizationStore.findById(db, operation.organization_id);
+  const { from, to } = operation.progress as MoveProgress;
+  if (organization?.placement && placeKey(organization.placement) !== placeKey(from)) return { go: "clean" };
+  await organizationStore.leaveMove(db, organizationOf(operation), operation._id);
+  await removeLeftovers(deps, operation, placeKey(from));
+  // The new database was nobody's yet.
+  if (to.tier === "enterprise") {
+    assertHeld();
+    await removePlace(db, to, null, deps);
+  }
+  await organizationStore.releasePlaces(db, organizationOf(operation));
+  return { cancelled: true };
+};

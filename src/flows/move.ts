@@ -1,0 +1,207 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ObjectId } from "mongodb";
+import { isFailure } from "../lib/failure.ts";
+import type { Flow, Operation, Step, StepDeps } from "../operation/operation.ts";
+import * as organizationStore from "../organization/store.ts";
+import { compareAll } from "../tenant/compare.ts";
+import { copyBatch, type Position } from "../tenant/copy.ts";
+import { drain } from "../tenant/drain.ts";
+import { assertPortable, copyIndexes } from "../tenant/indexes.ts";
+import { writeNotes } from "../tenant/journal.ts";
+import { moveLeaseMs } from "../tenant/lease.ts";
+import { isShared, offerPlace, type Placement, placeKey, type Tier } from "../tenant/placement.ts";
+import { countDocuments } from "../tenant/count.ts";
+import { claimStage, saveCheckpoint } from "../tenant/stage.ts";
+import { type CollectionIdentity, identify } from "../tenant/storage.ts";
+import { organizationMissing } from "./failures.ts";
+import { enter, organizationOf } from "./guard.ts";
+import { afterLease } from "./lease-wait.ts";
+import { cancelMove, clean } from "./move-end.ts";
+import { gate } from "./move-gate.ts";
+import { choosePlace } from "./place.ts";
+
+export type MoveInput = { tier: Tier };
+export type MoveProgress = {
+  from: Placement;
+  /** The collection that is left, as the server knows it. */
+  source: CollectionIdentity | null;
+  to: Placement;
+  /** Which of a tier's places `to` is. */
+  candidate: number;
+  /** Places of a tier that a driver unveiled, and died before the tenant was there. */
+  abandoned: Placement[];
+  /** The driver whose stage it is; its place, and all keys in the shared collection that drivers have copied under. */
+  fence: number;
+  stage: Placement;
+  keys: string[];
+  upTo: Position;
+  total: number;
+  copied: number;
+  copying_since: Date;
+  /** Both sides have been compared, and these differed: they were noted and are compared once more in the gate. */
+  verified: boolean;
+  suspects: unknown[];
+  checksum: string;
+  /** How long the gate was closed, in milliseconds. */
+  pause_ms: number;
+};
+export type MoveOperation = Operation<MoveInput, MoveProgress>;
+export type MoveStep = Step<MoveInput, MoveProgress>;
+
+/**
+ * Takes a tenant to a place of another tier while it is written to (spec: section 5; `test/model` shows what each rule is
+ * there for).
+ *
+ *   plan → journal → copy → drain → verify → drain → gate → clean
+ *
+ * In `journal` all processes learn to note what they write; `copy` goes through the documents; `drain` copies once more
+ * what was noted; `verify` compares both sides; in the `gate` writers wait while the rest is copied and compared, and the
+ * cutover, one compare-and-set, is the switch. Whoever takes over goes back to `journal` with a stage of its own.
+ */
+const plan: MoveStep = async (deps, operation) => {
+  const { db } = deps;
+  const organization = await organizationStore.findById(db, operation.organization_id);
+  const from = operation.progress.from ?? organization?.placement;
+  if (!organization || !from) return { failed: organizationMissing };
+  if (operation.cancel_requested) return { cancelled: true };
+  if (from.tier === operation.input.tier) {
+    return { failed: { code: "move_pointless", detail: "The organization is in this tier already." } };
+  }
+  try {
+    await assertPortable(db, from, offerPlace(operation.input.tier, whereOf(deps, organization), 1));
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    return { failed: { code: error.failure, detail: error.message } };
+  }
+  const chosen = await choosePlace(deps, operation, organization, 1);
+  if (!chosen) return { failed: { code: "move_pointless", detail: "There is no place to be had in this tier." } };
+  return {
+    go: "journal",
+    progress: {
+      from,
+      source: isShared(from) ? null : await identify(db, from),
+      ...chosen,
+      abandoned: [],
+      keys: [],
+      total: await countDocuments(db, from),
+      copied: 0,
+    },
+  };
+};
+
+/** Makes ready a stage of this driver's own and lets all processes know that from now on they note what they write. */
+const journal: MoveStep = async (deps, operation) => {
+  const { db, config } = deps;
+  const { from, to } = operation.progress as MoveProgress;
+  const organization = await organizationStore.findById(db, operation.organization_id);
+  if (!organization?.placement) return { failed: organizationMissing };
+  // A driver died right after the cutover.
+  if (placeKey(organization.placement) !== placeKey(from)) return { go: "clean" };
+  if (operation.cancel_requested) return { go: "cancel" };
+
+  const fence = organizationOf(operation).guard;
+  const target = isShared(to) ? offerPlace("starter", whereOf(deps, organization), fence + 1) : to;
+  const phase = { operation_id: operation._id, phase: "journal" as const };
+  if ((await organizationStore.enterPhase(db, organizationOf(operation), phase)) !== "written") {
+    return { failed: organizationMissing };
+  }
+  const stage = await claimStage(db, target, operation._id, fence);
+  const indexes = await copyIndexes(db, from, stage.placement);
+  await afterLease(config.placementLeaseMs);
+  const keys = operation.progress.keys ?? [];
+  return {
+    go: "copy",
+    progress: {
+      fence,
+      to: isShared(target) ? { ...target, indexes } : target,
+      stage: isShared(target) ? { ...stage.placement, indexes } : stage.placement,
+      keys: isShared(target) ? [...keys, target.key] : keys,
+      upTo: stage.checkpoint.upTo,
+      copied: stage.checkpoint.copied,
+      copying_since: deps.now(),
+      verified: false,
+      suspects: [],
+    },
+  };
+};
+
+export const whereOf = ({ db }: StepDeps, organization: { _id: ObjectId; organization_name: string }) => ({
+  masterDatabase: db.databaseName,
+  organizationId: organization._id.toHexString(),
+  organizationName: organization.organization_name,
+});
+
+/** Another driver's stage is not this one's to write to; and what was asked to be undone is. */
+export const ofThisDriver =
+  (step: MoveStep): MoveStep =>
+  async (deps, operation) => {
+    if (operation.progress.fence !== operation.lease.guard) return { go: "journal" };
+    if (operation.cancel_requested) return { go: "cancel" };
+    return await step(deps, operation);
+  };
+
+/** How long one run of a step goes on before its progress is recorded. */
+const recordEveryMs = 1_000;
+
+const copy: MoveStep = async ({ db, config, assertHeld, keepHeld }, operation) => {
+  const { from, stage, fence, ...progress } = operation.progress as MoveProgress;
+  const startedMs = performance.now();
+  let { upTo, copied } = progress;
+  do {
+    const batchMs = performance.now();
+    await keepHeld();
+    const batch = await copyBatch(db, from, stage, upTo, assertHeld);
+    await writeNotes(db, operation._id, batch.refused);
+    copied += batch.copied;
+    if (batch.next === null) return { go: "drain", progress: { copied } };
+    upTo = batch.next;
+    await saveCheckpoint(db, { placement: stage, checkpoint: { upTo, copied } }, fence);
+    const perSecond = config.moveDocumentsPerSecond;
+    if (perSecond > 0) await sleep(Math.max(0, (batch.copied / perSecond) * 1000 - (performance.now() - batchMs)));
+  } while (performance.now() - startedMs < recordEveryMs);
+  return { go: "copy", progress: { upTo, copied } };
+};
+
+const drainNotes: MoveStep = async ({ db, config, ...lease }, operation) => {
+  const { from, stage, verified } = operation.progress as MoveProgress;
+  const sides = { source: from, stage, operationId: operation._id };
+  await drain(db, sides, moveLeaseMs(config.placementLeaseMs) * 1.1 + 5, lease);
+  return { go: verified ? "gate" : "verify" };
+};
+
+/** More than these can't all be looked at again behind the gate: then they are copied and everything is compared anew. */
+const suspectsMax = 5_000;
+
+/** Compares everything while the gate is still open. What was written meanwhile may differ, and is noted by its writer. */
+const verify: MoveStep = async ({ db, keepHeld }, operation) => {
+  const { from, stage } = operation.progress as MoveProgress;
+  const { differing, checksum } = await compareAll(db, from, stage, keepHeld);
+  await writeNotes(db, operation._id, differing);
+  return {
+    go: "drain",
+    progress: {
+      verified: differing.length <= suspectsMax,
+      suspects: differing.slice(0, suspectsMax),
+      checksum: checksum.toString(16),
+    },
+  };
+};
+
+/** What can't go on by itself stops: whatever it is, the tenant is where it was and can be written to. */
+const attemptsMax = 8;
+
+export const move: Flow = {
+  first: "plan",
+  enter,
+  attemptsMax,
+  steps: {
+    plan,
+    journal,
+    copy: ofThisDriver(copy),
+    drain: ofThisDriver(drainNotes),
+    verify: ofThisDriver(verify),
+    gate: ofThisDriver(gate),
+    clean,
+    cancel: cancelMove,
+  },
+};

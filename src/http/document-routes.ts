@@ -1,0 +1,299 @@
+import { type Context, Hono } from "hono";
+import { createMiddleware } from "hono/factory";
+import * as z from "zod";
+import type { Deps } from "../deps.ts";
+import { changeDocument, type Condition } from "../document/change.ts";
+import { postDocuments, readPatch, readReplacement } from "../document/post.ts";
+import { aggregateDocuments, countDocuments, getDocument, limitMax, listDocuments } from "../document/query.ts";
+import { parseExtendedJson } from "../lib/extended-json.ts";
+import { mergePatch } from "../lib/merge-patch.ts";
+import { authenticateOften } from "../session/authenticate.ts";
+import {
+  assertStorable,
+  etagOf,
+  matchesTag,
+  parseIfMatch,
+  parseIfNoneMatch,
+  parsePathId,
+  printPathId,
+} from "../tenant/document.ts";
+import type { TenantDocument } from "../tenant/stored.ts";
+import { answer, databaseProblems, describe, query, withDescription } from "./describe.ts";
+import {
+  countAnswer,
+  documentSchema,
+  exampleDocument,
+  findRequest,
+  listAnswer,
+  listQuery,
+  pathId,
+  pipelineRequest,
+} from "./document-schemas.ts";
+import { extendedBody, type ExtendedEnv, readMembers, sendExtended } from "./extended-json.ts";
+
+/** Lets a request pass only with an admin's access token; there are many of these, so it asks the database rarely. */
+export const requireTenant = (deps: Pick<Deps, "lookUp" | "tokens" | "leases">) =>
+  withDescription(
+    createMiddleware<ExtendedEnv>(async (c, next) => {
+      c.set("actor", await authenticateOften(deps, c.req.header("authorization")));
+      c.header("Cache-Control", "no-store");
+      await next();
+    }),
+    {
+      security: [{ accessToken: [] }],
+      problems: {
+        token_missing: "No access token was sent",
+        token_invalid: "The token is altered, too old, or its organization is gone",
+        tenant_gone: "The organization was removed meanwhile",
+        organization_without_place: "Nobody knows where its documents are",
+        tenant_moving: "The organization is being moved, and this would have taken too long",
+      },
+    },
+  );
+
+const asSent = ({ id, fields }: TenantDocument) => ({ _id: id, ...fields });
+const organizationOf = (c: Context<ExtendedEnv>) => c.get("actor").organizationId;
+
+/** The document that If-Match names (RFC 9110, 13.1.1); any when there is no such header. */
+function conditionOf(c: Context): Condition {
+  const header = c.req.header("if-match");
+  if (header === undefined) return () => true;
+  const tags = parseIfMatch(header);
+  return (current) => current !== null && matchesTag(tags, current.meta);
+}
+
+const sendDocument = (c: Context, document: TenantDocument) =>
+  sendExtended(c, 200, asSent(document), { ETag: etagOf(document.meta) });
+
+const tags = ["Documents"];
+const etag = z.object({ ETag: z.string().meta({ example: '"1-q83vEjRWeJCrze8B"' }) });
+const one = (description: string) => ({ ...answer(description, documentSchema, exampleDocument), headers: etag });
+const found = { ...databaseProblems, document_not_found: "There is no document of this id" };
+const changed = {
+  ...found,
+  precondition_failed: "It isn't the one that If-Match names",
+  write_conflict: "Too many others write it",
+  write_in_doubt: "The organization was moved meanwhile; whether it was written can't be told",
+};
+const stored = {
+  document_too_large: "A document has more than MongoDB's 16 MiB",
+  unique_violated: "Another document has the same value in a unique index",
+};
+const queried = {
+  ...databaseProblems,
+  invalid_request: "The query has something that isn't allowed",
+  query_refused: "The database finds it wrong: an operator doesn't fit a value",
+};
+const listed = {
+  ...queried,
+  invalid_cursor: "The cursor is none, or of another query",
+  unsupported_sort: "A document has an array where it is sorted by: there is no paging in that order",
+};
+const ifMatch = z.object({ "If-Match": z.string().optional().meta({ description: "Only if it still has this ETag" }) });
+
+export function documentRoutes(deps: Deps) {
+  const tenant = requireTenant(deps);
+  const document = extendedBody(documentSchema, exampleDocument);
+  const patch = extendedBody(documentSchema, { color: "red" }, ["application/merge-patch+json", "application/json"]);
+  const idOf = (c: Context) => parsePathId(c.req.param("id") ?? "");
+
+  return new Hono<ExtendedEnv>()
+    .post(
+      "/",
+      describe({
+        operationId: "insertDocuments",
+        summary: "Insert a document, or an array of them",
+        description:
+          "Extended JSON in and out. Without `_id` a document gets an ObjectId. Of several, each is inserted by itself. " +
+          "With an `Idempotency-Key` the same request may be sent again for 24 hours and has its effect once.",
+        tags,
+        requestParams: { header: z.object({ "Idempotency-Key": z.string().max(255).optional() }) },
+        answers: { "201": { ...one("The document, or how many and their ids"), headers: etag } },
+        problems: {
+          ...databaseProblems,
+          ...stored,
+          document_exists: "There is a document of this id; of several, `errors` says which were refused",
+          idempotency_key_reused: "The Idempotency-Key was sent with another request",
+          write_in_doubt: changed.write_in_doubt,
+        },
+      }),
+      tenant,
+      document,
+      async (c) => {
+        const key = c.req.header("idempotency-key");
+        const { documents, isMany } = await postDocuments(deps, organizationOf(c), c.get("sent"), key);
+        const [first] = documents;
+        if (isMany || !first) {
+          return sendExtended(c, 201, {
+            inserted_count: documents.length,
+            inserted_ids: documents.map(({ id }) => id),
+          });
+        }
+        const location = `/org/documents/${encodeURIComponent(printPathId(first.id))}`;
+        return sendExtended(c, 201, asSent(first), { ETag: etagOf(first.meta), Location: location });
+      },
+    )
+    .get(
+      "/",
+      describe({
+        operationId: "listDocuments",
+        summary: "List documents, a page at a time",
+        tags,
+        answers: { "200": answer("One page", listAnswer) },
+        problems: listed,
+      }),
+      tenant,
+      query(listQuery),
+      async (c) => {
+        const { filter, sort, projection, limit, cursor } = c.req.valid("query");
+        const page = await listDocuments(deps, organizationOf(c), {
+          ...(filter !== undefined && { filter: parseExtendedJson(filter, "?filter") }),
+          ...(projection !== undefined && { projection: parseExtendedJson(projection, "?projection") }),
+          sort,
+          limit,
+          cursor,
+        });
+        return sendExtended(c, 200, page);
+      },
+    )
+    .post(
+      "/find",
+      describe({
+        operationId: "findDocuments",
+        summary: "The same as listing, with the query in a body",
+        tags,
+        answers: { "200": answer("One page", listAnswer) },
+        problems: listed,
+      }),
+      tenant,
+      extendedBody(findRequest, { filter: { color: "red" }, limit: 10 }),
+      async (c) => {
+        const sent = readMembers(c, ["filter", "sort", "projection", "limit", "cursor"]);
+        return sendExtended(c, 200, await listDocuments(deps, organizationOf(c), sent));
+      },
+    )
+    .post(
+      "/count",
+      describe({
+        operationId: "countDocuments",
+        summary: "Count documents",
+        tags,
+        answers: { "200": answer("How many match", countAnswer) },
+        problems: queried,
+      }),
+      tenant,
+      extendedBody(findRequest, { filter: { color: "red" } }),
+      async (c) => {
+        const { filter } = readMembers(c, ["filter"]);
+        return sendExtended(c, 200, { count: await countDocuments(deps, organizationOf(c), filter) });
+      },
+    )
+    .post(
+      "/aggregate",
+      describe({
+        operationId: "aggregateDocuments",
+        summary: `Run an aggregation pipeline over the organization's documents (at most ${limitMax} results)`,
+        tags,
+        answers: { "200": answer("What comes out", listAnswer.pick({ documents: true })) },
+        problems: queried,
+      }),
+      tenant,
+      extendedBody(pipelineRequest, { pipeline: [{ $group: { _id: "$color", count: { $sum: 1 } } }] }),
+      async (c) => {
+        const { pipeline } = readMembers(c, ["pipeline"]);
+        return sendExtended(c, 200, { documents: await aggregateDocuments(deps, organizationOf(c), pipeline) });
+      },
+    )
+    .get(
+      "/:id",
+      describe({
+        operationId: "getDocument",
+        summary: "Get a document",
+        tags,
+        requestParams: { path: pathId, header: z.object({ "If-None-Match": z.string().optional() }) },
+        answers: {
+          "200": one("The document"),
+          "304": { description: "It still has the ETag that If-None-Match names" },
+        },
+        problems: { ...found, invalid_request: "A header is wrong" },
+      }),
+      tenant,
+      async (c) => {
+        const document = await getDocument(deps, organizationOf(c), idOf(c));
+        const header = c.req.header("if-none-match");
+        if (header !== undefined && matchesTag(parseIfNoneMatch(header), document.meta)) {
+          return c.body(null, 304, { ETag: etagOf(document.meta) });
+        }
+        return sendDocument(c, document);
+      },
+    )
+    .put(
+      "/:id",
+      describe({
+        operationId: "replaceDocument",
+        summary: "Replace a document",
+        tags,
+        requestParams: { path: pathId, header: ifMatch },
+        answers: { "200": one("The document as it is now") },
+        problems: { ...changed, ...stored },
+      }),
+      tenant,
+      document,
+      async (c) => {
+        const id = idOf(c);
+        const fields = readReplacement(c.get("sent").value, id);
+        return sendDocument(c, await change(c, id, () => fields));
+      },
+    )
+    .patch(
+      "/:id",
+      describe({
+        operationId: "patchDocument",
+        summary: "Change some fields of a document (JSON Merge Patch, RFC 7396)",
+        tags,
+        requestParams: { path: pathId, header: ifMatch },
+        answers: { "200": one("The document as it is now") },
+        problems: { ...changed, ...stored },
+      }),
+      tenant,
+      patch,
+      async (c) => {
+        const id = idOf(c);
+        const patch = readPatch(c.get("sent").value, id);
+        const patched = (current: TenantDocument) => {
+          const fields = mergePatch(current.fields, patch);
+          assertStorable(fields);
+          return fields;
+        };
+        return sendDocument(c, await change(c, id, patched));
+      },
+    )
+    .delete(
+      "/:id",
+      describe({
+        operationId: "removeDocument",
+        summary: "Remove a document",
+        tags,
+        requestParams: { path: pathId, header: ifMatch },
+        answers: { "204": { description: "It is gone" } },
+        problems: {
+          ...changed,
+          body_too_large: "There is a body, and it is too large",
+          invalid_request: "A header is wrong",
+        },
+      }),
+      tenant,
+      async (c) => {
+        await changeDocument(deps, organizationOf(c), idOf(c), conditionOf(c), () => null);
+        return c.body(null, 204);
+      },
+    );
+
+  async function change(
+    c: Context<ExtendedEnv>,
+    id: unknown,
+    to: (current: TenantDocument) => TenantDocument["fields"],
+  ) {
+    return (await changeDocument(deps, organizationOf(c), id, conditionOf(c), to))!;
+  }
+}

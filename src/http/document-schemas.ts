@@ -1,0 +1,82 @@
+import * as z from "zod";
+import { limitDefault, limitMax } from "../document/query.ts";
+
+export const exampleDocument = { _id: { $oid: "6743a1f0c2a4b8d9e0f1a2b3" }, color: "red", weight: 12.5 };
+
+/** Documents are whatever a tenant keeps; the code that stores them says what can't be. */
+export const documentSchema = z.looseObject({}).meta({
+  id: "Document",
+  description: "A document in MongoDB Extended JSON. `tenant_id` and `_croupier` are no names for a field at its top.",
+});
+
+const documents = z.array(documentSchema).meta({ example: [exampleDocument] });
+
+export const listAnswer = z
+  .object({
+    documents,
+    next_cursor: z.string().nullable().meta({ description: "For the next page; null at the end", example: null }),
+  })
+  .meta({ id: "Documents" });
+
+export const countAnswer = z.object({ count: z.int().meta({ example: 42 }) }).meta({ id: "Count" });
+
+const text = z.string().max(16_384, "is too long");
+
+export const listQuery = z.object({
+  filter: text.optional().meta({ description: "Extended JSON", example: '{"color":"red"}' }),
+  sort: text.optional().meta({ description: 'Fields, or JSON: {"weight":-1}', example: "-weight" }),
+  projection: text.optional().meta({ description: "JSON", example: '{"color":1}' }),
+  limit: z.coerce.number().int().min(1).max(limitMax).default(limitDefault).meta({ example: 10 }),
+  cursor: text.optional().meta({ description: "`next_cursor` of the page before" }),
+});
+
+export const findRequest = z
+  .object({
+    filter: z.looseObject({}).optional(),
+    sort: z.union([z.string(), z.looseObject({})]).optional(),
+    projection: z.looseObject({}).optional(),
+    limit: z.int().min(1).max(limitMax).optional(),
+    cursor: z.string().optional(),
+  })
+  .meta({ id: "FindDocuments" });
+
+export const pipelineRequest = z.object({ pipeline: z.array(z.looseObject({})) }).meta({ id: "AggregateDocuments" });
+
+export const pathId = z.object({
+  id: z.string().meta({
+    description: 'An ObjectId in hex, Extended JSON of another scalar (`42`, `"42"`, `{"$uuid":"…"}`), or plain text',
+    example: "6743a1f0c2a4b8d9e0f1a2b3",
+  }),
+});
+
+const direction = z.union([z.literal(1), z.literal(-1)]);
+export const indexSchema = z
+  .object({
+    name: z.string().meta({ example: "color_1" }),
+    key: z.record(z.string(), direction).meta({ example: { color: 1 } }),
+    unique: z.boolean().meta({ example: false }),
+  })
+  .meta({ id: "Index" });
+
+export const indexesAnswer = z
+  .object({ indexes: z.array(indexSchema).meta({ example: [{ name: "color_1", key: { color: 1 }, unique: false }] }) })
+  .meta({ id: "Indexes" });
+
+export const indexNamePattern = /^[A-Za-z0-9_.-]{1,60}$/;
+export const indexRequest = z
+  .strictObject({
+    key: z
+      .record(z.string(), direction)
+      .refine((key) => Object.keys(key).length >= 1 && Object.keys(key).length <= 4, "must name 1 to 4 fields")
+      .meta({ example: { color: 1 } }),
+    name: z
+      .string()
+      .regex(indexNamePattern, "must be 1 to 60 of A-Z, a-z, 0-9, _, . and -")
+      .optional()
+      .meta({ example: "color_1" }),
+    unique: z.boolean().optional().meta({ example: false }),
+  })
+  .meta({ id: "CreateIndex" });
+export const indexPath = z.object({
+  name: z.string().regex(indexNamePattern, "must be the name of an index").meta({ example: "color_1" }),
+});

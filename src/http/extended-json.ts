@@ -1,0 +1,55 @@
+import type { Context } from "hono";
+import { createMiddleware } from "hono/factory";
+import type * as z from "zod";
+import { isDocument } from "../lib/bson.ts";
+import { failure } from "../lib/failure.ts";
+import { parseExtendedJson, printExtendedJson } from "../lib/extended-json.ts";
+import { invalid, under } from "../lib/invalid.ts";
+import type { Env } from "./context.ts";
+import { isJson, withDescription } from "./describe.ts";
+import type { HttpFailure } from "./problems.ts";
+
+/** What was sent: as text, and what MongoDB Extended JSON makes of it. */
+export type Sent = { text: string; value: unknown };
+export type ExtendedEnv = { Variables: Env["Variables"] & { sent: Sent } };
+
+/** Reads a body of Extended JSON and describes it; what is in it the verbs check, as no schema can. */
+export const extendedBody = (schema: z.ZodType, example: unknown, contentTypes = ["application/json"]) =>
+  withDescription(
+    createMiddleware<ExtendedEnv>(async (c, next) => {
+      if (!isJson(c)) {
+        throw failure<HttpFailure>(
+          "unsupported_content_type",
+          "Send the body as JSON: Content-Type: application/json.",
+        );
+      }
+      const text = await c.req.text();
+      c.set("sent", { text, value: parseExtendedJson(text) });
+      await next();
+    }),
+    {
+      requestBody: {
+        required: true,
+        content: Object.fromEntries(contentTypes.map((type) => [type, { schema, example }])),
+      },
+      problems: {
+        body_too_large: "The body has more than MAX_DOCUMENTS_BYTES",
+        invalid_request: "Something in the request isn't allowed or isn't Extended JSON",
+        malformed_json: "The body is not JSON",
+        unsupported_content_type: "The body is not sent as JSON",
+      },
+    },
+  );
+
+/** The members of a body that is an object, and may have no others. @throws Failure `invalid_request` */
+export function readMembers<Name extends string>(c: Context<ExtendedEnv>, names: readonly Name[]) {
+  const { value } = c.get("sent");
+  if (!isDocument(value)) throw invalid("#", "must be an object", "invalid_type");
+  const unknown = Object.keys(value).find((name) => !names.includes(name as Name));
+  if (unknown !== undefined) throw invalid(under("#", unknown), "is not a field of this request", "unrecognized_keys");
+  return value as Partial<Record<Name, unknown>>;
+}
+
+/** Answers in relaxed Extended JSON. */
+export const sendExtended = (c: Context, status: 200 | 201, value: unknown, headers: Record<string, string> = {}) =>
+  c.body(printExtendedJson(value), status, { ...headers, "Content-Type": "application/json" });

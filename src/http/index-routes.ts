@@ -1,0 +1,71 @@
+import { Hono } from "hono";
+import type { Deps } from "../deps.ts";
+import { createIndex, dropIndex, listIndexes } from "../document/indexes.ts";
+import { tenantIndexesMax } from "../tenant/indexes.ts";
+import type { Env } from "./context.ts";
+import { answer, body, databaseProblems, describe, pathParameters } from "./describe.ts";
+import { requireTenant } from "./document-routes.ts";
+import { indexesAnswer, indexPath, indexRequest, indexSchema } from "./document-schemas.ts";
+
+const tags = ["Documents"];
+const changed = {
+  ...databaseProblems,
+  operation_pending: "Another change of the organization isn't finished, or this takes longer than a request may",
+  organization_not_found: "The organization was removed meanwhile",
+};
+
+/** The indexes of an organization's own, the same in every tier. */
+export function indexRoutes(deps: Deps) {
+  const tenant = requireTenant(deps);
+  return new Hono<Env>()
+    .get(
+      "/",
+      describe({
+        operationId: "listIndexes",
+        summary: "List the organization's indexes",
+        tags,
+        answers: { "200": answer("Beside those on `_id` and `created_at`", indexesAnswer) },
+        problems: databaseProblems,
+      }),
+      tenant as never,
+      async (c) => c.json({ indexes: await listIndexes(deps, c.get("actor").organizationId) }, 200),
+    )
+    .post(
+      "/",
+      describe({
+        operationId: "createIndex",
+        summary: `Make an index (at most ${tenantIndexesMax})`,
+        tags,
+        answers: { "201": answer("It is there", indexSchema) },
+        problems: {
+          ...changed,
+          index_exists: "There is another one of this name or of these fields",
+          index_violated: "It is to be unique, and the documents aren't",
+          index_limit: "There are too many",
+        },
+      }),
+      tenant as never,
+      body(indexRequest),
+      async (c) => c.json(await createIndex(deps, c.get("actor").organizationId, c.req.valid("json")), 201),
+    )
+    .delete(
+      "/:name",
+      describe({
+        operationId: "dropIndex",
+        summary: "Drop an index",
+        tags,
+        answers: { "204": { description: "It is gone" } },
+        problems: {
+          ...changed,
+          index_not_found: "There is no index of this name",
+          body_too_large: "There is a body, and it is too large",
+        },
+      }),
+      tenant as never,
+      pathParameters(indexPath),
+      async (c) => {
+        await dropIndex(deps, c.get("actor").organizationId, c.req.valid("param").name);
+        return c.body(null, 204);
+      },
+    );
+}

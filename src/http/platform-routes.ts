@@ -1,0 +1,135 @@
+import { Hono } from "hono";
+import { createMiddleware } from "hono/factory";
+import { ObjectId } from "mongodb";
+import type { Deps } from "../deps.ts";
+import { list, type OperationQuery } from "../operation/store.ts";
+import { viewOperation } from "../operation/view.ts";
+import { cancelOperation, getOperation, moveOrganization, resumeOperation } from "../organization/move.ts";
+import { authenticateOperator } from "../session/authenticate.ts";
+import type { Env } from "./context.ts";
+import { answer, body, databaseProblems, describe, pathParameters, query, withDescription } from "./describe.ts";
+import {
+  idPath,
+  moveRequest,
+  operationAnswer,
+  operationExample,
+  operationsAnswer,
+  operationsQuery,
+} from "./platform-schemas.ts";
+
+/** Lets a request pass only with the operator's key. */
+const requireOperator = (operatorKey: string | null) =>
+  withDescription(
+    createMiddleware<Env>(async (c, next) => {
+      authenticateOperator(operatorKey, c.req.header("authorization"));
+      await next();
+    }),
+    {
+      security: [{ operatorKey: [] }],
+      problems: {
+        operator_key_missing: "No operator's key was sent",
+        operator_key_invalid: "The key is wrong, or the service has none (CROUPIER_OPERATOR_KEY)",
+      },
+    },
+  );
+
+const tags = ["Platform"];
+const found = { ...databaseProblems, operation_not_found: "There is no operation of this id" };
+
+export function platformRoutes(deps: Deps) {
+  const operator = requireOperator(deps.config.operatorKey);
+  const view = (operation: Parameters<typeof viewOperation>[0]) => viewOperation(operation, deps.now());
+  const locate = (operation: { _id: ObjectId }) => ({
+    Location: `/platform/operations/${operation._id.toHexString()}`,
+  });
+
+  return new Hono<Env>()
+    .post(
+      "/organizations/:id/moves",
+      describe({
+        operationId: "moveOrganization",
+        summary: "Take an organization to another tier while it is in use",
+        tags,
+        answers: { "202": answer("The operation that does it", operationAnswer, operationExample) },
+        problems: {
+          ...databaseProblems,
+          organization_not_found: "There is no organization of this id",
+          organization_without_place: "Nobody knows where its documents are",
+          move_pointless: "It is in this tier already",
+          operation_open: "Another operation of it isn't finished",
+        },
+      }),
+      operator,
+      pathParameters(idPath),
+      body(moveRequest),
+      async (c) => {
+        const organizationId = new ObjectId(c.req.valid("param").id);
+        const operation = await moveOrganization(deps, organizationId, c.req.valid("json").tier);
+        return c.json(view(operation), 202, locate(operation));
+      },
+    )
+    .get(
+      "/operations",
+      describe({
+        operationId: "listOperations",
+        summary: "Operations, the newest first",
+        tags,
+        answers: { "200": answer("One page", operationsAnswer) },
+        problems: databaseProblems,
+      }),
+      operator,
+      query(operationsQuery),
+      async (c) => {
+        const { organization_id, cursor, kind, status, limit } = c.req.valid("query");
+        const wanted: OperationQuery = {
+          limit,
+          ...(organization_id && { organization_id: new ObjectId(organization_id) }),
+          ...(kind && { kind }),
+          ...(status && { status }),
+          ...(cursor && { after: new ObjectId(cursor) }),
+        };
+        const operations = await list(deps.db, wanted);
+        const last = operations.length === limit ? operations.at(-1) : undefined;
+        return c.json({ operations: operations.map(view), next_cursor: last?._id.toHexString() ?? null }, 200);
+      },
+    )
+    .get(
+      "/operations/:id",
+      describe({
+        operationId: "getOperation",
+        summary: "One operation: its phase, how far it is, and what went wrong",
+        tags,
+        answers: { "200": answer("The operation", operationAnswer, operationExample) },
+        problems: found,
+      }),
+      operator,
+      pathParameters(idPath),
+      async (c) => c.json(view(await getOperation(deps, new ObjectId(c.req.valid("param").id))), 200),
+    )
+    .post(
+      "/operations/:id/resume",
+      describe({
+        operationId: "resumeOperation",
+        summary: "Let a stopped operation go on",
+        tags,
+        answers: { "202": answer("It goes on", operationAnswer, operationExample) },
+        problems: { ...found, operation_state: "It isn't stopped" },
+      }),
+      operator,
+      pathParameters(idPath),
+      async (c) => c.json(view(await resumeOperation(deps, new ObjectId(c.req.valid("param").id))), 202),
+    )
+    .post(
+      "/operations/:id/cancel",
+      describe({
+        operationId: "cancelOperation",
+        summary: "Undo a move, as long as it hasn't cut over",
+        tags,
+        answers: { "202": answer("It is being undone", operationAnswer, operationExample) },
+        problems: { ...found, operation_state: "It has ended, or is no move" },
+      }),
+      operator,
+      pathParameters(idPath),
+      async (c) => c.json(view(await cancelOperation(deps, new ObjectId(c.req.valid("param").id))), 202),
+    );
+}

@@ -1,0 +1,62 @@
+import * as z from "zod";
+import { tiers } from "../tenant/placement.ts";
+
+const hexId = z
+  .string()
+  .regex(/^[0-9a-f]{24}$/, "must be 24 hexadecimal digits")
+  .meta({ example: "6743a1f0c2a4b8d9e0f1a2b3", pattern: "^[0-9a-f]{24}$" });
+const time = z.string().meta({ format: "date-time", example: "2026-11-24T09:30:00.000Z" });
+const statuses = ["running", "stopped", "succeeded", "failed", "cancelled"] as const;
+
+export const idPath = z.object({ id: hexId });
+
+export const moveRequest = z
+  .strictObject({ tier: z.enum(tiers).meta({ example: "enterprise" }) })
+  .meta({ id: "MoveOrganization" });
+
+export const operationsQuery = z.object({
+  organization_id: hexId.optional(),
+  kind: z
+    .string()
+    .regex(/^[a-z_]{1,30}$/, "must be a kind of operation")
+    .optional()
+    .meta({ example: "move" }),
+  status: z.enum(statuses).optional().meta({ example: "running" }),
+  limit: z.coerce.number().int().min(1).max(200).default(50).meta({ example: 50 }),
+  cursor: hexId.optional().meta({ description: "`next_cursor` of the page before" }),
+});
+
+export const operationAnswer = z
+  .object({
+    id: hexId,
+    kind: z.string().meta({ example: "move" }),
+    organization_id: hexId,
+    status: z.enum(statuses).meta({
+      description: "A stopped one waits to be resumed or cancelled; its tenant is where it was",
+      example: "running",
+    }),
+    phase: z.string().meta({ description: "The step at which it is", example: "copy" }),
+    from: z.string().nullable().meta({ example: "professional" }),
+    to: z.string().nullable().meta({ example: "enterprise" }),
+    documents_total: z.int().nullable().meta({ description: "When it began", example: 120_000 }),
+    documents_copied: z.int().nullable().meta({ example: 48_000 }),
+    documents_per_second: z.int().nullable().meta({ description: "While it copies", example: 9_600 }),
+    seconds_left: z.int().nullable().meta({ description: "An estimate", example: 8 }),
+    write_pause_ms: z.int().nullable().meta({ description: "How long writers waited in the gate", example: null }),
+    attempts: z.int().meta({ description: "Failures since it was started or resumed", example: 0 }),
+    error: z.string().nullable().meta({ description: "What went wrong last", example: null }),
+    created_at: time,
+    finished_at: time.nullable().meta({ example: null }),
+    history: z
+      .array(z.object({ phase: z.string(), at: time }))
+      .meta({ example: [{ phase: "plan", at: "2026-11-24T09:30:00.000Z" }] }),
+  })
+  .meta({ id: "Operation" });
+export const operationExample = {};
+
+export const operationsAnswer = z
+  .object({
+    operations: z.array(operationAnswer).meta({ example: [] }),
+    next_cursor: z.string().nullable().meta({ example: null }),
+  })
+  .meta({ id: "Operations" });

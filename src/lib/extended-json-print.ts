@@ -1,0 +1,103 @@
+import {
+  Binary,
+  BSONRegExp,
+  BSONSymbol,
+  Code,
+  DBRef,
+  Decimal128,
+  Double,
+  Int32,
+  MaxKey,
+  MinKey,
+  ObjectId,
+  Timestamp,
+} from "mongodb";
+import { isDocument, isLong, isUuid } from "./bson.ts";
+
+const quote = (text: string): string => JSON.stringify(text);
+const wrap = (name: string, text: string): string => `{"${name}":${quote(text)}}`;
+
+/** `5.0` is as good as `5` to every reader of JSON, and stays a double when it comes back. */
+function printDouble(value: number): string {
+  if (!Number.isFinite(value)) return wrap("$numberDouble", String(value));
+  if (Object.is(value, -0)) return "-0.0";
+  const text = String(value);
+  return /^-?\d+$/.test(text) ? `${text}.0` : text;
+}
+
+const printInteger = (value: bigint): string =>
+  Number.isSafeInteger(Number(value)) ? String(value) : wrap("$numberLong", String(value));
+
+const lastRelaxedYear = 9999;
+function printDate(date: Date): string {
+  const milliseconds = date.valueOf();
+  // BSON has later dates than JavaScript; the driver can't say which this one was.
+  if (Number.isNaN(milliseconds)) return '{"$date":null}';
+  if (milliseconds < 0 || date.getUTCFullYear() > lastRelaxedYear) {
+    return `{"$date":${wrap("$numberLong", String(milliseconds))}}`;
+  }
+  return wrap("$date", date.toISOString().replace(".000Z", "Z"));
+}
+
+function printBinary(value: Binary): string {
+  if (isUuid(value)) return wrap("$uuid", value.toUUID().toHexString());
+  const subType = value.sub_type.toString(16).padStart(2, "0");
+  const base64 = Buffer.from(value.value()).toString("base64");
+  return `{"$binary":{"base64":"${base64}","subType":"${subType}"}}`;
+}
+
+function printFields(entries: [string, unknown][]): string {
+  return `{${entries.map(([name, value]) => `${quote(name)}:${printExtendedJson(value)}`).join(",")}}`;
+}
+
+function printObject(value: object): string {
+  if (Array.isArray(value)) return `[${value.map(printExtendedJson).join(",")}]`;
+  if (isDocument(value)) return printFields(Object.entries(value));
+  if (value instanceof ObjectId) return wrap("$oid", value.toHexString());
+  if (value instanceof Int32) return String(value.value);
+  if (value instanceof Double) return printDouble(value.value);
+  if (isLong(value)) return printInteger(value.toBigInt());
+  if (value instanceof Date) return printDate(value);
+  if (value instanceof Decimal128) return wrap("$numberDecimal", value.toString());
+  if (value instanceof Binary) return printBinary(value);
+  if (value instanceof Uint8Array) return printBinary(new Binary(value));
+  if (value instanceof Timestamp) return `{"$timestamp":{"t":${value.t},"i":${value.i}}}`;
+  if (value instanceof BSONRegExp) {
+    return `{"$regularExpression":{"pattern":${quote(value.pattern)},"options":${quote(value.options)}}}`;
+  }
+  if (value instanceof MinKey) return '{"$minKey":1}';
+  if (value instanceof MaxKey) return '{"$maxKey":1}';
+  if (value instanceof BSONSymbol) return wrap("$symbol", value.value);
+  if (value instanceof Code) {
+    return printFields([["$code", value.code], ...(value.scope ? [["$scope", value.scope] as [string, unknown]] : [])]);
+  }
+  if (value instanceof DBRef) {
+    const database: [string, unknown][] = value.db === undefined ? [] : [["$db", value.db]];
+    const names: [string, unknown][] = [["$ref", value.collection], ["$id", value.oid], ...database];
+    return printFields([...names, ...Object.entries(value.fields)]);
+  }
+  throw new TypeError("Not a BSON value");
+}
+
+/**
+ * Extended JSON v2, relaxed, of what the driver reads with `exactBson` (or without): but whole numbers beyond
+ * ±(2^53 - 1) stay `$numberLong`, as JavaScript would round them, and a double is printed as one: `5.0`.
+ */
+export function printExtendedJson(value: unknown): string {
+  switch (typeof value) {
+    case "string":
+      return quote(value);
+    case "boolean":
+      return String(value);
+    case "number":
+      return Number.isSafeInteger(value) && !Object.is(value, -0) ? String(value) : printDouble(value);
+    case "bigint":
+      return printInteger(value);
+    case "undefined":
+      return '{"$undefined":true}';
+    case "object":
+      return value === null ? "null" : printObject(value);
+    default:
+      throw new TypeError("Not a BSON value");
+  }
+}

@@ -1,0 +1,57 @@
+import { ObjectId } from "mongodb";
+import { failure } from "../lib/failure.ts";
+import { type DriveDeps, enqueue, type OperationFailure } from "../operation/drive.ts";
+import type { Operation } from "../operation/operation.ts";
+import * as operationStore from "../operation/store.ts";
+import type { Tier } from "../tenant/placement.ts";
+import type { OrganizationFailure } from "./organization.ts";
+import { findActiveById } from "./store.ts";
+
+const missing = () => failure<OrganizationFailure>("organization_not_found", "There is no such organization.");
+
+/**
+ * Starts to take an organization to another tier. A worker does it; the organization can be used all the time.
+ *
+ * @throws Failure `organization_not_found`, `organization_without_place`, `move_pointless`, `operation_open`
+ */
+export async function moveOrganization(deps: DriveDeps, organizationId: ObjectId, tier: Tier): Promise<Operation> {
+  const organization = await findActiveById(deps.db, organizationId);
+  if (!organization) throw missing();
+  if (!organization.placement) {
+    throw failure<OrganizationFailure>(
+      "organization_without_place",
+      "Nobody knows where its documents are: see croupier inspect.",
+    );
+  }
+  if (organization.placement.tier === tier) {
+    throw failure<OrganizationFailure>("move_pointless", `The organization is in the tier ${tier} already.`);
+  }
+  const wanted = { _id: new ObjectId(), organization_id: organizationId, kind: "move", input: { tier } };
+  const operation = await enqueue(deps, wanted);
+  if (operation) return operation;
+  throw failure<OperationFailure>("operation_open", "Another operation of this organization isn't finished.");
+}
+
+/** Lets a stopped operation go on. @throws Failure `operation_not_found`, `operation_not_stopped` */
+export async function resumeOperation({ db }: Pick<DriveDeps, "db">, id: ObjectId): Promise<Operation> {
+  return (await operationStore.resume(db, id)) ?? (await refuse(db, id, "It isn't stopped, so it can't be resumed."));
+}
+
+/** Asks for a move to be undone; past the cutover it is completed instead. @throws Failure as above */
+export async function cancelOperation({ db }: Pick<DriveDeps, "db">, id: ObjectId): Promise<Operation> {
+  const operation = await operationStore.findById(db, id);
+  if (operation && operation.kind !== "move") return await refuse(db, id, "Only a move can be cancelled.");
+  return (await operationStore.requestCancel(db, { _id: id })) ?? (await refuse(db, id, "It has ended."));
+}
+
+async function refuse(db: DriveDeps["db"], id: ObjectId, why: string): Promise<never> {
+  await getOperation({ db }, id);
+  throw failure<OperationFailure>("operation_state", why);
+}
+
+/** @throws Failure `operation_not_found` */
+export async function getOperation({ db }: Pick<DriveDeps, "db">, id: ObjectId): Promise<Operation> {
+  const operation = await operationStore.findById(db, id);
+  if (!operation) throw failure<OperationFailure>("operation_not_found", "There is no operation of this id.");
+  return operation;
+}

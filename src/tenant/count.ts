@@ -1,0 +1,9 @@
+import type { Db } from "mongodb";
+import { majority, within } from "../lib/mongo.ts";
+import type { Placement } from "./placement.ts";
+import { collectionAt } from "./scope.ts";
+import { ofTenant } from "./stored.ts";
+
+/** How many documents a tenant has at a placement. */
+export const countDocuments = (db: Db, placement: Placement): Promise<number> =>
+  collectionAt(db, placement).countDocuments(ofTenant(placement), { ...majority, ...within(60_000) });

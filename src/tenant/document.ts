@@ -1,0 +1,62 @@
+import type { Document } from "mongodb";
+import { isDocument } from "../lib/bson.ts";
+import { invalid, under } from "../lib/invalid.ts";
+import { depthMax } from "../lib/json-reader.ts";
+import { idBytes, idBytesMax, isScalarId } from "./document-id.ts";
+
+export { idKey, isScalarId, parsePathId, printPathId, sameId } from "./document-id.ts";
+export { etagOf, matchesTag, parseIfMatch, parseIfNoneMatch, type Stamp, type Tag } from "./etag.ts";
+
+/** Fields at the top of every stored document that are Croupier's own: no caller sees, sets or asks for them. */
+export const reservedNames = ["tenant_id", "_croupier"] as const;
+export const isReserved = (name: string): boolean => (reservedNames as readonly string[]).includes(name);
+
+function assertName(name: string, pointer: string): void {
+  const wrong =
+    name === ""
+      ? "is empty"
+      : name.startsWith("$")
+        ? "begins with $"
+        : name.includes(".")
+          ? "has a dot"
+          : name.includes("\0")
+            ? "has NUL in it"
+            : name === "__proto__" || name === "_bsontype"
+              ? "is a name that no field can have"
+              : null;
+  if (wrong) throw invalid(pointer, `can't be stored: its name ${wrong}`, "invalid_name");
+}
+
+function assertStorableValue(value: unknown, pointer: string, depth: number): void {
+  const nested = Array.isArray(value) ? value.entries() : isDocument(value) ? Object.entries(value) : null;
+  if (!nested) return;
+  if (depth > depthMax) throw invalid(pointer, `is nested deeper than ${depthMax} levels`, "too_deep");
+  for (const [name, part] of nested) {
+    const at = under(pointer, name);
+    if (typeof name === "string") assertName(name, at);
+    assertStorableValue(part, at, depth + 1);
+  }
+}
+
+/** Throws `invalid_request` for an `_id` that no tenant's document can have. */
+export function assertId(id: unknown, pointer: string): void {
+  if (!isScalarId(id)) {
+    throw invalid(pointer, "must be a string, number, boolean, date, ObjectId or binary (UUID)", "invalid_id");
+  }
+  if (idBytes(id) > idBytesMax) throw invalid(pointer, `must have at most ${idBytesMax} bytes`, "too_long");
+}
+
+/** Throws `invalid_request` unless a tenant may store this: its names, its depth, and its `_id` if it has one. */
+export function assertStorable(document: unknown, pointer = "#"): asserts document is Document {
+  if (!isDocument(document)) throw invalid(pointer, "must be an object", "invalid_type");
+  const reserved = Object.keys(document).find(isReserved);
+  if (reserved) throw invalid(under(pointer, reserved), "is a field that Croupier keeps for itself", "reserved_name");
+  if (Object.hasOwn(document, "_id")) assertId(document._id, under(pointer, "_id"));
+  assertStorableValue(document, pointer, 1);
+}
+
+/** A stored document as its tenant knows it; `shared`: it comes from the shared collection, where `_id` is `{t, i}`. */
+export function fromStored(stored: Document, shared: boolean): Document {
+  const { tenant_id: _tenant, _croupier: _stamp, _id: id, ...rest } = stored;
+  return Object.hasOwn(stored, "_id") ? { _id: shared ? id.i : id, ...rest } : rest;
+}

@@ -1,0 +1,78 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Db, ObjectId } from "mongodb";
+import { failure } from "../lib/failure.ts";
+import { isUnavailable } from "../lib/mongo.ts";
+import { writeNotes } from "./journal.ts";
+import type { Lease, Leases } from "./lease.ts";
+import { openScope, type TenantScope } from "./scope.ts";
+
+export type TenantFailure = "tenant_gone" | "tenant_moving";
+
+/** What a caller is about to do: read, or write the documents with these ids. */
+export type Intent = "read" | { write: readonly unknown[] };
+
+export type DoorDeps = { db: Db; leases: Leases };
+
+/** How long a writer waits in the gate, and how often one thing is done again, before it is refused. */
+const waitMsMax = 5_000;
+const pollMs = 20;
+
+const moving = () =>
+  failure<TenantFailure>("tenant_moving", "The organization is being moved; try again shortly.", {
+    retryAfterSeconds: 1,
+  });
+
+/**
+ * The one door to a tenant's documents: whatever reads or writes them goes through it (spec: rules 1 to 3 of a move).
+ *
+ * A write is noted first while the tenant is being copied. What came out is given to the caller only if the lease still
+ * held when the database answered, or if the organization says that nothing has changed since; otherwise it is done again
+ * where the documents are now. So `use` may run several times, and a write has to recognize its own first try.
+ *
+ * @throws Failure `tenant_gone`, `tenant_moving`; what `use` throws, when that is sure to be true of where the documents are
+ */
+export async function withTenant<T>(
+  { db, leases }: DoorDeps,
+  organizationId: ObjectId,
+  intent: Intent,
+  use: (scope: TenantScope) => Promise<T>,
+): Promise<T> {
+  if (!organizationId) throw new Error("There is no way to documents without a tenant");
+  const writes = intent === "read" ? null : intent.write;
+  const deadline = performance.now() + waitMsMax;
+  for (let again = false; ; again = true) {
+    if (again && performance.now() > deadline) throw moving();
+    const lease = await leases.acquire(organizationId);
+    if (!lease) throw failure<TenantFailure>("tenant_gone", "There is no such organization.");
+    if (writes && lease.move?.phase === "gate") {
+      await sleep(pollMs);
+      continue;
+    }
+    const note = async () => {
+      if (writes && lease.move?.phase === "journal") await writeNotes(db, lease.move.operation_id, writes);
+    };
+    await note();
+    const outcome = await settle(() => use(openScope(db, lease.placement)));
+    if (leases.holds(lease)) return outcome();
+    // The first note may have been worked off before the write took effect.
+    await note();
+    const now = await leases.renew(organizationId);
+    if (now && isUnchanged(lease, now) && !(writes && now.move?.phase === "gate")) return outcome();
+  }
+}
+
+/** Keeps what came out, a failure too, until it is known whether it counts. That the database is away counts always. */
+async function settle<T>(use: () => Promise<T>): Promise<() => T> {
+  try {
+    const value = await use();
+    return () => value;
+  } catch (error) {
+    if (isUnavailable(error)) throw error;
+    return () => {
+      throw error;
+    };
+  }
+}
+
+const isUnchanged = (before: Lease, now: Lease): boolean =>
+  before.placement.epoch === now.placement.epoch && before.move?.phase === now.move?.phase;

@@ -1,0 +1,114 @@
+import type { Db, IndexDescriptionInfo } from "mongodb";
+import { failure } from "../lib/failure.ts";
+import { hasErrorCode, isDuplicateKeyOfAny, within } from "../lib/mongo.ts";
+import { isShared, type Placement, type TenantIndex } from "./placement.ts";
+import { collectionAt } from "./scope.ts";
+
+export type IndexFailure = "index_exists" | "index_not_found" | "index_limit" | "index_violated" | "index_not_portable";
+
+/** How many indexes a tenant may have, in every tier; MongoDB's own limit is 64 for a collection. */
+export const tenantIndexesMax = 10;
+const buildMs = 10 * 60_000;
+
+/** Those that every place has. */
+const own = new Set(["_id_", "created_at_1"]);
+
+const readOwn = async (db: Db, placement: Placement): Promise<IndexDescriptionInfo[]> =>
+  (await collectionAt(db, placement).listIndexes(within()).toArray()).filter(({ name }) => !own.has(String(name)));
+
+/**
+ * The tenant's indexes at a placement. In the shared collection the placement says which they are; elsewhere the collection
+ * does, and one that somebody made by hand and that has more than a key, a name and `unique` is `index_not_portable`.
+ */
+export async function listIndexes(db: Db, placement: Placement): Promise<TenantIndex[]> {
+  if (isShared(placement)) return [...(placement.indexes ?? [])].sort(byName);
+  return (await readOwn(db, placement))
+    .map(({ name, key, unique }) => ({
+      name: String(name),
+      key: key as TenantIndex["key"],
+      unique: unique === true,
+    }))
+    .sort(byName);
+}
+const byName = (a: TenantIndex, b: TenantIndex) => (a.name < b.name ? -1 : 1);
+
+/** What an index may have for the shared collection to take it. */
+const portable = new Set(["v", "key", "name", "unique", "ns", "background", "storageEngine"]);
+
+/** Makes all indexes of one place at another, before documents come there. @throws Failure `index_limit` */
+export async function copyIndexes(db: Db, from: Placement, to: Placement): Promise<TenantIndex[]> {
+  const wanted = await listIndexes(db, from);
+  if (isShared(from) || isShared(to)) {
+    for (const index of wanted) await createIndex(db, to, index);
+  } else {
+    for (const { key, v: _, ns: __, storageEngine: ___, ...options } of await readOwn(db, from)) {
+      await collectionAt(db, to).createIndex(key, { ...options, ...within(buildMs) });
+    }
+  }
+  return wanted;
+}
+
+/** @throws Failure `index_not_portable` when an index of one place can't be had at the other */
+export async function assertPortable(db: Db, from: Placement, to: Placement): Promise<void> {
+  if (isShared(from) || !isShared(to)) return;
+  for (const index of await readOwn(db, from)) {
+    const more = Object.keys(index).filter((option) => !portable.has(option));
+    const isPlain = Object.values(index.key).every((direction) => Number(direction) === 1 || Number(direction) === -1);
+    if (more.length === 0 && isPlain) continue;
+    throw failure<IndexFailure>(
+      "index_not_portable",
+      `The shared collection can't have the index ${index.name} (${more.join(", ") || "its key"}); drop it first.`,
+    );
+  }
+}
+
+/**
+ * The shared collection's index for one of a tenant's. A unique one is the tenant's alone; others serve all who asked for
+ * the same key, or the 64 that a collection may have would soon be used up.
+ */
+function sharedIndex({ key }: Placement, index: TenantIndex) {
+  const fields = Object.entries(index.key).map(([field, direction]) => [field === "_id" ? "_id.i" : field, direction]);
+  const name = index.unique
+    ? `${key}~${index.name}`
+    : `shared~${fields.map(([field, direction]) => `${field}_${direction}`).join("_")}`;
+  return {
+    key: { tenant_id: 1, ...Object.fromEntries(fields) } as Record<string, 1 | -1>,
+    options: { name, ...(index.unique && { unique: true, partialFilterExpression: { tenant_id: key } }) },
+  };
+}
+
+const tooManyIndexes = 67;
+const optionsConflict = [85, 86];
+
+/** @throws Failure `index_violated`, `index_limit`, `index_exists` (another one of that name, or of that key) */
+export async function createIndex(db: Db, placement: Placement, index: TenantIndex): Promise<void> {
+  const { key, options } = isShared(placement)
+    ? sharedIndex(placement, index)
+    : { key: index.key, options: { name: index.name, ...(index.unique && { unique: true }) } };
+  try {
+    await collectionAt(db, placement).createIndex(key, { ...options, ...within(buildMs) });
+  } catch (error) {
+    if (isDuplicateKeyOfAny(error)) {
+      throw failure<IndexFailure>("index_violated", "Two documents have the same value: the index can't be unique.");
+    }
+    if (hasErrorCode(error, tooManyIndexes)) {
+      throw failure<IndexFailure>("index_limit", "The collection can't have another index.");
+    }
+    if (optionsConflict.some((code) => hasErrorCode(error, code))) {
+      throw failure<IndexFailure>("index_exists", "There is another index of this name or of these fields.");
+    }
+    throw error;
+  }
+}
+
+/** Drops an index that is the tenant's alone; in the shared collection the others stay for whoever else has them. */
+export async function dropIndex(db: Db, placement: Placement, index: TenantIndex): Promise<void> {
+  if (isShared(placement) && !index.unique) return;
+  const name = isShared(placement) ? sharedIndex(placement, index).options.name : index.name;
+  try {
+    await collectionAt(db, placement).dropIndex(name, within());
+  } catch (error) {
+    const indexNotFound = 27;
+    if (!hasErrorCode(error, indexNotFound)) throw error;
+  }
+}

@@ -1,0 +1,88 @@
+import type { ObjectId } from "mongodb";
+import { LRUCache } from "lru-cache";
+import type { Placement } from "./placement.ts";
+
+/**
+ * What the organization says of its place at one moment. While a move copies (`journal`) a writer notes what it touches;
+ * in the `gate` writers wait.
+ */
+export type Standing = {
+  placement: Placement;
+  move?: { operation_id: ObjectId; phase: "journal" | "gate" };
+};
+
+/** A placement that a process uses: as it was read, and until when it may be used without asking again. */
+export type Lease = Standing & { untilMs: number; generation: number };
+
+export type Leases = {
+  /** The lease that the process holds, or a new one. Null when the organization isn't there. */
+  acquire(organizationId: ObjectId): Promise<Lease | null>;
+  /** Asks again, whatever is held. */
+  renew(organizationId: ObjectId): Promise<Lease | null>;
+  /** Whether a lease still holds now, by this process's monotonic clock. */
+  holds(lease: Lease): boolean;
+};
+
+/** How many tenants' leases a process keeps; the others are asked for again. */
+const leasesMax = 10_000;
+
+/** While a move goes on a lease lasts half as long, so that its gate, which waits for one, is short. */
+export const moveLeaseMs = (leaseMs: number): number => leaseMs / 2;
+
+export type Primary = {
+  /** Counts the changes of the server that decides. */
+  generation(): number;
+  /** Resolves when all that was acknowledged before the last change can be read. */
+  settled(): Promise<void>;
+};
+
+/**
+ * Placements by lease (spec: rules 1 and 2 of a move). A lease is counted from before it was asked for, and none is given
+ * by an organization in the gate, or a reader would go on reading the old side after the cutover. What was read from a
+ * server that is no longer the primary may be old, so a change of the primary ends every lease.
+ *
+ * @param read what the organization says, acknowledged by the majority; null when it isn't there
+ */
+export function createLeases(options: {
+  read: (organizationId: ObjectId) => Promise<Standing | null>;
+  leaseMs: number;
+  primary: Primary;
+  nowMs?: () => number;
+}): Leases {
+  const { read, leaseMs, primary, nowMs = () => performance.now() } = options;
+  const held = new LRUCache<string, Lease>({ max: leasesMax });
+  const asked = new Map<string, Promise<Lease | null>>();
+
+  const holds = ({ untilMs, generation }: Lease) => nowMs() < untilMs && generation === primary.generation();
+
+  const ask = async (organizationId: ObjectId): Promise<Lease | null> => {
+    const id = organizationId.toHexString();
+    await primary.settled();
+    const generation = primary.generation();
+    const askedMs = nowMs();
+    const standing = await read(organizationId);
+    const lastsMs = standing?.move ? moveLeaseMs(leaseMs) : leaseMs;
+    const lease = standing && {
+      ...standing,
+      generation,
+      untilMs: standing.move?.phase === "gate" ? Number.NEGATIVE_INFINITY : askedMs + lastsMs,
+    };
+    if (lease && holds(lease)) held.set(id, lease);
+    else held.delete(id);
+    return lease;
+  };
+
+  return {
+    holds,
+    renew: ask,
+    async acquire(organizationId) {
+      const id = organizationId.toHexString();
+      const lease = held.get(id);
+      if (lease && holds(lease)) return lease;
+      // Those who need it at the same time ask once: it counts from before any of them had it.
+      const asking = asked.get(id) ?? ask(organizationId).finally(() => asked.delete(id));
+      asked.set(id, asking);
+      return await asking;
+    },
+  };
+}

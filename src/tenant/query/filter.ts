@@ -1,0 +1,149 @@
+import { Binary, BSONRegExp, type Document } from "mongodb";
+import { isDocument, isInteger, isNumeric, toNumber } from "../../lib/bson.ts";
+import { invalid, under } from "../../lib/invalid.ts";
+import { filterOperators, joiningOperators, type OperandKind, typeNames } from "./operators.ts";
+import { checkOwnPath, checkPath, type IdPath, placePath } from "./path.ts";
+
+/** What differs for a `$match` of a pipeline: it may go beneath an `_id` that a `$group` made, and may hold `$expr`. */
+export type FilterScope = { beneathId: "allowed"; checkExpression: (value: unknown, pointer: string) => void };
+
+type Check = (value: unknown, pointer: string) => void;
+
+const refuse = (pointer: string, message: string, code = "invalid_operand") => invalid(pointer, message, code);
+const kindOf = (name: string): OperandKind | undefined =>
+  Object.hasOwn(filterOperators, name) ? filterOperators[name as keyof typeof filterOperators] : undefined;
+const notAllowed = (pointer: string) => invalid(pointer, "is no operator that may stand here", "operator_not_allowed");
+
+/** A value that is compared as it is. No stored document has names with `$`, so that one is an operator out of place. */
+function checkLiteral(value: unknown, pointer: string): void {
+  if (Array.isArray(value)) value.forEach((part, index) => checkLiteral(part, under(pointer, index)));
+  if (!isDocument(value)) return;
+  for (const [name, part] of Object.entries(value)) {
+    if (name.startsWith("$")) throw notAllowed(under(pointer, name));
+    checkLiteral(part, under(pointer, name));
+  }
+}
+
+function checkList(value: unknown, pointer: string, lowest: number, check: Check): asserts value is unknown[] {
+  if (!Array.isArray(value)) throw refuse(pointer, "must be an array");
+  if (value.length < lowest) throw refuse(pointer, "must not be empty");
+  value.forEach((part, index) => check(part, under(pointer, index)));
+}
+
+const isType = (value: unknown): boolean => {
+  const number = toNumber(value);
+  return typeNames.has(value) || number === -1 || number === 127 || (isInteger(value, 1) && number <= 19);
+};
+const isTruncatedTo = (value: unknown, fits: (number: number) => boolean) =>
+  Number.isFinite(toNumber(value)) && fits(Math.trunc(toNumber(value)));
+const isElementMatch = (value: unknown) => isDocument(value) && Object.hasOwn(value, "$elemMatch");
+
+const operands: Record<OperandKind, Check> = {
+  value: checkLiteral,
+  comparable(value, pointer) {
+    if (value instanceof BSONRegExp) throw refuse(pointer, "can't be a regular expression");
+    checkLiteral(value, pointer);
+  },
+  values: (value, pointer) => checkList(value, pointer, 0, checkLiteral),
+  all(value, pointer) {
+    const elements = Array.isArray(value) && value.length > 0 && value.every(isElementMatch);
+    checkList(value, pointer, 0, elements ? checkCondition : checkLiteral);
+  },
+  flag(value, pointer) {
+    if (typeof value !== "boolean" && Number.isNaN(toNumber(value))) throw refuse(pointer, "must be true or false");
+  },
+  types(value, pointer) {
+    const check: Check = (type, at) => {
+      if (!isType(type)) throw refuse(at, "is no BSON type");
+    };
+    if (Array.isArray(value)) checkList(value, pointer, 1, check);
+    else check(value, pointer);
+  },
+  condition(value, pointer) {
+    if (value instanceof BSONRegExp) return;
+    if (!isDocument(value) || !Object.keys(value).some((name) => name.startsWith("$"))) {
+      throw refuse(pointer, "must be a regular expression or an object of operators");
+    }
+    checkCondition(value, pointer);
+  },
+  element(value, pointer) {
+    if (!isDocument(value)) throw refuse(pointer, "must be an object");
+    const names = Object.keys(value);
+    if (names.length > 0 && names.every((name) => kindOf(name) !== undefined)) checkCondition(value, pointer);
+    else checkQuery(value, pointer, checkPath);
+  },
+  count(value, pointer) {
+    if (!isInteger(value, 0)) throw refuse(pointer, "must be a whole number from 0");
+  },
+  division(value, pointer) {
+    const [divisor, remainder] = Array.isArray(value) && value.length === 2 ? value : [];
+    if (!isTruncatedTo(divisor, (number) => number !== 0) || !isTruncatedTo(remainder, () => true)) {
+      throw refuse(pointer, "must be [divisor, remainder], and the divisor not 0");
+    }
+  },
+  pattern(value, pointer) {
+    if (value instanceof BSONRegExp) return;
+    if (typeof value !== "string" || value.includes("\0")) throw refuse(pointer, "must be a regular expression");
+  },
+  options(value, pointer) {
+    if (typeof value !== "string" || !/^[imsux]*$/.test(value)) throw refuse(pointer, "must be some of i, m, s, u, x");
+  },
+  bits(value, pointer) {
+    if (value instanceof Binary || (!Array.isArray(value) && isInteger(value, 0))) return;
+    checkList(value, pointer, 0, (bit, at) => {
+      if (!isNumeric(bit) || !isInteger(bit, 0)) throw refuse(at, "must be a whole number from 0");
+    });
+  },
+};
+
+/** What stands at a field: operators, all of them known, or a value. */
+function checkCondition(value: unknown, pointer: string): void {
+  if (!isDocument(value) || !Object.keys(value).some((name) => name.startsWith("$"))) {
+    checkLiteral(value, pointer);
+    return;
+  }
+  for (const [name, operand] of Object.entries(value)) {
+    const kind = kindOf(name);
+    if (!kind) throw notAllowed(under(pointer, name));
+    operands[kind](operand, under(pointer, name));
+  }
+  const { $options: options, $regex: pattern } = value;
+  if (options === undefined) return;
+  if (pattern === undefined) throw refuse(under(pointer, "$options"), "needs $regex beside it");
+  if (pattern instanceof BSONRegExp && pattern.options)
+    throw refuse(under(pointer, "$options"), "is in the $regex already");
+}
+
+function checkQuery(query: unknown, pointer: string, check: typeof checkPath, scope?: FilterScope): void {
+  if (!isDocument(query)) throw invalid(pointer, "must be an object", "invalid_type");
+  for (const [name, value] of Object.entries(query)) {
+    const at = under(pointer, name);
+    if (joiningOperators.has(name)) {
+      checkList(value, at, 1, (part, where) => checkQuery(part, where, check, scope));
+    } else if (name === "$expr" && scope) {
+      scope.checkExpression(value, at);
+    } else {
+      if (name.startsWith("$")) throw notAllowed(at);
+      check(name, at);
+      checkCondition(value, at);
+    }
+  }
+}
+
+/** A tenant's filter if it is one that may be asked, else throws `invalid_request`. No filter is the empty one. */
+export function readFilter(value: unknown, pointer = "#/filter", scope?: FilterScope): Document {
+  if (value === undefined) return {};
+  checkQuery(value, pointer, (path, at) => checkOwnPath(path, at, scope?.beneathId), scope);
+  return value as Document;
+}
+
+/** A filter that was read, for stored documents whose tenant's `_id` is at `idPath`. Values stay what they are. */
+export function placeFilter(filter: Document, idPath: IdPath): Document {
+  if (idPath === "_id") return filter;
+  const placed = Object.entries(filter).map(([name, value]): [string, unknown] =>
+    joiningOperators.has(name)
+      ? [name, (value as Document[]).map((part) => placeFilter(part, idPath))]
+      : [placePath(name, idPath), value],
+  );
+  return Object.fromEntries(placed);
+}

@@ -1,0 +1,35 @@
+import { invalid } from "../../lib/invalid.ts";
+import { depthMax } from "../../lib/json-reader.ts";
+import { isReserved } from "../document.ts";
+
+/** Where the `_id` that a tenant knows is in a stored document. */
+export type IdPath = "_id" | "_id.i";
+
+/** Throws unless `path` can name a field (`a`, `a.b`, `a.0.b`). */
+export function checkPath(path: string, pointer: string): void {
+  const parts = path.split(".");
+  const wrong =
+    parts.includes("") || path.includes("\0")
+      ? "is no path of a field"
+      : parts.some((part) => part.startsWith("$"))
+        ? "has a part that begins with $"
+        : parts.length > depthMax
+          ? `has more than ${depthMax} parts`
+          : null;
+  if (wrong) throw invalid(pointer, wrong, "invalid_path");
+}
+
+const isBeneathId = (path: string): boolean => path.startsWith("_id.");
+
+/** Throws unless a tenant may name this path of its stored documents: none of Croupier's own, and nothing beneath `_id`. */
+export function checkOwnPath(path: string, pointer: string, beneathId: "refused" | "allowed" = "refused"): void {
+  checkPath(path, pointer);
+  if (isReserved(path.split(".")[0]!))
+    throw invalid(pointer, "is a field that Croupier keeps for itself", "reserved_name");
+  if (beneathId === "refused" && isBeneathId(path))
+    throw invalid(pointer, "is beneath _id, which is a scalar", "invalid_path");
+}
+
+/** The path in a stored document. */
+export const placePath = (path: string, idPath: IdPath): string =>
+  path === "_id" || isBeneathId(path) ? `${idPath}${path.slice("_id".length)}` : path;

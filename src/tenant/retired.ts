@@ -1,0 +1,59 @@
+import type { Collection, Db, ObjectId } from "mongodb";
+import { within } from "../lib/mongo.ts";
+import { isShared, type Placement } from "./placement.ts";
+import { collectionAt } from "./scope.ts";
+import { identify, removePlace } from "./storage.ts";
+
+/**
+ * A place that a tenant has left. A write that was sent before and arrives late makes a dropped collection again; it was
+ * never acknowledged, and carries the tenant that nobody looks for there. So the place is looked at once more later, and
+ * until then its name is given to no other tenant.
+ */
+export type RetiredPlace = { _id: ObjectId; organization_id: ObjectId; placement: Placement; due_at: Date };
+
+const retired = (db: Db): Collection<RetiredPlace> => db.collection("retired_places");
+
+/** A statement ends within seconds at the client; so long may one be on its way. */
+const lateMs = 30_000;
+
+export async function retirePlace(
+  db: Db,
+  operation: { _id: ObjectId; organization_id: ObjectId },
+  placement: Placement,
+): Promise<void> {
+  const { _id, organization_id } = operation;
+  await retired(db).updateOne(
+    { _id },
+    { $set: { organization_id, placement, due_at: new Date(Date.now() + lateMs) } },
+    { upsert: true, ...within() },
+  );
+}
+
+export const findDue = (db: Db, now: Date, limit: number): Promise<RetiredPlace[]> =>
+  retired(db)
+    .find({ due_at: { $lte: now } }, { limit, ...within() })
+    .toArray();
+
+export async function forgetRetired(db: Db, id: ObjectId): Promise<void> {
+  await retired(db).deleteOne({ _id: id }, within());
+}
+
+/**
+ * Removes what arrived late at a place that nobody has. A collection that holds anything of another tenant, or without
+ * one, is left as it is.
+ *
+ * @returns false when it was left
+ */
+export async function sweepPlace(db: Db, placement: Placement): Promise<boolean> {
+  const alive = { assertHeld: () => {}, keepHeld: async () => {} };
+  if (isShared(placement)) {
+    await removePlace(db, placement, null, alive);
+    return true;
+  }
+  const identity = await identify(db, placement);
+  if (!identity) return true;
+  const foreign = await collectionAt(db, placement).findOne({ tenant_id: { $ne: placement.key } }, within());
+  if (foreign) return false;
+  await removePlace(db, placement, identity, alive);
+  return true;
+}

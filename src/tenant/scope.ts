@@ -1,0 +1,112 @@
+import type { Collection, Db, Document, Filter, Sort } from "mongodb";
+import { exactBson } from "../lib/bson.ts";
+import { isDuplicateKey, isDuplicateKeyOfAny, majority, retryDeadlock, within } from "../lib/mongo.ts";
+import type { Placement } from "./placement.ts";
+import { atVersion, idPath, ofTenant, readStored, storedId, type TenantDocument, toStored } from "./stored.ts";
+
+export type Written = "written" | "id_taken" | "unique_taken" | "changed";
+
+/** One tenant's documents at one placement: every statement carries the tenant, and no handle of the collection leaves. */
+export type TenantScope = {
+  placement: Placement;
+  /** Where the tenant's `_id` is stored, for filters and sorts that are made outside. */
+  idPath: "_id" | "_id.i";
+  find(id: unknown): Promise<TenantDocument | null>;
+  /** @returns for each document, in order, how it went */
+  insert(documents: readonly TenantDocument[]): Promise<Written[]>;
+  /** Replaces a document if it is still at this version. */
+  replace(document: TenantDocument, before: TenantDocument): Promise<Written>;
+  /** Removes a document if it is still at this version. */
+  remove(before: TenantDocument): Promise<Written>;
+  /** @param projection what goes to the driver, made by `tenant/query` */
+  list(query: { filter: Document; sort: Sort; limit: number; projection?: Document }): Promise<Document[]>;
+  count(filter: Document): Promise<number>;
+  /** @param pipeline gets the tenant's filter and gives all stages */
+  aggregate(pipeline: (ofTenant: Document) => Document[], limit: number): Promise<Document[]>;
+};
+
+/** The collection of a placement; only for `tenant/`. */
+export const collectionAt = (
+  db: Db,
+  { database, collection }: Pick<Placement, "database" | "collection">,
+): Collection<Document> => db.client.db(database).collection<Document>(collection, { ignoreUndefined: true });
+
+const queryTimeoutMs = 10_000;
+
+export function openScope(db: Db, placement: Placement): TenantScope {
+  const collection = collectionAt(db, placement);
+  const tenant = ofTenant(placement);
+  const one = (id: unknown): Filter<Document> => ({ _id: storedId(placement, id) as never, ...tenant });
+  const all = (filter: Document): Filter<Document> =>
+    Object.keys(filter).length === 0 ? tenant : { $and: [tenant, filter] };
+
+  const guarded = async (write: () => Promise<number>): Promise<Written> => {
+    try {
+      return (await retryDeadlock(write)) === 1 ? "written" : "changed";
+    } catch (error) {
+      if (isDuplicateKeyOfAny(error)) return "unique_taken";
+      throw error;
+    }
+  };
+
+  return {
+    placement,
+    idPath: idPath(placement),
+    async find(id) {
+      const found = await collection.findOne(one(id), { ...exactBson, ...majority, ...within() });
+      return found && readStored(placement, found);
+    },
+    async insert(documents) {
+      const outcomes = documents.map((): Written => "written");
+      try {
+        const stored = documents.map((document) => toStored(placement, document));
+        if (stored.length === 1) await retryDeadlock(() => collection.insertOne(stored[0]!, within()));
+        else await collection.insertMany(stored, { ordered: false, ...within(queryTimeoutMs) });
+      } catch (error) {
+        for (const { index, cause } of writeErrors(error)) {
+          if (!isDuplicateKeyOfAny(cause)) throw error;
+          outcomes[index] = isDuplicateKey(cause, "_id_") ? "id_taken" : "unique_taken";
+        }
+      }
+      return outcomes;
+    },
+    replace: (document, before) =>
+      guarded(async () => {
+        const filter = { ...one(before.id), ...atVersion(before.meta) };
+        return (await collection.replaceOne(filter, toStored(placement, document), within())).matchedCount;
+      }),
+    remove: (before) =>
+      guarded(async () => {
+        const filter = { ...one(before.id), ...atVersion(before.meta) };
+        return (await collection.deleteOne(filter, within())).deletedCount;
+      }),
+    list: ({ filter, sort, limit, projection }) =>
+      collection
+        .find(all(filter), {
+          sort,
+          limit,
+          ...(projection && { projection }),
+          ...exactBson,
+          ...majority,
+          ...within(queryTimeoutMs),
+        })
+        .toArray(),
+    count: (filter) => collection.countDocuments(all(filter), { ...majority, ...within(queryTimeoutMs) }),
+    aggregate: (pipeline, limit) =>
+      collection
+        .aggregate([...pipeline(tenant), { $limit: limit }], { ...exactBson, ...majority, ...within(queryTimeoutMs) })
+        .toArray(),
+  };
+}
+
+/** Which of several documents could not be written, by what the driver throws for one and for many. */
+function writeErrors(error: unknown): { index: number; cause: unknown }[] {
+  const bulk = (error as { writeErrors?: { index: number }[] | { index: number } }).writeErrors;
+  if (!bulk) {
+    if (isDuplicateKeyOfAny(error)) return [{ index: 0, cause: error }];
+    throw error;
+  }
+  const each = Array.isArray(bulk) ? bulk : [bulk];
+  if (each.length === 0) throw error;
+  return each.map((cause) => ({ index: cause.index, cause }));
+}
