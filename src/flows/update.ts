@@ -125,7 +125,8 @@ const renameStorage: UpdateStep = async ({ db, assertHeld }, { progress }) => {
 };
 
 /** The cutover, which opens the gate; what arrived late under the old name goes before another can have it. */
-const writePlacement: UpdateStep = async ({ db, assertHeld }, operation) => {
+const writePlacement: UpdateStep = async (deps, operation) => {
+  const { db } = deps;
   const { from, to } = operation.progress as Progress;
   const owner = organizationOf(operation);
   const { placement } = await organizationStore.getById(db, operation.organization_id);
@@ -133,8 +134,7 @@ const writePlacement: UpdateStep = async ({ db, assertHeld }, operation) => {
     const written = await organizationStore.cutOver(db, owner, operation._id, placement, { ...placement, ...to });
     if (written !== "written") return { go: "open" };
   }
-  assertHeld();
-  await sweepPlace(db, from);
+  await sweepPlace(db, from, deps);
   await organizationStore.releasePlaces(db, owner);
   return { done: true };
 };

@@ -72,14 +72,16 @@ const isFerretDeadlock = (error: unknown): boolean =>
   hasErrorCode(error, ferretDeadlock) ||
   (hasErrorCode(error, 1) && asServerError(error).message === "deadlock detected");
 
+/** The server gave up on a write because of a rival: it changed nothing. */
+export const isRivalry = (error: unknown): boolean => isFerretDeadlock(error) || hasErrorCode(error, 112);
+
 /** Runs one guarded write again when the server gave up on it because of a rival, which has decided by then. */
 export async function retryDeadlock<T>(write: () => Promise<T>, attemptsMax = 8): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await write();
     } catch (error) {
-      const again = isFerretDeadlock(error) || hasErrorCode(error, 112);
-      if (!again || attempt >= attemptsMax) throw error;
+      if (!isRivalry(error) || attempt >= attemptsMax) throw error;
       await sleep(Math.random() * 50 * attempt);
     }
   }

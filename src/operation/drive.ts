@@ -20,7 +20,7 @@ import {
 
 export type OperationFailure = "operation_pending" | "operation_open" | "operation_not_found" | "operation_state";
 
-export type DriveDeps = Pick<Deps, "db" | "now" | "log" | "config" | "flows" | "owner" | "onStep">;
+export type DriveDeps = Pick<Deps, "db" | "now" | "log" | "config" | "flows" | "owner" | "inTurn" | "onStep">;
 
 /** How long an operation that hit an error rests before anyone tries again: longer each time that it isn't the database. */
 const pauseAfterErrorMs = 500;
@@ -157,7 +157,11 @@ async function settle(deps: DriveDeps, organization_id: ObjectId, deadline: numb
     if (open.status === "stopped") return false;
     const remaining = deadline - performance.now();
     if (remaining <= 0) return false;
-    const held = await holding(deps, (leaseMs) => claim(deps.db, { organization_id }, deps.owner, leaseMs));
+    // A claim writes, and many who wait would hinder the one who works: so they ask only when the lease seems to have run
+    // out by their own clock. Whether it has, the database decides.
+    const held =
+      open.lease.until <= deps.now() &&
+      (await holding(deps, (leaseMs) => claim(deps.db, { organization_id }, deps.owner, leaseMs)));
     if (held) await drive(deps, held, remaining);
     else await sleep(pollMs);
   }
@@ -182,6 +186,13 @@ const pending = () =>
  */
 export async function run(deps: DriveDeps, wanted: NewOperation, budgetMs: number): Promise<Operation> {
   const deadline = performance.now() + budgetMs;
+  const key = wanted.organization_id.toHexString();
+  const operation = await deps.inTurn(key, budgetMs, () => runNow(deps, wanted, deadline));
+  if (!operation) throw pending();
+  return operation;
+}
+
+async function runNow(deps: DriveDeps, wanted: NewOperation, deadline: number): Promise<Operation> {
   const step = deps.flows[wanted.kind]?.first;
   if (!step) throw new Error(`No flow for ${wanted.kind}`);
   let held: Held | null = null;

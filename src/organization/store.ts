@@ -190,16 +190,6 @@ export async function releasePlaces(db: Db, organization: Guarded): Promise<void
   }
 }
 
-/** Gives up a place that the organization doesn't live at. */
-export async function givePlaceUp(db: Db, id: ObjectId, key: string): Promise<void> {
-  const filter = { _id: id, place_keys: key };
-  const { placement } = (await organizations(db).findOne(filter, within())) ?? {};
-  if (!placement || placeKey(placement) === key) return;
-  // The epoch: unless it has come back just now.
-  const unchanged = { ...filter, "placement.epoch": placement.epoch };
-  await organizations(db).updateOne(unchanged, { $pull: { place_keys: key } }, within());
-}
-
 /** Organizations whose documents don't all carry their tenant yet. */
 export const findUnstamped = async (db: Db, limit: number): Promise<ObjectId[]> =>
   (

@@ -95,6 +95,9 @@ export async function dropCollection(db: Db, named: Named, expected: CollectionI
   }
 }
 
+/** What whoever removes something has to be sure of while it does: that nobody has taken over from it. */
+export type PlaceLease = { assertHeld(): void; keepHeld(): Promise<void> };
+
 const removeBatchMax = 1_000;
 
 /** Removes the documents of one stay in the shared collection, some at a time; others' are next to them. */
@@ -118,7 +121,7 @@ export async function removePlace(
   db: Db,
   placement: Placement,
   identity: CollectionIdentity | null,
-  { assertHeld, keepHeld }: { assertHeld(): void; keepHeld(): Promise<void> },
+  { assertHeld, keepHeld }: PlaceLease,
 ): Promise<void> {
   if (isShared(placement)) return await removeShared(db, placement, keepHeld);
   assertHeld();

@@ -147,6 +147,25 @@ describe("/openapi.json", () => {
     ]);
   });
 
+  const good = { organization_name: "described", email: "ada@described.example", password: "Correct-Horse-7" };
+  test.each([
+    ["post", "/org/create", { ...good, password: "correct-horse-7" }],
+    ["post", "/org/create", { ...good, password: "CORRECT-HORSE-7" }],
+    ["post", "/org/create", { ...good, password: "Correct-Horse" }],
+    ["post", "/org/create", { ...good, password: "Correct\0Horse-7" }],
+    ["post", "/org/create", { ...good, email: "ada\0@described.example" }],
+    ["post", "/org/create", { ...good, organization_name: "described\n" }],
+    ["put", "/org/update", {}],
+    ["put", "/org/update", { organization_name: null, email: null, password: null }],
+    ["post", "/admin/login", { email: "ada@described.example", password: "\uFFFD" }],
+    ["post", "/admin/login", { email: "ada\0@described.example", password: "Correct-Horse-7" }],
+  ] as const)("what %s %s refuses is refused by its description too: %j", async (method, path, body) => {
+    const { schema } = find(method, path).requestBody!.content["application/json"]!;
+    expect(checkValue(document, schema!, body)).not.toEqual([]);
+    const token = method === "put" && { token: (await service.join()).token };
+    expect((await service.send(method.toUpperCase(), path, { body, ...token })).status).toBe(422);
+  });
+
   test("what the service answers is what it describes", async () => {
     const who = newcomer();
     const { token } = await service.join();

@@ -8,6 +8,8 @@ export type Schema = {
   propertyNames?: Schema;
   items?: Schema;
   anyOf?: Schema[];
+  allOf?: Schema[];
+  not?: Schema;
   enum?: unknown[];
   const?: unknown;
   pattern?: string;
@@ -60,6 +62,8 @@ export function checkValue(document: unknown, schema: Schema, value: any, place 
       schemas.some((either) => checkValue(document, either, value, place).length === 0)
         ? []
         : [`${place} is none of these`],
+    allOf: (schemas: Schema[]) => schemas.flatMap((each) => checkValue(document, each, value, place)),
+    not: (refused: Schema) => (checkValue(document, refused, value, place).length > 0 ? [] : [`${place} is refused`]),
     enum: (values: unknown[]) => (values.includes(value) ? [] : [`${place} is not in ${values.join()}`]),
     const: (only) => (value === only ? [] : [`${place} is not ${only}`]),
     pattern: (pattern) => (new RegExp(pattern, "u").test(value) ? [] : [`${place} doesn't match`]),

@@ -15,6 +15,8 @@ export function testConfig(overrides: Record<string, string> = {}): Config {
     PORT: "0",
     JWT_SECRET_KEY: "a-secret-of-the-tests-and-of-nothing-else",
     BCRYPT_ROUNDS: "4",
+    // Deletes and renames wait for one lease.
+    PLACEMENT_LEASE_MS: "100",
     LOG_LEVEL: "silent",
     ...overrides,
   });
