@@ -1,13 +1,17 @@
 // bun test/support/history/main.ts --seed N --runs N --faults a,b|all --directions s>p,p>e|all [--database URL] [--save FOLDER]
-// Runs the history checker for as long as one likes; prints a table of fault × direction, and what was found.
+// bun test/support/history/main.ts --mutations [TEXT IN A NAME] --seed N --runs N
+// The first runs the history checker for as long as one likes; prints a table of fault × direction, and what was found.
+// The second plants one bug after the other into a copy of the code and runs until the checker finds it.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { allFaults } from "./faults.ts";
+import { huntAll } from "./mutate.ts";
 import { type RunVerdict, runMoveHistory } from "./run.ts";
 import { allDirections, tiersOf } from "./tenant.ts";
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     seed: { type: "string", default: String(Math.floor(Math.random() * 1_000_000)) },
     runs: { type: "string", default: "1" },
@@ -17,6 +21,7 @@ const { values } = parseArgs({
     database: { type: "string", default: process.env.MONGODB_URL ?? "mongodb://127.0.0.1:27017" },
     /** A shell command that kills the primary of the database and starts it again. */
     "kill-primary": { type: "string" },
+    mutations: { type: "boolean", default: false },
     save: { type: "string", default: ".croupier/histories" },
   },
 });
@@ -24,6 +29,11 @@ const faults = values.faults === "all" ? allFaults : values.faults.split(",");
 const directions = values.directions === "all" ? allDirections : values.directions.split(",");
 process.env.MONGODB_URL = values.database;
 mkdirSync(values.save, { recursive: true });
+
+if (values.mutations) {
+  const settings = { seed: Number(values.seed), runs: Number(values.runs), databaseUrl: values.database };
+  process.exit((await huntAll({ ...settings, only: positionals[0] ?? "" })) ? 0 : 1);
+}
 
 type Cell = { runs: number; missed: number; wrong: number; requests: number; unknown: number };
 const table: Record<string, Record<string, string>> = {};

@@ -37,6 +37,10 @@ export type MoveRun = {
   afterMs?: number;
   /** How long what was left at the old placement may stay: what arrives there late is swept up later. */
   sweepMs?: number;
+  /** How long the move may take. */
+  moveMs?: number;
+  /** More settings of the processes. */
+  config?: Record<string, string>;
   /** A crash-child.ts of another copy of the code. */
   program?: string;
   killPrimary?: () => Promise<void>;
@@ -53,11 +57,19 @@ export type RunVerdict = Verdict & {
   moveMs: number;
 };
 
-const moveMsMax = 90_000;
-
 /** One tenant is moved while clients write to it and something goes wrong; then its history is judged, and a neighbour's. */
 export async function runMoveHistory(run: MoveRun): Promise<RunVerdict> {
-  const { seed, from, to, databaseUrl, documents = 300, processes = 3, clients = 6, afterMs = 700 } = run;
+  const {
+    seed,
+    from,
+    to,
+    databaseUrl,
+    documents = 300,
+    processes = 3,
+    clients = 6,
+    afterMs = 700,
+    moveMs: moveMsMax = 90_000,
+  } = run;
   const fault = faultNamed(run.fault);
   const random = createRandom(seed);
   const client = createClient(databaseUrl);
@@ -71,6 +83,8 @@ export async function runMoveHistory(run: MoveRun): Promise<RunVerdict> {
       MONGODB_URL: proxy?.url ?? databaseUrl,
       CROUPIER_OPERATOR_KEY: operatorKey,
       DEFAULT_TIER: from,
+      PLACEMENT_LEASE_MS: "300",
+      ...run.config,
     },
     ...(run.program && { program: run.program }),
   });
