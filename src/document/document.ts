@@ -43,11 +43,8 @@ export type Effect = { found: Meta; made: TenantDocument | null };
 export function recognize(current: TenantDocument | null, { found, made }: Effect, writeId: string): Verdict {
   if (current?.meta.h.includes(writeId)) return "brought_along";
   if (!current) return made === null ? "brought_along" : "in_doubt";
-  const { v, h } = current.meta;
   const before = found.h[0];
-  const isComplete = v === h.length;
-  if (before === undefined ? isComplete : h.includes(before)) return "left_behind";
-  // Removed, and made anew by another.
-  return made === null && isComplete ? "brought_along" : "in_doubt";
+  const isThere = before === undefined ? current.meta.v === 0 : current.meta.h.includes(before);
+  return isThere ? "left_behind" : "in_doubt";
 }
 export type Verdict = "brought_along" | "left_behind" | "in_doubt";

@@ -11,7 +11,8 @@ export const tenantIndexesMax = 10;
 const buildMs = 10 * 60_000;
 
 /** Those that every place has. */
-const own = new Set(["_id_", "created_at_1"]);
+export const baseIndexNames = ["created_at_1"];
+const own = new Set(["_id_", ...baseIndexNames]);
 
 const readOwn = async (db: Db, placement: Placement): Promise<IndexDescriptionInfo[]> =>
   (await collectionAt(db, placement).listIndexes(within()).toArray()).filter(({ name }) => !own.has(String(name)));
@@ -77,6 +78,9 @@ function sharedIndex({ key }: Placement, index: TenantIndex) {
   };
 }
 
+export const sharedIndexName = (placement: Placement, index: TenantIndex): string =>
+  sharedIndex(placement, index).options.name;
+
 const tooManyIndexes = 67;
 const optionsConflict = [85, 86];
 
@@ -104,7 +108,7 @@ export async function createIndex(db: Db, placement: Placement, index: TenantInd
 /** Drops an index that is the tenant's alone; in the shared collection the others stay for whoever else has them. */
 export async function dropIndex(db: Db, placement: Placement, index: TenantIndex): Promise<void> {
   if (isShared(placement) && !index.unique) return;
-  const name = isShared(placement) ? sharedIndex(placement, index).options.name : index.name;
+  const name = isShared(placement) ? sharedIndexName(placement, index) : index.name;
   try {
     await collectionAt(db, placement).dropIndex(name, within());
   } catch (error) {
