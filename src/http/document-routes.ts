@@ -1,5 +1,4 @@
 import { type Context, Hono } from "hono";
-import { createMiddleware } from "hono/factory";
 import * as z from "zod";
 import type { Deps } from "../deps.ts";
 import { changeDocument, type Condition } from "../document/change.ts";
@@ -7,7 +6,6 @@ import { postDocuments, readPatch, readReplacement } from "../document/post.ts";
 import { aggregateDocuments, countDocuments, getDocument, limitMax, listDocuments } from "../document/query.ts";
 import { parseExtendedJson } from "../lib/extended-json.ts";
 import { mergePatch } from "../lib/merge-patch.ts";
-import { authenticateOften } from "../session/authenticate.ts";
 import {
   assertStorable,
   etagOf,
@@ -18,7 +16,8 @@ import {
   printPathId,
 } from "../tenant/document.ts";
 import type { TenantDocument } from "../tenant/stored.ts";
-import { answer, databaseProblems, describe, query, withDescription } from "./describe.ts";
+import { requireTenant } from "./auth.ts";
+import { answer, databaseProblems, describe, query } from "./describe.ts";
 import {
   countAnswer,
   documentSchema,
@@ -30,26 +29,6 @@ import {
   pipelineRequest,
 } from "./document-schemas.ts";
 import { extendedBody, type ExtendedEnv, readMembers, sendExtended } from "./extended-json.ts";
-
-/** Lets a request pass only with an admin's access token; there are many of these, so it asks the database rarely. */
-export const requireTenant = (deps: Pick<Deps, "lookUp" | "tokens" | "leases">) =>
-  withDescription(
-    createMiddleware<ExtendedEnv>(async (c, next) => {
-      c.set("actor", await authenticateOften(deps, c.req.header("authorization")));
-      c.header("Cache-Control", "no-store");
-      await next();
-    }),
-    {
-      security: [{ accessToken: [] }],
-      problems: {
-        token_missing: "No access token was sent",
-        token_invalid: "The token is altered, too old, or its organization is gone",
-        tenant_gone: "The organization was removed meanwhile",
-        organization_without_place: "Nobody knows where its documents are",
-        tenant_moving: "The organization is being moved, and this would have taken too long",
-      },
-    },
-  );
 
 const asSent = ({ id, fields }: TenantDocument) => ({ _id: id, ...fields });
 const organizationOf = (c: Context<ExtendedEnv>) => c.get("actor").organizationId;
