@@ -7,6 +7,7 @@ export type DocumentFailure =
   | "document_exists"
   | "document_too_large"
   | "unique_violated"
+  | "index_unfit"
   | "precondition_failed"
   | "query_refused"
   | "write_conflict"
@@ -23,6 +24,9 @@ export const documentMissing = () => failure<DocumentFailure>("document_not_foun
 
 export const uniqueViolated = () =>
   failure<DocumentFailure>("unique_violated", "Another document has the same value in a unique index.");
+
+export const indexUnfit = () =>
+  failure<DocumentFailure>("index_unfit", "The document would have arrays in two fields of one index.");
 
 /** Better no answer than a wrong one: the tenant was moved just then, and others have written since. */
 export const inDoubt = () =>
