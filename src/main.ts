@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { createClient, createDeps, prepare, startService } from "./boot.ts";
 import { readConfig } from "./config.ts";
+import { doctor } from "./fleet/doctor.ts";
 import { service, version } from "./lib/version.ts";
 import { createLogger } from "./log.ts";
 import { inspect } from "./takeover/inspect.ts";
@@ -44,6 +45,29 @@ program
     await prepare(deps);
     for (const finding of await inspect(deps)) console.log(JSON.stringify(finding));
     await deps.close();
+  });
+
+program
+  .command("doctor")
+  .description(
+    "find what is damaged or left over in all organizations' places; exit code 0 when nothing is left to mend",
+  )
+  .option("--repair", "mend what can be shown to be missing or a leftover", false)
+  .addHelpText(
+    "after",
+    `
+Prints one JSON object a line: what was found, and "mended": true (it is right now), false (--repair can mend it) or null
+(in doubt: it is for you to look at). It finds collections and databases of no organization, organizations without their
+storage, missing and left-over indexes, documents of no tenant, of another one or at a place that was left, operations that
+don't go on, what moves have left, and damaged records (as "inspect" does). Without --repair it changes nothing. What can't
+be shown to be a leftover is never removed. It may run beside services, with moves going on.`,
+  )
+  .action(async ({ repair }: { repair: boolean }) => {
+    const config = readConfig(process.env);
+    const deps = await createDeps(config, createClient(config.mongodbUrl), createLogger("silent"));
+    const left = await doctor(deps, { repair }, (finding) => console.log(JSON.stringify(finding)));
+    await deps.close();
+    process.exit(left === 0 ? 0 : 1);
   });
 
 try {

@@ -14,7 +14,9 @@ const layers: Record<string, string[]> = {
   session: ["lib", "admin", "organization"],
   flows: ["lib", "tenant", "operation", "admin", "organization"],
   takeover: ["lib", "tenant", "admin", "organization"],
-  http: ["lib", "tenant", "operation", "admin", "organization", "session", "flows"],
+  document: ["lib", "tenant", "operation"],
+  fleet: ["lib", "tenant", "operation", "admin", "organization", "flows", "takeover"],
+  http: ["lib", "tenant", "operation", "admin", "organization", "session", "flows", "document"],
 };
 
 type Import = { from: string; to: string; typeOnly: boolean };

@@ -36,14 +36,14 @@ export const gate: MoveStep = async (deps, operation) => {
 };
 
 const passGate: MoveStep = async (deps, operation) => {
-  const { db, config, assertHeld, keepHeld } = deps;
+  const { db, config, assertHeld, keepHeld, proveHeld } = deps;
   const { from, stage, suspects, keys } = operation.progress as MoveProgress;
   const closedMs = performance.now();
   await keepHeld();
   await afterLease(moveLeaseMs(config.placementLeaseMs));
 
   const sides = { source: from, stage, operationId: operation._id };
-  const touched = await drainAll(db, sides, closedMs + closedMsMax, { assertHeld, keepHeld });
+  const touched = await drainAll(db, sides, closedMs + closedMsMax, { assertHeld, keepHeld, proveHeld });
   await compare(deps, from, stage, [...suspects, ...touched]);
   if (performance.now() > closedMs + closedMsMax) {
     throw new Error("the gate was closed for too long: writers come first");

@@ -98,7 +98,17 @@ const closeGate: UpdateStep = async ({ db, config }, operation) => {
   const written = await organizationStore.enterPhase(db, organizationOf(operation), closed);
   if (written !== "written") return { failed: organizationMissing };
   await afterLease(config.placementLeaseMs);
-  return { go: "rename" };
+  return { go: "seal" };
+};
+
+/**
+ * Readers wait too, for the moment between the new name and the cutover, when there is nothing under the name that they
+ * know. None holds a lease any more, so whoever is reading now will ask, and look again.
+ */
+const seal: UpdateStep = async ({ db }, operation) => {
+  const sealed = { operation_id: operation._id, phase: "sealed" as const };
+  const written = await organizationStore.enterPhase(db, organizationOf(operation), sealed);
+  return written === "written" ? { go: "rename" } : { failed: organizationMissing };
 };
 
 const sameCollection = (a: CollectionIdentity | null, b: CollectionIdentity | null) =>
@@ -156,6 +166,7 @@ export const update: Flow = {
     admin: writeAdmin,
     place: reservePlace,
     close: closeGate,
+    seal,
     rename: renameStorage,
     placement: writePlacement,
     open: openGate,

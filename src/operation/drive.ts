@@ -30,18 +30,21 @@ const pauseMsMax = 10_000;
 type Held = { operation: Operation; untilMs: number };
 
 /** What a step may ask of the lease under which it runs. */
-function leaseOf(deps: DriveDeps, held: Held): Pick<StepDeps, "assertHeld" | "keepHeld"> {
+function leaseOf(deps: DriveDeps, held: Held): Pick<StepDeps, "assertHeld" | "keepHeld" | "proveHeld"> {
+  const proveHeld = async () => {
+    const leaseMs = deps.config.operationLeaseMs;
+    const askedMs = performance.now();
+    if (!(await extend(deps.db, held.operation, leaseMs))) throw pending();
+    held.untilMs = askedMs + leaseMs;
+  };
   return {
+    proveHeld,
     assertHeld() {
       if (performance.now() > held.untilMs) throw pending();
     },
     async keepHeld() {
-      const leaseMs = deps.config.operationLeaseMs;
       // Often enough that one slow statement in between does no harm.
-      if (held.untilMs - performance.now() > leaseMs / 2) return;
-      const askedMs = performance.now();
-      if (!(await extend(deps.db, held.operation, leaseMs))) throw pending();
-      held.untilMs = askedMs + leaseMs;
+      if (held.untilMs - performance.now() < deps.config.operationLeaseMs / 2) await proveHeld();
     },
   };
 }

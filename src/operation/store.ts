@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Collection, Db, Document, ObjectId } from "mongodb";
-import { isDuplicateKey, isRivalry, isUnnamedDuplicateKey, retryDeadlock, within } from "../lib/mongo.ts";
+import { isDuplicateKey, isRivalry, isUnnamedDuplicateKey, majority, retryDeadlock, within } from "../lib/mongo.ts";
 import type { Operation } from "./operation.ts";
 
 export const operations = (db: Db): Collection<Operation> => db.collection("operations");
@@ -209,6 +209,28 @@ export const findOpen = (db: Db, organizationId: ObjectId): Promise<Operation | 
 
 export const findById = (db: Db, id: ObjectId): Promise<Operation | null> =>
   operations(db).findOne({ _id: id }, within());
+
+/** Every open operation, what must not outlive it left out; for those who look after all organizations at once. */
+export const findAllOpen = (db: Db): Promise<Operation[]> =>
+  operations(db)
+    .find(
+      { open: true },
+      { projection: { secret: 0, history: 0, "progress.suspects": 0 }, ...majority, ...within(60_000) },
+    )
+    .toArray();
+
+/** A recorded operation that shows that an organization, whose record isn't there, is gone for good; null when there is none. */
+export const findEnding = (db: Db, organizationId: ObjectId): Promise<Operation | null> =>
+  operations(db).findOne(
+    {
+      organization_id: organizationId,
+      $or: [
+        { kind: { $in: ["remove", "discard"] }, status: "succeeded" },
+        { kind: "provision", status: "failed" },
+      ],
+    },
+    within(),
+  );
 
 /** The operation that made, or failed to make, an organization. */
 export const findProvision = (db: Db, organizationId: ObjectId): Promise<Operation | null> =>

@@ -1,4 +1,4 @@
-import type { Collection, Db, Filter, ObjectId, UpdateFilter } from "mongodb";
+import { type Collection, type Db, type Filter, ObjectId, type UpdateFilter } from "mongodb";
 import { failure } from "../lib/failure.ts";
 import { isDuplicateKey, isUnavailable, majority, retryDeadlock, within } from "../lib/mongo.ts";
 import type { Standing } from "../tenant/lease.ts";
@@ -177,7 +177,7 @@ export async function cutOver(
       db,
       organization,
       { $set: { placement, tier: to.tier, region: to.region }, $unset: { move: true } },
-      { "placement.epoch": epoch, "move.operation_id": operationId, "move.phase": "gate" },
+      { "placement.epoch": epoch, "move.operation_id": operationId, "move.phase": { $in: ["gate", "sealed"] } },
     ),
   );
 }
@@ -188,6 +188,16 @@ export async function releasePlaces(db: Db, organization: Guarded): Promise<void
   if (placement) {
     await decided(() => writeGuarded(db, organization, { $set: { place_keys: [placeKey(placement)] } }));
   }
+}
+
+/** Gives up a place that the organization doesn't live at. */
+export async function givePlaceUp(db: Db, id: ObjectId, key: string): Promise<void> {
+  const filter = { _id: id, place_keys: key };
+  const { placement } = (await organizations(db).findOne(filter, within())) ?? {};
+  if (!placement || placeKey(placement) === key) return;
+  // The epoch: unless it has come back just now.
+  const unchanged = { ...filter, "placement.epoch": placement.epoch };
+  await organizations(db).updateOne(unchanged, { $pull: { place_keys: key } }, within());
 }
 
 /** Organizations whose documents don't all carry their tenant yet. */
@@ -237,4 +247,62 @@ export const startDiscarding = async (db: Db, id: ObjectId): Promise<boolean> =>
 /** Removes the record itself, which only one that is being deleted has come to. */
 export async function removeRecord(db: Db, id: ObjectId): Promise<void> {
   await organizations(db).deleteOne({ _id: id, status: "deleting" }, within());
+}
+
+/** What all records say of places and moves; for those who look after all organizations at once. */
+export const listAll = (db: Db): Promise<OrganizationDocument[]> =>
+  organizations(db)
+    .find(
+      {},
+      {
+        projection: {
+          organization_name: 1,
+          status: 1,
+          placement: 1,
+          place_keys: 1,
+          move: 1,
+          connection_details: 1,
+          created_at: 1,
+        },
+        ...majority,
+        ...within(10 * 60_000),
+      },
+    )
+    .toArray();
+
+/** Ends a move whose operation has ended without it; a driver of that operation can't cut over any more. */
+export async function endDeadMove(db: Db, id: ObjectId, operationId: ObjectId): Promise<void> {
+  const filter = { _id: id, "move.operation_id": operationId };
+  await organizations(db).updateOne(filter, { $unset: { move: true }, $inc: { "placement.epoch": 1 } }, within());
+}
+
+/** No organization's: names hold no tilde. */
+const claimPrefix = "~claim~";
+export const isClaim = ({ organization_name }: Pick<OrganizationDocument, "organization_name">): boolean =>
+  organization_name.startsWith(claimPrefix);
+
+/**
+ * Does something while a place is held by a record that is no organization's: by the same unique index that keeps two
+ * organizations out of one place nobody comes to live there meanwhile. Nothing is done when somebody holds it.
+ */
+export async function withPlaceClaimed(db: Db, key: string, act: (claim: ObjectId) => Promise<void>): Promise<void> {
+  const _id = new ObjectId();
+  const written = await insert(db, {
+    _id,
+    organization_name: `${claimPrefix}${_id.toHexString()}`,
+    email: "",
+    created_at: new Date(),
+    updated_at: null,
+    tier: "professional",
+    region: "default",
+    status: "deleting",
+    placement: null,
+    place_keys: [key],
+  });
+  if (written !== "written") return;
+  try {
+    await act(_id);
+  } finally {
+    await removeRecord(db, _id);
+  }
 }

@@ -37,6 +37,8 @@ export const findDue = (db: Db, now: Date, limit: number): Promise<RetiredPlace[
     .find({ due_at: { $lte: now } }, { limit, ...within() })
     .toArray();
 
+export const listRetired = (db: Db): Promise<RetiredPlace[]> => retired(db).find({}, within(60_000)).toArray();
+
 export async function forgetRetired(db: Db, id: ObjectId): Promise<void> {
   await retired(db).deleteOne({ _id: id }, within());
 }

@@ -18,8 +18,8 @@ export type Stage = { placement: Placement; checkpoint: Checkpoint };
 export type Checkpoint = { upTo: { id: unknown } | null; copied: number };
 
 /** No tenant's document has an object for its `_id`, and no tenant this key. */
-const markerId = { croupier: "stage" };
-const markerKey = "~stage";
+export const markerId = { croupier: "stage" };
+export const markerKey = "~stage";
 type Marker = { operation_id: ObjectId; fence: number; checkpoint: Checkpoint };
 
 const stagePrefix = (target: Placement) => `${target.collection}~s`;

@@ -39,10 +39,10 @@ end:
 find:
   atomic {
     if
-    :: ADOPTABLE(FINAL) -> name = FINAL
+    :: me > 1 && ADOPTABLE(FINAL) -> name = FINAL
     :: me > 2 && ADOPTABLE(2) && !(NEWEST_PLACE && ADOPTABLE(FINAL)) -> name = 2
     :: me > 1 && ADOPTABLE(1) && !(NEWEST_PLACE && (ADOPTABLE(FINAL) || (me > 2 && ADOPTABLE(2)))) -> name = 1
-    :: !ADOPTABLE(FINAL) && !(me > 1 && ADOPTABLE(1)) && !(me > 2 && ADOPTABLE(2)) -> goto fresh
+    :: !(me > 1 && ADOPTABLE(FINAL)) && !(me > 1 && ADOPTABLE(1)) && !(me > 2 && ADOPTABLE(2)) -> goto fresh
     fi }
   atomic {
     if

@@ -306,7 +306,7 @@ export const scenarios: Scenario[] = [
   },
   {
     name: "rename",
-    path: steps("update", "email", "organization", "admin", "place", "rename", "placement"),
+    path: steps("update", "email", "organization", "admin", "place", "close", "seal", "rename", "placement"),
     status: 200,
     prepare: async (at) => ({
       tenant: await settle(at),
@@ -318,7 +318,7 @@ export const scenarios: Scenario[] = [
   },
   {
     name: "rename with email and password",
-    path: steps("update", "email", "organization", "admin", "place", "rename", "placement"),
+    path: steps("update", "email", "organization", "admin", "place", "close", "seal", "rename", "placement"),
     status: 200,
     prepare: async (at) => ({
       tenant: await settle(at),

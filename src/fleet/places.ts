@@ -1,0 +1,180 @@
+import { type Db, ObjectId } from "mongodb";
+import * as organizationStore from "../organization/store.ts";
+import { findById as findOperation, findOpen } from "../operation/store.ts";
+import { defaultRegion, isShared, isTenantCollection, type Placement, placeKey } from "../tenant/placement.ts";
+import { isStage, markerKey } from "../tenant/stage.ts";
+import { createPlace, dropCollection, identify } from "../tenant/storage.ts";
+import {
+  dropEnterpriseDatabase,
+  enterpriseDatabases,
+  type Existing,
+  existingCollections,
+  missingBaseIndexes,
+  removeForeign,
+  type Share,
+  sharesOf,
+  stagedBy,
+} from "../tenant/survey.ts";
+import { type DoctorDeps, forEach, type Symptom, tenantText } from "./finding.ts";
+import { hasLeft, isPlace, type Known, ownerOfKey, readKnown } from "./known.ts";
+
+const atOnce = 4;
+
+/** Everything that looks like a tenant's collection or database, read before the records that it is compared with. */
+export type Storage = { collections: Existing[]; databases: { database: string; organizationId: string }[] };
+
+export async function surveyStorage(db: Db): Promise<Storage> {
+  const collections = await existingCollections(db, db.databaseName);
+  const databases = await enterpriseDatabases(db);
+  const within: Existing[][] = [];
+  await forEach(databases, atOnce, async ({ database }) => {
+    within.push(await existingCollections(db, database));
+  });
+  return {
+    collections: [...collections.filter(({ collection }) => isTenantCollection(collection)), ...within.flat()],
+    databases,
+  };
+}
+
+/** Collections and enterprise databases of no organization. */
+export async function examineUnclaimed({ db }: DoctorDeps, storage: Storage, known: Known): Promise<Symptom[]> {
+  const symptoms: Symptom[] = [];
+  for (const { database, organizationId } of storage.databases) {
+    if (known.isClaimedDatabase(database) || known.isBusy(organizationId)) continue;
+    const finding = { finding: "database_without_organization", database, organization_id: organizationId } as const;
+    const mine = storage.collections.filter((one) => one.database === database);
+    const isLeft = async () => {
+      if (!(await hasLeft(db, organizationId, (placement) => placement.database === database))) return false;
+      for (const one of mine) if (!isAllOf(organizationId, await sharesOf(db, one))) return false;
+      return true;
+    };
+    const mend = async () => {
+      if (await isLeft()) await dropEnterpriseDatabase(db, database);
+    };
+    symptoms.push((await isLeft()) ? { finding, mend } : { finding });
+  }
+  const orphans = new Set(symptoms.map(({ finding }) => ("database" in finding ? finding.database : "")));
+  await forEach(storage.collections, atOnce, async (one) => {
+    if (orphans.has(one.database) || known.isClaimed(one)) return;
+    const { database, collection } = one;
+    const shares = await sharesOf(db, one);
+    const documents = shares.reduce((sum, share) => sum + share.documents, 0);
+    const finding = { finding: "collection_without_organization", database, collection, documents } as const;
+    const drop = isStage(collection) ? dropStage : dropLeft;
+    const isLeft = await isLeftBehind(db, one, shares);
+    symptoms.push({ finding, ...(isLeft && { mend: () => drop(db, one) }) });
+  });
+  return symptoms;
+}
+
+const isAllOf = (organizationId: string, shares: Share[]) =>
+  shares.every(({ tenant }) => tenant === markerKey || ownerOfKey(tenant) === organizationId);
+
+/** Whether all that is in a collection can be shown to be nobody's any more: nothing, or what its tenants left. */
+async function isLeftBehind(db: Db, one: Existing, shares: Share[]): Promise<boolean> {
+  for (const { tenant } of shares) {
+    if (tenant === markerKey) {
+      const operationId = await stagedBy(db, one);
+      if (operationId && (await findOperation(db, operationId))?.open) return false;
+      continue;
+    }
+    const owner = ownerOfKey(tenant);
+    if (owner === null || !(await hasLeft(db, owner, isPlace(one)))) return false;
+  }
+  return true;
+}
+
+/** Drops what a move copied to and left. Another one's stage may have got the same name since; its move is open then. */
+async function dropStage(db: Db, one: Existing): Promise<void> {
+  if (!(await isLeftBehind(db, one, await sharesOf(db, one)))) return;
+  await dropIfUnclaimed(db, one);
+}
+
+/**
+ * Drops a collection under a claim to its place, so that nobody comes to live there meanwhile: an empty one is to be had
+ * by any newcomer of that name.
+ */
+async function dropLeft(db: Db, one: Existing): Promise<void> {
+  const key = placeKey({ region: defaultRegion, ...one });
+  await organizationStore.withPlaceClaimed(db, key, async (claim) => {
+    if (await isLeftBehind(db, one, await sharesOf(db, one))) await dropIfUnclaimed(db, one, claim);
+  });
+}
+
+/** A process that was stopped since it looked must not act on what it saw then. */
+const freshMs = 2_000;
+
+async function dropIfUnclaimed(db: Db, one: Existing, claim?: ObjectId): Promise<void> {
+  for (;;) {
+    const sinceMs = performance.now();
+    if ((await readKnown(db, claim)).isClaimed(one)) return;
+    const now = await identify(db, one);
+    if (!now || now.uuid !== one.identity.uuid) return;
+    if (performance.now() - sinceMs > freshMs) continue;
+    return await dropCollection(db, one, one.identity);
+  }
+}
+
+/** Organizations whose own collection isn't there, lacks an index that every one has, or holds what is another's. */
+export async function examinePlaces({ db }: DoctorDeps, storage: Storage, known: Known): Promise<Symptom[]> {
+  const symptoms: Symptom[] = [];
+  const existing = new Set(storage.collections.map(({ database, collection }) => `${database}/${collection}`));
+  await forEach(known.organizations, atOnce, async ({ _id, status, placement }) => {
+    const organization_id = _id.toHexString();
+    if (status !== "active" || !placement || isShared(placement) || known.isBusy(organization_id)) return;
+    const { database, collection } = placement;
+    const mend = () => createMissing(db, organization_id, placement);
+    if (!existing.has(`${database}/${collection}`)) {
+      symptoms.push({
+        finding: { finding: "organization_without_storage", organization_id, database, collection },
+        mend,
+      });
+      return;
+    }
+    for (const index of await missingBaseIndexes(db, placement)) {
+      symptoms.push({ finding: { finding: "index_missing", organization_id, database, collection, index }, mend });
+    }
+    symptoms.push(...(await examineForeign(db, organization_id, placement)));
+  });
+  return symptoms;
+}
+
+/** Not while an operation is under way, which may just have renamed the collection. */
+async function createMissing(db: Db, organizationId: string, placement: Placement): Promise<void> {
+  const now = await livingAt(db, organizationId, placement);
+  if (now) await createPlace(db, now);
+}
+
+async function livingAt(db: Db, organizationId: string, placement: Placement): Promise<Placement | null> {
+  const organization = await organizationStore.findActiveById(db, new ObjectId(organizationId));
+  if (!organization?.placement || placeKey(organization.placement) !== placeKey(placement)) return null;
+  return (await findOpen(db, organization._id)) ? null : organization.placement;
+}
+
+async function examineForeign(db: Db, organization_id: string, placement: Placement): Promise<Symptom[]> {
+  const { database, collection, key, unstamped } = placement;
+  const symptoms: Symptom[] = [];
+  for (const { tenant, documents } of await sharesOf(db, placement, key)) {
+    // The first Croupier's documents, which count as the tenant's own.
+    if (tenant === null && unstamped) continue;
+    const tenant_id = tenantText(tenant);
+    const finding = {
+      finding: "foreign_documents",
+      organization_id,
+      database,
+      collection,
+      tenant_id,
+      documents,
+    } as const;
+    const owner = ownerOfKey(tenant);
+    const isLeft = async () =>
+      tenant === markerKey
+        ? (await livingAt(db, organization_id, placement)) !== null
+        : owner !== null && owner !== organization_id && (await hasLeft(db, owner, isPlace(placement)));
+    const mend = async () => {
+      if (await isLeft()) await removeForeign(db, placement, String(tenant));
+    };
+    symptoms.push({ finding, ...((await isLeft()) && { mend }) });
+  }
+  return symptoms;
+}

@@ -1,0 +1,104 @@
+import { ObjectId } from "mongodb";
+import { run } from "../operation/drive.ts";
+import { findById as findOperation, findOpen } from "../operation/store.ts";
+import * as organizationStore from "../organization/store.ts";
+import { inspect } from "../takeover/inspect.ts";
+import { removeNotes } from "../tenant/journal.ts";
+import type { DoctorDeps, Symptom } from "./finding.ts";
+import { heldInVain, type Known } from "./known.ts";
+
+/** So long after a lease has run out, or a place was to be looked at once more, some worker ought to have come. */
+const overdueMs = 60_000;
+/** A claim of another doctor that runs is not touched. */
+const claimMsMax = 10 * 60_000;
+
+/** What is damaged in the records themselves; see `croupier inspect`. */
+export async function examineRecords({ db, log }: DoctorDeps): Promise<Symptom[]> {
+  // Collections are looked at elsewhere, in all databases.
+  return (await inspect({ db, log })).flatMap((finding) => ("collection" in finding ? [] : [{ finding }]));
+}
+
+/** Operations that don't go on. Whether a stopped one is resumed or cancelled is for an operator to say. */
+export function examineOperations({ now }: DoctorDeps, { operations }: Known): Symptom[] {
+  return operations.flatMap(({ _id, organization_id, kind, status, lease }): Symptom[] => {
+    const which = { operation_id: _id.toHexString(), organization_id: organization_id.toHexString(), kind };
+    if (status === "stopped") return [{ finding: { finding: "operation_stopped", ...which } }];
+    const isOverdue = lease.until.getTime() + overdueMs < now().getTime();
+    return isOverdue ? [{ finding: { finding: "operation_abandoned", ...which } }] : [];
+  });
+}
+
+/** Notes of moves that have ended. An operation that has ended never begins again, so nobody will work them off. */
+export async function examineNotes({ db }: DoctorDeps, moves: readonly ObjectId[], known: Known): Promise<Symptom[]> {
+  const open = new Set(known.operations.map(({ _id }) => _id.toHexString()));
+  return moves
+    .filter((id) => !open.has(id.toHexString()))
+    .map((id) => ({
+      finding: { finding: "notes_of_ended_move", operation_id: id.toHexString() },
+      mend: async () => {
+        if (!(await findOperation(db, id))?.open) await removeNotes(db, id);
+      },
+    }));
+}
+
+/** Organizations that are not as they should be when no operation of theirs is under way. */
+export function examineOrganizations(deps: DoctorDeps, known: Known): Symptom[] {
+  const { db } = deps;
+  const open = new Set(known.operations.map(({ _id }) => _id.toHexString()));
+  return known.organizations.flatMap((organization): Symptom[] => {
+    const { _id, status, move, created_at } = organization;
+    const organization_id = _id.toHexString();
+    if (organizationStore.isClaim(organization)) {
+      const isOld = created_at.getTime() + claimMsMax < deps.now().getTime();
+      const mend = () => organizationStore.removeRecord(db, _id);
+      return isOld ? [{ finding: { finding: "organization_unfinished", organization_id, status }, mend }] : [];
+    }
+    const symptoms: Symptom[] = [];
+    if (move && !open.has(move.operation_id.toHexString())) {
+      const mend = async () => {
+        if (!(await findOperation(db, move.operation_id))?.open) {
+          await organizationStore.endDeadMove(db, _id, move.operation_id);
+        }
+      };
+      const operation_id = move.operation_id.toHexString();
+      symptoms.push({ finding: { finding: "move_of_ended_operation", organization_id, operation_id }, mend });
+    }
+    if (known.isBusy(organization_id)) return symptoms;
+    if (status === "provisioning" || status === "deleting") {
+      symptoms.push({ finding: { finding: "organization_unfinished", organization_id, status } });
+    }
+    // Those that were left lately are held until they have been looked at once more.
+    const retired = known.retired.some((place) => place.organization_id.equals(_id));
+    for (const place of retired ? [] : heldInVain(organization)) {
+      const mend = async () => {
+        if (!(await findOpen(db, _id))) await organizationStore.givePlaceUp(db, _id, place);
+      };
+      symptoms.push({ finding: { finding: "place_held_in_vain", organization_id, place }, mend });
+    }
+    return symptoms;
+  });
+}
+
+const sweepMsMax = 20_000;
+
+/** Places that were left and that no worker has looked at once more. */
+export function examineRetired(deps: DoctorDeps, known: Known): Symptom[] {
+  return known.retired
+    .filter(({ due_at }) => due_at.getTime() + overdueMs < deps.now().getTime())
+    .filter(({ organization_id }) => !known.isBusy(organization_id.toHexString()))
+    .map((retired) => {
+      const { database, collection } = retired.placement;
+      const organization_id = retired.organization_id.toHexString();
+      return {
+        finding: { finding: "place_left_unswept", organization_id, database, collection },
+        mend: async () => {
+          const input = { retired_id: retired._id };
+          await run(
+            deps,
+            { _id: new ObjectId(), organization_id: retired.organization_id, kind: "sweep", input },
+            sweepMsMax,
+          );
+        },
+      };
+    });
+}

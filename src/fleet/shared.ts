@@ -1,0 +1,134 @@
+import { type Db, ObjectId } from "mongodb";
+import { run } from "../operation/drive.ts";
+import { findOpen } from "../operation/store.ts";
+import * as organizationStore from "../organization/store.ts";
+import { isShared, sharedCollection, type TenantIndex } from "../tenant/placement.ts";
+import { createSharedCollection } from "../tenant/storage.ts";
+import {
+  dropSharedIndex,
+  missingSharedBase,
+  parseSharedIndexName,
+  removeSharedKey,
+  type Share,
+  sharedIndexNames,
+  sharesOfShared,
+  wantedSharedIndexes,
+} from "../tenant/survey.ts";
+import { type DoctorDeps, type Finding, type Symptom, tenantText } from "./finding.ts";
+import { hasLeft, isStay, type Known, ownerOfKey, readKnown } from "./known.ts";
+
+/** What is in the shared collection, read before the records that it is compared with. */
+export type Shared = { shares: Share[]; indexes: string[] };
+
+export const surveyShared = async (db: Db): Promise<Shared> => ({
+  indexes: await sharedIndexNames(db),
+  shares: await sharesOfShared(db),
+});
+
+/** Documents in the shared collection that are no tenant's. */
+export async function examineSharedDocuments({ db }: DoctorDeps, shared: Shared, known: Known): Promise<Symptom[]> {
+  const symptoms: Symptom[] = [];
+  for (const { tenant, documents } of shared.shares) {
+    const owner = ownerOfKey(tenant);
+    if (known.sharedKeys.has(String(tenant)) || (owner !== null && known.isBusy(owner))) continue;
+    const finding: Finding = { finding: "shared_documents_without_tenant", tenant_id: tenantText(tenant), documents };
+    const isLeft = async () => owner !== null && (await hasLeft(db, owner, isStay(String(tenant))));
+    const mend = async () => {
+      if (await isLeft()) await removeSharedKey(db, String(tenant));
+    };
+    symptoms.push({ finding, ...((await isLeft()) && { mend }) });
+  }
+  return symptoms;
+}
+
+/** Indexes of the shared collection that are missing, or that nobody asked for any more. */
+export async function examineSharedIndexes(deps: DoctorDeps, shared: Shared, known: Known): Promise<Symptom[]> {
+  const { db } = deps;
+  const existing = new Set(shared.indexes);
+  const where = { database: db.databaseName, collection: sharedCollection };
+  const symptoms: Symptom[] = missingSharedBase(existing).map((index) => ({
+    finding: { finding: "index_missing", ...where, index },
+    mend: () => createSharedCollection(db),
+  }));
+  const wanted = new Set<string>();
+  for (const { _id, status, placement } of known.organizations) {
+    if (!placement || !isShared(placement)) continue;
+    const organization_id = _id.toHexString();
+    for (const { index, name } of wantedSharedIndexes(placement)) {
+      wanted.add(name);
+      if (existing.has(name) || status !== "active" || known.isBusy(organization_id)) continue;
+      const mend = () => changeIndex(deps, _id, placement.key, { create: index });
+      symptoms.push({ finding: { finding: "index_missing", organization_id, ...where, index: name }, mend });
+    }
+  }
+  for (const index of shared.indexes.filter((name) => !wanted.has(name))) {
+    const mend = mendingOf(deps, index, known);
+    if (mend) symptoms.push({ finding: { finding: "index_without_tenant", ...where, index }, ...(await mend) });
+  }
+  return symptoms;
+}
+
+/** How an index that nobody lists is removed; null when it isn't to be judged now. */
+function mendingOf(deps: DoctorDeps, index: string, known: Known): Promise<Pick<Symptom, "mend">> | null {
+  const { db } = deps;
+  const parsed = parseSharedIndexName(index);
+  if (parsed.kind === "base") return null;
+  if (parsed.kind === "unknown") return Promise.resolve({});
+  if (parsed.kind === "common")
+    return mayBeWanted(known) ? null : Promise.resolve({ mend: () => dropCommon(deps, index) });
+  const owner = ownerOfKey(parsed.key)!;
+  if (known.isBusy(owner)) return null;
+  const placement = known.organization(owner)?.placement;
+  if (placement && isStay(parsed.key)(placement)) {
+    // Built by an operation that never said so: the tenant doesn't know of it, and is refused what it forbids.
+    const drop: TenantIndex = { name: parsed.name, key: {}, unique: true };
+    return Promise.resolve({ mend: () => changeIndex(deps, new ObjectId(owner), parsed.key, { drop }) });
+  }
+  const isLeft = () => hasLeft(db, owner, isStay(parsed.key));
+  const mend = async () => {
+    if (await isLeft()) await dropSharedIndex(db, index);
+  };
+  return isLeft().then((left) => (left ? { mend } : {}));
+}
+
+/** An operation builds an index before the placement lists it. */
+const mayBeWanted = ({ operations }: Known) => operations.some(({ kind }) => kind === "index" || kind === "move");
+
+/** Those who ask for it while it is dropped find it there and build none: so it is looked at again, and made again. */
+async function dropCommon(deps: DoctorDeps, index: string): Promise<void> {
+  const { db } = deps;
+  const wantedBy = async () => {
+    const known = await readKnown(db);
+    const asking = known.organizations.find(
+      ({ placement }) =>
+        placement && isShared(placement) && wantedSharedIndexes(placement).some(({ name }) => name === index),
+    );
+    return { asking, maybe: mayBeWanted(known) };
+  };
+  const before = await wantedBy();
+  if (before.asking || before.maybe) return;
+  await dropSharedIndex(db, index);
+  const { asking } = await wantedBy();
+  const placement = asking?.placement;
+  const found = placement && wantedSharedIndexes(placement).find(({ name }) => name === index);
+  if (asking && placement && found) await changeIndex(deps, asking._id, placement.key, { create: found.index });
+}
+
+const budgetMs = 10 * 60_000;
+
+/** Makes or drops a tenant's index as the tenant would, so that nothing else changes its place meanwhile. */
+async function changeIndex(
+  deps: DoctorDeps,
+  organization_id: ObjectId,
+  key: string,
+  change: { create: TenantIndex } | { drop: TenantIndex },
+): Promise<void> {
+  if (await findOpen(deps.db, organization_id)) return;
+  const placement = (await organizationStore.findById(deps.db, organization_id))?.placement;
+  if (!placement || !isStay(key)(placement)) return;
+  const name = "create" in change ? change.create.name : change.drop.name;
+  const isListed = (placement.indexes ?? []).some((index) => index.name === name);
+  if (isListed !== "create" in change) return;
+  const input = { change: JSON.stringify(change) };
+  await run(deps, { _id: new ObjectId(), organization_id, kind: "index", input }, budgetMs);
+}

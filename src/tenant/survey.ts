@@ -1,0 +1,123 @@
+import type { Db, ObjectId } from "mongodb";
+import { isNamespaceNotFound, majority, within } from "../lib/mongo.ts";
+import { baseIndexNames, sharedIndexName } from "./indexes.ts";
+import { ownerOfDatabase, type Placement, sharedCollection, type TenantIndex } from "./placement.ts";
+import { collectionAt } from "./scope.ts";
+import { markerId } from "./stage.ts";
+import { type CollectionIdentity, removeShared, sharedBaseIndexes } from "./storage.ts";
+
+// What there is, whoever it belongs to: for those who look after all tenants' places at once. Nothing here is asked on a
+// request's way, and a collection may be large.
+
+type Named = Pick<Placement, "database" | "collection">;
+
+const scanMs = 30 * 60_000;
+
+export type Existing = Named & { identity: CollectionIdentity };
+
+/** The collections of a database, each with what it is whatever its name. */
+export const existingCollections = async (db: Db, database: string): Promise<Existing[]> =>
+  (
+    await db.client
+      .db(database)
+      .listCollections({}, { nameOnly: false, ...within(60_000) })
+      .toArray()
+  ).map((found) => {
+    const uuid = "info" in found ? (found.info?.uuid ?? null) : null;
+    return { database, collection: found.name, identity: { uuid: uuid && uuid.toUUID().toHexString() } };
+  });
+
+/** The enterprise databases of this master database, with the organization that each was made for. */
+export async function enterpriseDatabases(db: Db): Promise<{ database: string; organizationId: string }[]> {
+  const { databases } = await db.admin().listDatabases({ nameOnly: true, ...within(60_000) });
+  return databases.flatMap(({ name }) => {
+    const organizationId = ownerOfDatabase(db.databaseName, name);
+    return organizationId === null ? [] : [{ database: name, organizationId }];
+  });
+}
+
+/** Removes an enterprise database; its name was never anybody else's and never will be. */
+export async function dropEnterpriseDatabase(db: Db, database: string): Promise<void> {
+  if (ownerOfDatabase(db.databaseName, database) === null) throw new Error(`${database} is no tenant's database`);
+  await db.client.db(database).dropDatabase(within(60_000));
+}
+
+/** Some documents of one collection that say the same tenant; null when they say none. */
+export type Share = { tenant: unknown; documents: number };
+
+/** Whose documents a collection holds, those of one tenant left out. */
+export const sharesOf = async (db: Db, named: Named, except?: string): Promise<Share[]> =>
+  (
+    await collectionAt(db, named)
+      .aggregate(
+        [
+          ...(except === undefined ? [] : [{ $match: { tenant_id: { $ne: except } } }]),
+          { $group: { _id: "$tenant_id", documents: { $sum: 1 } } },
+        ],
+        { allowDiskUse: true, ...majority, ...within(scanMs) },
+      )
+      .toArray()
+  ).map(({ _id, documents }) => ({ tenant: _id ?? null, documents: Number(documents) }));
+
+export const sharesOfShared = (db: Db): Promise<Share[]> =>
+  sharesOf(db, { database: db.databaseName, collection: sharedCollection });
+
+/** The move that a collection is, or was, the stage of; null when it doesn't say. */
+export async function stagedBy(db: Db, named: Named): Promise<ObjectId | null> {
+  const marker = await collectionAt(db, named).findOne({ _id: markerId as never }, { ...majority, ...within() });
+  return marker?.operation_id ?? null;
+}
+
+/** Removes the documents of one tenant out of a collection that is another's. */
+export async function removeForeign(db: Db, named: Named, key: string): Promise<void> {
+  await collectionAt(db, named).deleteMany({ tenant_id: key }, within(scanMs));
+}
+
+/** Removes all that was stored under a key of the shared collection, its indexes too. */
+export const removeSharedKey = (db: Db, key: string): Promise<void> =>
+  removeShared(db, { ...sharedNamed(db), region: "", tier: "starter", key, epoch: 0 }, async () => {});
+
+const sharedNamed = (db: Db): Named => ({ database: db.databaseName, collection: sharedCollection });
+
+/** The names of a collection's indexes; none when there is no such collection. */
+export async function indexNames(db: Db, named: Named): Promise<string[]> {
+  try {
+    return (await collectionAt(db, named).listIndexes(within()).toArray()).map(({ name }) => String(name));
+  } catch (error) {
+    if (isNamespaceNotFound(error)) return [];
+    throw error;
+  }
+}
+
+export const sharedIndexNames = (db: Db): Promise<string[]> => indexNames(db, sharedNamed(db));
+
+export async function dropSharedIndex(db: Db, name: string): Promise<void> {
+  await collectionAt(db, sharedNamed(db)).dropIndex(name, within());
+}
+
+/** The indexes that a tenant's own place, or the shared collection, has to have whatever the tenants asked for. */
+export const missingBaseIndexes = async (db: Db, named: Named): Promise<string[]> => {
+  const names = new Set(await indexNames(db, named));
+  return baseIndexNames.filter((name) => !names.has(name));
+};
+
+export const missingSharedBase = (names: ReadonlySet<string>): string[] =>
+  sharedBaseIndexes.map(({ name }) => name).filter((name) => !names.has(name));
+
+export type SharedIndexName =
+  | { kind: "base" }
+  /** One for all who asked for the same fields. */
+  | { kind: "common" }
+  | { kind: "unique"; key: string; name: string }
+  | { kind: "unknown" };
+
+export function parseSharedIndexName(index: string): SharedIndexName {
+  if (index === "_id_" || sharedBaseIndexes.some(({ name }) => name === index)) return { kind: "base" };
+  if (index.startsWith("shared~")) return { kind: "common" };
+  const [, key, name] = /^([0-9a-f]{24}(?:\.\d+)?)~(.*)$/s.exec(index) ?? [];
+  return key !== undefined && name !== undefined ? { kind: "unique", key, name } : { kind: "unknown" };
+}
+
+/** The shared collection's index for each of a tenant's. */
+export const wantedSharedIndexes = (placement: Placement): { index: TenantIndex; name: string }[] =>
+  (placement.indexes ?? []).map((index) => ({ index, name: sharedIndexName(placement, index) }));

@@ -1,0 +1,71 @@
+import { type Db, type Document, ObjectId } from "mongodb";
+import { createClient, createDeps, prepare } from "../../src/boot.ts";
+import type { Deps } from "../../src/deps.ts";
+import { doctor, type Report } from "../../src/fleet/doctor.ts";
+import { createLogger } from "../../src/log.ts";
+import { createOrganization } from "../../src/organization/create.ts";
+import { getById } from "../../src/organization/store.ts";
+import { type Placement, type Tier, ownerOfDatabase } from "../../src/tenant/placement.ts";
+import { firstMeta, toStored } from "../../src/tenant/stored.ts";
+import { newcomer, testConfig } from "./service.ts";
+
+export type Lodger = { _id: ObjectId; id: string; name: string; placement: Placement };
+
+/** Everything but a service: nobody does anything to the database unless the test does. */
+export type Fleet = {
+  deps: Deps;
+  db: Db;
+  /** Makes an organization with two documents. */
+  settle(tier: Tier): Promise<Lodger>;
+  examine(): Promise<Report[]>;
+  repair(): Promise<Report[]>;
+  close(): Promise<void>;
+};
+
+/** Documents as the door stores them. */
+export const stored = (placement: Placement, ids: readonly unknown[], fields: Document = {}): Document[] =>
+  ids.map((id) => toStored(placement, { id, fields, meta: firstMeta("test") }));
+
+export const collectionOf = (db: Db, { database, collection }: Pick<Placement, "database" | "collection">) =>
+  db.client.db(database).collection<Document>(collection);
+
+/** Drops a test's database and the enterprise databases that go with it. */
+export async function dropAll(db: Db): Promise<void> {
+  const { databases } = await db.admin().listDatabases({ nameOnly: true });
+  for (const { name } of databases) {
+    if (ownerOfDatabase(db.databaseName, name) !== null) await db.client.db(name).dropDatabase();
+  }
+  await db.dropDatabase();
+}
+
+export async function openFleet(settings: Record<string, string> = {}): Promise<Fleet> {
+  const config = testConfig({ PLACEMENT_LEASE_MS: "20", PASSWORD_WORKERS: "1", ...settings });
+  const deps = await createDeps(config, createClient(config.mongodbUrl), createLogger("silent"));
+  await deps.db.client.connect();
+  await prepare(deps);
+  const { db } = deps;
+  const run = async (repair: boolean) => {
+    const reports: Report[] = [];
+    const left = await doctor(deps, { repair }, (one) => reports.push(one));
+    if (left !== reports.filter(({ mended }) => mended !== true).length) throw new Error("the doctor miscounts");
+    return reports;
+  };
+  return {
+    deps,
+    db,
+    async settle(tier) {
+      const who = newcomer(tier);
+      const made = await createOrganization({ ...deps, config: { ...config, defaultTier: tier } }, who);
+      const _id = new ObjectId(made.id);
+      const placement = (await getById(db, _id)).placement!;
+      await collectionOf(db, placement).insertMany(stored(placement, ["a", "b"]));
+      return { _id, id: made.id, name: made.organization_name, placement };
+    },
+    examine: () => run(false),
+    repair: () => run(true),
+    async close() {
+      await dropAll(db);
+      await deps.close();
+    },
+  };
+}
