@@ -152,7 +152,10 @@ export function documentRoutes(deps: Deps) {
         operationId: "listDocuments",
         summary: "List documents, a page at a time",
         tags,
-        answers: { "200": answer("One page", listAnswer) },
+        answers: {
+          "200": answer("One page", listAnswer),
+          "431": { description: "URL and headers have more than 16 kB: `POST /org/documents/find` takes long queries" },
+        },
         problems: listed,
       }),
       tenant,

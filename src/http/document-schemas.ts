@@ -36,7 +36,8 @@ export const aggregateAnswer = z.object({ documents }).meta({ id: "AggregatedDoc
 
 export const countAnswer = z.object({ count: z.int().meta({ example: 42 }) }).meta({ id: "Count" });
 
-const text = z.string().max(16_384, "is too long");
+/** More fits into no URL: with the headers it may have 16 kB. */
+const text = z.string().max(8_192, "is too long");
 
 export const listQuery = z.strictObject({
   filter: text.optional().meta({ description: "Extended JSON", example: '{"color":"red"}' }),

@@ -134,7 +134,9 @@ describe("/openapi.json", () => {
     for (const [status, { content, headers }] of Object.entries(responses)) {
       // The two that ask after the service say how it is in their own words, also when it is not well.
       const own = Number(status) < 300 || (status === "503" && path.split("/").length === 2);
-      const types = status === "204" || status === "304" ? [] : [own ? "application/json" : "application/problem+json"];
+      const types = ["204", "304", "431"].includes(status)
+        ? []
+        : [own ? "application/json" : "application/problem+json"];
       expect({ status, types: Object.keys(content ?? {}) }).toEqual({ status, types });
       if (status === "401") expect(headers).toContainKey("WWW-Authenticate");
     }
