@@ -30,7 +30,7 @@ async function hunt(mutation: Mutation, settings: { seed: number; runs: number; 
         },
         (error) => {
           // A move that doesn't end loses nothing.
-          console.log(String(error).slice(0, 400));
+          console.log(String(error));
           return "";
         },
       );

@@ -131,8 +131,8 @@ export const mutations: Mutation[] = [
     edits: [
       {
         file: "src/flows/move-gate.ts",
-        find: "await drainAll(db, sides, closedMs + closedMsMax, { assertHeld, keepHeld });",
-        replace: "([] as unknown[]); void [drainAll, sides];",
+        find: "await drainAll(db, sides, closedMs + closedMsMax, { assertHeld, keepHeld, proveHeld });",
+        replace: "([] as unknown[]); void [drainAll, sides, proveHeld];",
       },
     ],
     pauses: [...load, noCompare],
@@ -141,10 +141,7 @@ export const mutations: Mutation[] = [
   {
     name: "writes pass the gate",
     breaks: "rule 5: writers wait in the gate",
-    edits: [
-      { file: door, find: 'if (writes && lease.move?.phase === "gate") {', replace: "if (false) {" },
-      { file: door, find: '&& !(writes && now.move?.phase === "gate")', replace: "" },
-    ],
+    edits: [{ file: door, find: `|| (move?.phase === "gate" && intent !== "read")`, replace: "&& intent !== null" }],
     pauses: load,
     shownBy: anyDirection,
   },
@@ -175,7 +172,7 @@ export const mutations: Mutation[] = [
     edits: [
       {
         file: "src/organization/store.ts",
-        find: '{ "placement.epoch": epoch, "move.operation_id": operationId, "move.phase": "gate" },\n    ),',
+        find: '{ "placement.epoch": epoch, "move.operation_id": operationId, "move.phase": { $in: ["gate", "sealed"] } },\n    ),',
         replace: "",
       },
       {
@@ -230,8 +227,8 @@ export const mutations: Mutation[] = [
     edits: [
       {
         file: "src/tenant/lease.ts",
-        find: 'standing.move?.phase === "gate" ? Number.NEGATIVE_INFINITY : askedMs + lastsMs',
-        replace: "askedMs + lastsMs",
+        find: "isClosed(standing) ? Number.NEGATIVE_INFINITY : askedMs + lastsMs",
+        replace: "isClosed(standing) && false ? 0 : askedMs + lastsMs",
       },
     ],
     pauses: [],
