@@ -8,9 +8,9 @@ import type { Scope } from "../dev/lib/scope.ts";
 import { request } from "./load.ts";
 
 const root = join(import.meta.dir, "..");
-const expressFolder = join(import.meta.dir, "peers/express");
 export const seededCount = 1000;
 export const bcryptRounds = 12;
+export const jwtSecret = "for-the-benchmark-only-0123456789abcdef";
 const password = "Bench-1234";
 const seedName = "benchseed";
 
@@ -31,14 +31,34 @@ export interface Running extends Contestant {
   accessToken: string;
 }
 
+/** The command line of Croupier, from source or as it was compiled. */
+export const croupierCommand = (binary: boolean): string[] => [
+  ...(binary ? [join(root, "dist/croupier")] : [process.execPath, join(root, "src/main.ts")]),
+  "serve",
+];
+
+/** Node.js 20 or later, with the packages of a peer; `missing` says why not. */
+export async function findPeer(name: string) {
+  const node = Bun.which("node");
+  const nodeVersion = node ? (await Bun.$`${node} --version`.text()).trim() : undefined;
+  if (!node || !nodeVersion || Number(/\d+/.exec(nodeVersion)?.[0]) < 20) {
+    return { nodeVersion, missing: "it needs node 20 or later on the PATH" };
+  }
+  const folder = join(import.meta.dir, "peers", name);
+  if (!existsSync(join(folder, "node_modules"))) {
+    console.error(`installing bench/peers/${name} (npm ci, once)…`);
+    await Bun.$`npm ci --no-audit --no-fund`.cwd(folder).quiet();
+  }
+  return { nodeVersion, command: [node, join(folder, "server.js")] };
+}
+
 /** In the order they are measured. Express is left out, and `missing` says why, where there is no Node.js 20 or later. */
 export async function findContestants(options: { binary: boolean }) {
-  const croupier = options.binary ? [join(root, "dist/croupier")] : [process.execPath, join(root, "src/main.ts")];
   const contestants: Contestant[] = [
     {
       name: "croupier",
       title: options.binary ? "Croupier (binary)" : "Croupier",
-      command: [...croupier, "serve"],
+      command: croupierCommand(options.binary),
       databaseName: "croupier_bench",
       collections: ["organizations", "admin_users"],
       hasTokens: true,
@@ -52,19 +72,12 @@ export async function findContestants(options: { binary: boolean }) {
       hasTokens: false,
     },
   ];
-  const node = Bun.which("node");
-  const nodeVersion = node ? (await Bun.$`${node} --version`.text()).trim() : undefined;
-  if (!node || !nodeVersion || Number(/\d+/.exec(nodeVersion)?.[0]) < 20) {
-    return { contestants, nodeVersion, missing: "Express is not measured: it needs node 20 or later on the PATH" };
-  }
-  if (!existsSync(join(expressFolder, "node_modules"))) {
-    console.error("installing bench/peers/express (npm ci, once)…");
-    await Bun.$`npm ci --no-audit --no-fund`.cwd(expressFolder).quiet();
-  }
+  const { nodeVersion, command, missing } = await findPeer("express");
+  if (!command) return { contestants, nodeVersion, missing: `Express is not measured: ${missing}` };
   contestants.push({
     name: "express",
     title: "Express",
-    command: [node, join(expressFolder, "server.js")],
+    command,
     databaseName: "croupier_bench_express",
     collections: ["organizations", "admins"],
     hasTokens: true,
@@ -79,24 +92,31 @@ function freePort(): number {
   return port;
 }
 
-/**
- * Starts it on an empty database, seeds it and signs in; `scope` stops it and drops the database. Throws with where its
- * log is when it is not up within 30 s.
- */
-export async function start(contestant: Contestant, mongodbUrl: string, db: Db, scope: Scope): Promise<Running> {
+export interface Program {
+  title: string;
+  command: string[];
+  databaseName: string;
+  env?: Record<string, string>;
+  /** Answers when it is up; one that has no such path is up when it answers at all. */
+  readyPath?: string;
+}
+
+/** Starts a program on an empty database; `scope` stops it and drops the database. Throws with where its log is when it is not up within 30 s. */
+export async function launch(program: Program, mongodbUrl: string, db: Db, scope: Scope) {
   await db.dropDatabase();
   const port = freePort();
-  const logFile = join(tmpdir(), `${contestant.databaseName}.log`);
-  const child = Bun.spawn(endingWithParent(contestant.command), {
+  const logFile = join(tmpdir(), `${program.databaseName}.log`);
+  const child = Bun.spawn(endingWithParent(program.command), {
     cwd: root,
     env: {
       ...process.env,
       NODE_ENV: "production",
       PORT: String(port),
       MONGODB_URL: mongodbUrl,
-      MONGODB_DB_NAME: contestant.databaseName,
+      MONGODB_DB_NAME: program.databaseName,
       BCRYPT_ROUNDS: String(bcryptRounds),
-      JWT_SECRET_KEY: "for-the-benchmark-only-0123456789abcdef",
+      JWT_SECRET_KEY: jwtSecret,
+      ...program.env,
     },
     // Croupier logs every request, the others do not: it pays for writing the lines, the disk is spared.
     stdout: "ignore",
@@ -115,27 +135,36 @@ export async function start(contestant: Contestant, mongodbUrl: string, db: Db, 
   const url = `http://127.0.0.1:${port}`;
   for (let tries = 0; ; tries++) {
     // The Express peer has no /readiness, as most tutorials have none; it listens when its database is there.
-    const answer = await fetch(`${url}/readiness`).catch(() => undefined);
+    const answer = await fetch(url + (program.readyPath ?? "/readiness")).catch(() => undefined);
     if (answer && (answer.ok || answer.status === 404)) break;
-    if (child.exitCode !== null || tries === 300) throw new Error(`${contestant.title} did not start: see ${logFile}`);
+    if (child.exitCode !== null || tries === 300) throw new Error(`${program.title} did not start: see ${logFile}`);
     await Bun.sleep(100);
   }
-
-  async function post(path: string, body: object, status: number): Promise<Record<string, string>> {
-    const headers = { "content-type": "application/json" };
-    const answer = await fetch(url + path, { method: "POST", headers, body: JSON.stringify(body) });
-    if (answer.status === status) return (await answer.json()) as Record<string, string>;
-    throw new Error(`${contestant.title}: ${path}: ${answer.status} ${await answer.text()}`);
-  }
-
-  await post("/org/create", admission(seedName), 201);
-  await cloneSeed(db, contestant.collections);
-  const { access_token: accessToken = "" } = await post("/admin/login", credentials(seedName), 200);
-  return { ...contestant, port, pid: child.pid, accessToken };
+  return { port, pid: child.pid, url };
 }
 
-const credentials = (name: string) => ({ email: `admin@${name}.example`, password });
-const admission = (name: string) => ({ organization_name: name, ...credentials(name) });
+/** Sends JSON and gives the answer; throws when its status isn't the one that is right. */
+export async function send(url: string, body: unknown, status: number, headers: Record<string, string> = {}) {
+  const answer = await fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: JSON.stringify(body),
+  });
+  if (answer.status === status) return (await answer.json()) as Record<string, string>;
+  throw new Error(`${new URL(url).pathname}: ${answer.status} ${await answer.text()}`);
+}
+
+/** Starts it on an empty database, seeds it and signs in. */
+export async function start(contestant: Contestant, mongodbUrl: string, db: Db, scope: Scope): Promise<Running> {
+  const { port, pid, url } = await launch(contestant, mongodbUrl, db, scope);
+  await send(`${url}/org/create`, admission(seedName), 201);
+  await cloneSeed(db, contestant.collections);
+  const { access_token: accessToken = "" } = await send(`${url}/admin/login`, credentials(seedName), 200);
+  return { ...contestant, port, pid, accessToken };
+}
+
+export const credentials = (name: string) => ({ email: `admin@${name}.example`, password });
+export const admission = (name: string) => ({ organization_name: name, ...credentials(name) });
 
 /**
  * Multiplies the organization that the contestant created itself, so that every document has the shape it stores:

@@ -13,7 +13,7 @@ export interface Step {
   rounds: number;
 }
 
-async function load(job: Job): Promise<LoadReport> {
+export async function load(job: Job): Promise<LoadReport> {
   const child = Bun.spawn([process.execPath, join(import.meta.dir, "load.ts")], {
     stdin: new Blob([JSON.stringify(job)]),
     stderr: "inherit",
@@ -66,14 +66,14 @@ export async function measureMemory(running: Running, getsTotal: number): Promis
 }
 
 /** Processor time the process has used, in seconds; NaN where there is no /proc. */
-async function processorSeconds(pid: number): Promise<number> {
+export async function processorSeconds(pid: number): Promise<number> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
   const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
   return fields ? (Number(fields[11]) + Number(fields[12])) / 100 : Number.NaN;
 }
 
 /** Resident memory of the process now and at its highest, in MiB. */
-async function residentMiB(pid: number): Promise<{ now: number; peak: number }> {
+export async function residentMiB(pid: number): Promise<{ now: number; peak: number }> {
   const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
   const field = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) / 1024;
   return { now: field("VmRSS"), peak: field("VmHWM") };

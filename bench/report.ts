@@ -103,3 +103,46 @@ export function waitingTable(samples: WaitingSample[], contestants: { name: stri
 }
 
 const waitingCount = (samples: WaitingSample[]) => Math.max(...samples.map((sample) => sample.waiting));
+
+export interface DocumentSample extends StreamReport {
+  contestant: "croupier" | "limit" | "parse";
+  tier: string | null;
+  call: string;
+  concurrency: number;
+  microsecondsPerCall: number;
+  generatorShare: number;
+}
+
+/** A row for each call, concurrency and tier. Ratios are of one round each, and the middle one of the rounds is shown. */
+export function documentTable(samples: DocumentSample[]): string {
+  const rowsOf = samples.filter(({ contestant }) => contestant === "croupier");
+  const keyOf = ({ call, concurrency, tier }: DocumentSample) => `${call} ${concurrency} ${tier}`;
+  const likes = [...new Map(rowsOf.map((sample) => [keyOf(sample), sample])).values()];
+  const rows = likes.map((like) => {
+    const all = (contestant: string, tier: string | null) =>
+      samples.filter(
+        (s) =>
+          s.contestant === contestant && s.tier === tier && s.call === like.call && s.concurrency === like.concurrency,
+      );
+    const [own, limit, parse] = [all("croupier", like.tier), all("limit", like.tier), all("parse", null)];
+    const middle = (of: DocumentSample[], field: "perSecond" | "p50Ms" | "p99Ms" | "microsecondsPerCall") =>
+      figure(median(of.map((s) => s[field])));
+    const cells = (of: DocumentSample[]) => [
+      middle(of, "perSecond"),
+      `${middle(of, "p50Ms")} / ${middle(of, "p99Ms")}`,
+    ];
+    const ratio = (to: DocumentSample[]) =>
+      figure(median(to.flatMap((each, round) => (own[round] ? [own[round].perSecond / each.perSecond] : []))));
+    const cost = `${middle(own, "microsecondsPerCall")} / ${middle(limit, "microsecondsPerCall")} / ${middle(parse, "microsecondsPerCall")}`;
+    return [
+      `${like.call}, ${like.tier}`,
+      String(like.concurrency),
+      ...[own, limit, parse].flatMap(cells),
+      ratio(limit),
+      ratio(parse),
+      cost,
+    ];
+  });
+  const heads = ["Croupier", "limit", "Parse Server"].flatMap((title) => [`${title} /s`, "p50 / p99 ms"]);
+  return table(["call", "at once", ...heads, "of the limit", "× Parse", "processor µs a call (each)"], rows);
+}

@@ -26,6 +26,10 @@ const limitBody = (maxSize: number) =>
     },
   });
 
+/** Queries don't: as BSON one can be many times its size as JSON, and more than a statement may have. */
+const carriesDocuments = (method: string, path: string) =>
+  method === "POST" ? path === "/org/documents" : path.startsWith("/org/documents/");
+
 /**
  * The table of contents of the API: what every request passes, in this order, and where it goes.
  *
@@ -55,7 +59,7 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
     }),
   );
   const limits = { documents: limitBody(deps.config.documentsBytesMax), others: limitBody(deps.config.bodyBytesMax) };
-  app.use((c, next) => limits[c.req.path.startsWith("/org/documents") ? "documents" : "others"](c, next));
+  app.use((c, next) => limits[carriesDocuments(c.req.method, c.req.path) ? "documents" : "others"](c, next));
 
   app.route("/", serviceRoutes(deps, isReady));
   app.route("/docs", docsRoutes());

@@ -12,7 +12,9 @@ import { doChores } from "./chores.ts";
 import { flows } from "./flows/index.ts";
 import { createLookUp } from "./look-up.ts";
 import { createPrimaryIndexes, watchPrimary } from "./lib/primary.ts";
+import { isUnavailable } from "./lib/mongo.ts";
 import { reconnectWhenStuck } from "./lib/reconnect.ts";
+import { createTurns } from "./lib/turns.ts";
 import { service, version } from "./lib/version.ts";
 import type { StepObserver } from "./operation/operation.ts";
 import { createOperationIndexes } from "./operation/store.ts";
@@ -72,6 +74,8 @@ export async function createDeps(
     tokens: await createTokenIssuer(config.jwt, now),
     flows,
     owner: randomUUID(),
+    // Nobody waits for others only to hear that the database is away.
+    inTurn: createTurns(isUnavailable),
     ...(onStep && { onStep }),
     close: async () => {
       passwords.close();

@@ -6,20 +6,26 @@ import * as z from "zod";
 import { type Tier, tiers } from "./tenant/placement.ts";
 
 /** A setting that isn't given and one that is given empty are the same, as in most shells and compose files. */
-const wholeNumber = (fallback: number, minimum: number, maximum: number) =>
-  z.coerce.number().int().min(minimum).max(maximum).default(fallback);
+const wholeNumber = (fallback: number, minimum: number, maximum: number) => {
+  const error = `must be a whole number from ${minimum} to ${maximum}`;
+  return z.coerce.number({ error }).int(error).min(minimum, error).max(maximum, error).default(fallback);
+};
+const oneOf = <const T extends string[]>(...values: T) =>
+  z.enum(values, { error: `must be one of ${values.join(", ")}` });
 
 const settings = z.object({
-  CROUPIER_ENV: z.enum(["production", "development"]).default("production"),
+  CROUPIER_ENV: oneOf("production", "development").default("production"),
   HOST: z.string().default("127.0.0.1"),
   PORT: wholeNumber(8000, 0, 65_535),
-  MONGODB_URL: z.string().regex(/^mongodb(\+srv)?:\/\//, "is a connection string: mongodb://…"),
+  MONGODB_URL: z
+    .string({ error: "is missing: a connection string, mongodb://…" })
+    .regex(/^mongodb(\+srv)?:\/\//, "must be a connection string: mongodb://…"),
   MONGODB_DB_NAME: z
     .string()
-    .regex(/^[^/\\. "$*<>:|?\0]{1,63}$/, "is a MongoDB database name")
+    .regex(/^[^/\\. "$*<>:|?\0]{1,63}$/, "must be a name that MongoDB allows for a database")
     .default("croupier_master"),
   JWT_SECRET_KEY: z.string().optional(),
-  JWT_ALGORITHM: z.enum(["HS256", "HS384", "HS512"]).default("HS256"),
+  JWT_ALGORITHM: oneOf("HS256", "HS384", "HS512").default("HS256"),
   JWT_ISSUER: z.string().default("croupier"),
   JWT_AUDIENCE: z.string().default("croupier"),
   ACCESS_TOKEN_EXPIRE_MINUTES: wholeNumber(60, 1, 525_600),
@@ -29,11 +35,11 @@ const settings = z.object({
   OPERATION_LEASE_MS: wholeNumber(5_000, 100, 600_000),
   PLACEMENT_LEASE_MS: wholeNumber(500, 20, 60_000),
   MOVE_DOCUMENTS_PER_SECOND: wholeNumber(0, 0, 100_000_000),
-  DEFAULT_TIER: z.enum(tiers).default("professional"),
-  CROUPIER_OPERATOR_KEY: z.string().min(32, "has to have 32 characters or more").optional(),
+  DEFAULT_TIER: oneOf(...tiers).default("professional"),
+  CROUPIER_OPERATOR_KEY: z.string().min(32, "must have 32 characters or more").optional(),
   MAX_BODY_BYTES: wholeNumber(1_048_576, 1_024, 64 * 1_048_576),
   MAX_DOCUMENTS_BYTES: wholeNumber(17 * 1_048_576, 1_024, 48_000_000),
-  LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
+  LOG_LEVEL: oneOf("fatal", "error", "warn", "info", "debug", "trace", "silent").default("info"),
 });
 
 export type Config = {

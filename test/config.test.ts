@@ -33,13 +33,13 @@ describe("the configuration", () => {
     ["a short secret", { JWT_SECRET_KEY: "0123456789abcdef" }, "shorter than 32 bytes"],
     ["a well-known secret", { JWT_SECRET_KEY: "your-secret-key-change-this-in-production" }, "everybody knows"],
     ["a secret of one letter", { JWT_SECRET_KEY: "x".repeat(40) }, "everybody knows"],
-    ["no database", { MONGODB_URL: undefined }, "MONGODB_URL"],
-    ["a database that is none", { MONGODB_URL: "postgres://127.0.0.1/" }, "MONGODB_URL"],
-    ["a port out of range", { PORT: "70000" }, "PORT"],
-    ["a port that is no number", { PORT: "http" }, "PORT"],
-    ["algorithm none", { JWT_ALGORITHM: "none" }, "JWT_ALGORITHM"],
-    ["too few rounds", { BCRYPT_ROUNDS: "3" }, "BCRYPT_ROUNDS"],
-    ["an unknown environment", { CROUPIER_ENV: "staging" }, "CROUPIER_ENV"],
+    ["no database", { MONGODB_URL: undefined }, "MONGODB_URL is missing"],
+    ["a database that is none", { MONGODB_URL: "postgres://127.0.0.1/" }, "MONGODB_URL must be a connection string"],
+    ["a port out of range", { PORT: "70000" }, "PORT must be a whole number from 0 to 65535"],
+    ["a port that is no number", { PORT: "http" }, "PORT must be a whole number from 0 to 65535"],
+    ["algorithm none", { JWT_ALGORITHM: "none" }, "JWT_ALGORITHM must be one of HS256, HS384, HS512"],
+    ["too few rounds", { BCRYPT_ROUNDS: "3" }, "BCRYPT_ROUNDS must be a whole number from 4 to 16"],
+    ["an unknown environment", { CROUPIER_ENV: "staging" }, "CROUPIER_ENV must be one of production, development"],
   ])("doesn't let production start with %s", (_name, wrong, message) => {
     expect(() => readConfig({ ...production, ...wrong })).toThrow(message);
   });

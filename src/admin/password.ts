@@ -22,6 +22,13 @@ export const bcryptRounds = (hash: string): number | null => {
   return found ? Number(found[1]) : null;
 };
 
+/** What a new password has to contain. */
+export const passwordParts: { pattern: RegExp; name: string }[] = [
+  { pattern: /\p{Lu}/u, name: "an upper-case letter" },
+  { pattern: /\p{Ll}/u, name: "a lower-case letter" },
+  { pattern: /\p{Nd}/u, name: "a digit" },
+];
+
 /** What is wrong with a new password; null when nothing is. */
 export function passwordProblem(typed: string): string | null {
   const password = typed.normalize("NFC");
@@ -29,8 +36,6 @@ export function passwordProblem(typed: string): string | null {
   if (new TextEncoder().encode(password).length > passwordBytesMax) {
     return `must have at most ${passwordBytesMax} bytes in UTF-8`;
   }
-  if (!/\p{Lu}/u.test(password)) return "must contain an upper-case letter";
-  if (!/\p{Ll}/u.test(password)) return "must contain a lower-case letter";
-  if (!/\p{Nd}/u.test(password)) return "must contain a digit";
-  return null;
+  const missing = passwordParts.find(({ pattern }) => !pattern.test(password));
+  return missing ? `must contain ${missing.name}` : null;
 }

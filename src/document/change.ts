@@ -10,6 +10,7 @@ import {
   documentMissing,
   type Effect,
   inDoubt,
+  indexUnfit,
   newWriteId,
   recognize,
   uniqueViolated,
@@ -27,7 +28,7 @@ const conflictsMax = 30;
  * Changes one document: reads it, decides, and writes if it is still the same, again and again until it was.
  *
  * @returns the document as this write made it; null when it was removed
- * @throws Failure `document_not_found`, `precondition_failed`, `unique_violated`, `document_too_large`, `write_conflict`,
+ * @throws Failure `document_not_found`, `precondition_failed`, `unique_violated`, `index_unfit`, `document_too_large`, `write_conflict`,
  * `write_in_doubt`; of `withTenant`
  */
 export async function changeDocument(
@@ -68,6 +69,7 @@ export async function changeDocument(
 async function write(scope: TenantScope, made: TenantDocument | null, current: TenantDocument): Promise<boolean> {
   const written = made ? await scope.replace(made, current) : await scope.remove(current);
   if (written === "unique_taken") throw uniqueViolated();
+  if (written === "unfit") throw indexUnfit();
   return written === "written";
 }
 

@@ -7,6 +7,7 @@ export type DocumentFailure =
   | "document_exists"
   | "document_too_large"
   | "unique_violated"
+  | "index_unfit"
   | "precondition_failed"
   | "query_refused"
   | "write_conflict"
@@ -23,6 +24,9 @@ export const documentMissing = () => failure<DocumentFailure>("document_not_foun
 
 export const uniqueViolated = () =>
   failure<DocumentFailure>("unique_violated", "Another document has the same value in a unique index.");
+
+export const indexUnfit = () =>
+  failure<DocumentFailure>("index_unfit", "The document would have arrays in two fields of one index.");
 
 /** Better no answer than a wrong one: the tenant was moved just then, and others have written since. */
 export const inDoubt = () =>
@@ -43,11 +47,8 @@ export type Effect = { found: Meta; made: TenantDocument | null };
 export function recognize(current: TenantDocument | null, { found, made }: Effect, writeId: string): Verdict {
   if (current?.meta.h.includes(writeId)) return "brought_along";
   if (!current) return made === null ? "brought_along" : "in_doubt";
-  const { v, h } = current.meta;
   const before = found.h[0];
-  const isComplete = v === h.length;
-  if (before === undefined ? isComplete : h.includes(before)) return "left_behind";
-  // Removed, and made anew by another.
-  return made === null && isComplete ? "brought_along" : "in_doubt";
+  const isThere = before === undefined ? current.meta.v === 0 : current.meta.h.includes(before);
+  return isThere ? "left_behind" : "in_doubt";
 }
 export type Verdict = "brought_along" | "left_behind" | "in_doubt";

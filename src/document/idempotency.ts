@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import type { Collection, Db, ObjectId } from "mongodb";
 import { failure } from "../lib/failure.ts";
-import { exactBson } from "../lib/bson.ts";
 import { isDuplicateKeyOfAny, majority, within } from "../lib/mongo.ts";
 import type { DocumentFailure } from "./document.ts";
+import type { Refused } from "./insert.ts";
 
 /**
  * An insert that may be sent again: the ids of its documents and of its write, chosen when it was sent first. Once it is
@@ -15,8 +15,11 @@ export type RememberedInsert = {
   /** A hash of what was sent: the key must not come with anything else. */
   request: string;
   write_id: string;
-  ids: unknown[];
+  /** Null where the caller chose it: then it is in what was sent. */
+  ids: (ObjectId | null)[];
   done: boolean;
+  /** What was refused then stays so. */
+  refused?: Refused;
   created_at: Date;
 };
 
@@ -37,7 +40,7 @@ const sha256 = (...parts: string[]) => createHash("sha256").update(parts.join("\
  */
 export async function rememberInsert(
   { db, now }: { db: Db; now(): Date },
-  sent: { organizationId: ObjectId; key: string; body: string; writeId: string; ids: unknown[] },
+  sent: { organizationId: ObjectId; key: string; body: string; writeId: string; ids: (ObjectId | null)[] },
 ): Promise<RememberedInsert> {
   const record: RememberedInsert = {
     _id: sha256(sent.organizationId.toHexString(), sent.key),
@@ -54,7 +57,7 @@ export async function rememberInsert(
   } catch (error) {
     if (!isDuplicateKeyOfAny(error)) throw error;
   }
-  const before = await remembered(db).findOne({ _id: record._id }, { ...exactBson, ...majority, ...within() });
+  const before = await remembered(db).findOne({ _id: record._id }, { ...majority, ...within() });
   if (!before) return await rememberInsert({ db, now }, sent);
   if (before.request !== record.request) {
     throw failure<DocumentFailure>("idempotency_key_reused", "This Idempotency-Key was sent with another request.");
@@ -62,6 +65,7 @@ export async function rememberInsert(
   return before;
 }
 
-export async function markInsertDone(db: Db, id: string): Promise<void> {
-  await remembered(db).updateOne({ _id: id }, { $set: { done: true } }, within());
+export async function markInsertDone(db: Db, id: string, refused: Refused): Promise<void> {
+  const outcome = refused.length > 0 ? { done: true, refused } : { done: true };
+  await remembered(db).updateOne({ _id: id, done: false }, { $set: outcome }, within());
 }

@@ -4,21 +4,25 @@ import { failure } from "../lib/failure.ts";
 import { invalid, under } from "../lib/invalid.ts";
 import { type DriveDeps, run } from "../operation/drive.ts";
 import { withTenant } from "../tenant/door.ts";
-import { type IndexFailure, listIndexes as listAt, tenantIndexesMax } from "../tenant/indexes.ts";
+import { hasIndex, type IndexFailure, listIndexes as listAt } from "../tenant/indexes.ts";
 import type { TenantIndex } from "../tenant/placement.ts";
 import { checkOwnPath } from "../tenant/query/path.ts";
+import { losesOrder } from "../tenant/query/sort.ts";
 
 type IndexDeps = DriveDeps & Pick<Deps, "leases">;
 const budgetMs = 20_000;
 
 /** The organization's own indexes, by name; `_id` and `created_at` have one everywhere. */
-export const listIndexes = ({ db, leases }: Pick<Deps, "db" | "leases">, organizationId: ObjectId) =>
-  withTenant({ db, leases }, organizationId, "read", ({ placement }) => listAt(db, placement));
+export async function listIndexes({ db, leases }: Pick<Deps, "db" | "leases">, organizationId: ObjectId) {
+  // The placement says which there are: one that was read before the last change doesn't.
+  await leases.renew(organizationId);
+  return await withTenant({ db, leases }, organizationId, "read", ({ placement }) => listAt(db, placement));
+}
 
 /**
  * Makes an index, in every tier alike. One that is there already, just so, is no error.
  *
- * @throws Failure `invalid_request`, `index_exists`, `index_violated`, `index_limit`, `operation_pending`; of `withTenant`
+ * @throws Failure `invalid_request`, `index_exists`, `index_violated`, `index_unfit`, `index_limit`, `operation_pending`; of `withTenant`
  */
 export async function createIndex(
   deps: IndexDeps,
@@ -26,6 +30,10 @@ export async function createIndex(
   wanted: { key: TenantIndex["key"]; name?: string | undefined; unique?: boolean | undefined },
 ): Promise<TenantIndex> {
   for (const path of Object.keys(wanted.key)) checkOwnPath(path, under("#/key", path));
+  if (losesOrder(wanted.key))
+    throw invalid("#/key", "has a name that is a number, and its order is lost", "ambiguous_order");
+  if (Object.keys(wanted.key).join() === "_id")
+    throw invalid("#/key", "is _id alone, which has its index", "reserved_name");
   const name =
     wanted.name ??
     Object.entries(wanted.key)
@@ -35,13 +43,7 @@ export async function createIndex(
   if (name === "created_at_1" || name === "_id_")
     throw invalid("#/name", "is the name of an index that is always there", "reserved_name");
   const index: TenantIndex = { name, key: wanted.key, unique: wanted.unique ?? false };
-  const all = await listIndexes(deps, organizationId);
-  const same = all.find((other) => other.name === name);
-  if (same && Bun.deepEquals(same, index)) return index;
-  if (same) throw failure<IndexFailure>("index_exists", "There is another index of this name.");
-  if (all.length >= tenantIndexesMax) {
-    throw failure<IndexFailure>("index_limit", `An organization may have ${tenantIndexesMax} indexes; drop one first.`);
-  }
+  if (hasIndex(await listIndexes(deps, organizationId), index)) return index;
   await change(deps, organizationId, { create: index });
   return index;
 }

@@ -1,27 +1,29 @@
 import type { ObjectId } from "mongodb";
 import { type FieldError, failure } from "../lib/failure.ts";
 import { type DoorDeps, withTenant } from "../tenant/door.ts";
-import type { TenantScope, Written } from "../tenant/scope.ts";
+import type { Refusal, TenantScope } from "../tenant/scope.ts";
 import { firstMeta, type TenantDocument } from "../tenant/stored.ts";
 import { assertSize } from "./change.ts";
 import { type DocumentFailure, inDoubt } from "./document.ts";
 
 export type NewDocument = Pick<TenantDocument, "id" | "fields">;
 
+/** Which documents were refused, by their place among all, and why. */
+export type Refused = { index: number; because: Refusal }[];
+
 /**
  * Inserts documents, each by itself. Their ids and the write's are chosen before, so that the same insert may be done again:
  * what is there already by this very write is not there twice.
  *
- * @returns the documents as they are stored
- * @throws Failure `document_exists` or `unique_violated`: its `errors` name those that were refused; the others are stored.
- * `document_too_large`, `write_in_doubt`; of `withTenant`
+ * @returns those that were refused; the others are stored
+ * @throws Failure `document_too_large`, `write_in_doubt`; of `withTenant`
  */
 export async function insertDocuments(
   deps: DoorDeps,
   organizationId: ObjectId,
   wanted: readonly NewDocument[],
   writeId: string,
-): Promise<TenantDocument[]> {
+): Promise<Refused> {
   for (const each of wanted) assertSize(each);
   const documents = wanted.map((each): TenantDocument => ({ ...each, meta: firstMeta(writeId) }));
   const ids = wanted.map(({ id }) => id);
@@ -31,18 +33,28 @@ export async function insertDocuments(
     await assertBroughtAlong(scope, [...stored], writeId);
     const missing = documents.filter((document) => !stored.has(document));
     const outcomes = await insertMissing(scope, missing, writeId);
-    for (const [index, outcome] of outcomes.entries()) if (outcome === "written") stored.add(missing[index]!);
-    return new Map(outcomes.flatMap((outcome, index) => (outcome === "written" ? [] : [[missing[index]!, outcome]])));
+    const refusals = new Map<TenantDocument, Refusal>();
+    for (const [index, outcome] of outcomes.entries()) {
+      if (outcome === "written") stored.add(missing[index]!);
+      else refusals.set(missing[index]!, outcome);
+    }
+    return refusals;
   });
-  if (refused.size > 0) throw refusal(documents, refused);
-  return documents;
+  return documents.flatMap((document, index) => {
+    const because = refused.get(document);
+    return because === undefined ? [] : [{ index, because }];
+  });
 }
 
-async function insertMissing(scope: TenantScope, documents: TenantDocument[], writeId: string): Promise<Written[]> {
+async function insertMissing(
+  scope: TenantScope,
+  documents: TenantDocument[],
+  writeId: string,
+): Promise<("written" | Refusal)[]> {
   if (documents.length === 0) return [];
   const outcomes = await scope.insert(documents);
   for (const [index, outcome] of outcomes.entries()) {
-    if (outcome !== "id_taken") continue;
+    if (outcome === "written") continue;
     const there = await scope.find(documents[index]!.id);
     if (there?.meta.h.includes(writeId)) outcomes[index] = "written";
   }
@@ -57,19 +69,26 @@ async function assertBroughtAlong(scope: TenantScope, documents: TenantDocument[
   }
 }
 
-function refusal(documents: TenantDocument[], refused: Map<TenantDocument, Written>) {
-  const errors = documents.flatMap((document, index): FieldError[] => {
-    const outcome = refused.get(document);
-    const pointer = documents.length === 1 ? "#" : `#/${index}`;
-    if (outcome === undefined) return [];
-    return outcome === "id_taken"
-      ? [{ pointer: `${pointer}/_id`, code: "document_exists", message: "There is a document of this id already." }]
-      : [{ pointer, code: "unique_violated", message: "Another document has the same value in a unique index." }];
+const refusals: Record<Refusal, { code: DocumentFailure; message: string }> = {
+  id_taken: { code: "document_exists", message: "There is a document of this id already." },
+  unique_taken: { code: "unique_violated", message: "Another document has the same value in a unique index." },
+  unfit: { code: "index_unfit", message: "It has arrays in two fields of one index." },
+};
+
+/** What a caller is told whose documents were refused, some or all of them; `isMany`: they came in an array. */
+export function refusalOf(documents: readonly NewDocument[], refused: Refused, isMany: boolean) {
+  const errors = refused.map(({ index, because }): FieldError => {
+    const { code, message } = refusals[because];
+    const pointer = isMany ? `#/${index}` : "#";
+    return { pointer: because === "id_taken" ? `${pointer}/_id` : pointer, code, message };
   });
-  const code = errors.every((error) => error.code === "unique_violated") ? "unique_violated" : "document_exists";
-  const detail =
-    documents.length === 1
-      ? errors[0]!.message
-      : `${errors.length} of ${documents.length} documents were refused; the others are stored.`;
-  return failure<DocumentFailure>(code, detail, { errors });
+  const [first] = (["id_taken", "unique_taken", "unfit"] as const).filter((each) =>
+    refused.some(({ because }) => because === each),
+  );
+  const { code, message } = refusals[first!];
+  if (!isMany) return failure(code, message, { errors });
+  const places = new Set(refused.map(({ index }) => index));
+  const inserted_ids = documents.filter((_, index) => !places.has(index)).map(({ id }) => id);
+  const detail = `${errors.length} of ${documents.length} documents were refused; the others are stored.`;
+  return failure(code, detail, { errors, members: { inserted_ids } });
 }

@@ -6,7 +6,7 @@ import { idKey } from "../tenant/document-id.ts";
 import { firstMeta, type TenantDocument } from "../tenant/stored.ts";
 import { newWriteId } from "./document.ts";
 import { markInsertDone, rememberInsert } from "./idempotency.ts";
-import { insertDocuments, type NewDocument } from "./insert.ts";
+import { insertDocuments, type NewDocument, type Refused, refusalOf } from "./insert.ts";
 
 /** MongoDB's limit for one statement. */
 const batchMax = 100_000;
@@ -20,7 +20,8 @@ export type Posted = { documents: TenantDocument[]; isMany: boolean };
  * @param sent the body, as text and as what it means
  * @param idempotencyKey with it the same request may be sent again for 24 hours and has its effect once
  * (draft-ietf-httpapi-idempotency-key-header)
- * @throws Failure `invalid_request`, `idempotency_key_reused`; of `insertDocuments`
+ * @throws Failure `invalid_request`, `idempotency_key_reused`, `document_exists`, `unique_violated`, `index_unfit`: its `errors`
+ * name those that were refused, the others are stored; of `insertDocuments`
  */
 export async function postDocuments(
   deps: Pick<Deps, "db" | "leases" | "now">,
@@ -31,24 +32,30 @@ export async function postDocuments(
   const isMany = Array.isArray(sent.value);
   const wanted = readDocuments(sent.value);
   const writeId = newWriteId();
+  const posted = (documents: NewDocument[], by: string, refused: Refused): Posted => {
+    if (refused.length > 0) throw refusalOf(documents, refused, isMany);
+    return { documents: documents.map((each) => ({ ...each, meta: firstMeta(by) })), isMany };
+  };
   if (idempotencyKey === undefined) {
-    return { documents: await insertDocuments(deps, organizationId, wanted, writeId), isMany };
+    return posted(wanted, writeId, await insertDocuments(deps, organizationId, wanted, writeId));
   }
   if (!keyPattern.test(idempotencyKey)) {
     throw invalid("Idempotency-Key", "must be 1 to 255 visible characters of ASCII", "invalid_header");
   }
-  const ids = wanted.map(({ id }) => id);
+  const ids = wanted.map(({ id, isMade }) => (isMade ? (id as ObjectId) : null));
   const remembered = await rememberInsert(deps, { organizationId, key: idempotencyKey, body: sent.text, writeId, ids });
-  const same = wanted.map(({ fields }, index): NewDocument => ({ fields, id: remembered.ids[index] }));
-  if (remembered.done) {
-    return { documents: same.map((each) => ({ ...each, meta: firstMeta(remembered.write_id) })), isMany };
-  }
-  const documents = await insertDocuments(deps, organizationId, same, remembered.write_id);
-  await markInsertDone(deps.db, remembered._id);
-  return { documents, isMany };
+  const same = wanted.map(({ fields, id }, index): NewDocument => ({ fields, id: remembered.ids[index] ?? id }));
+  const { write_id } = remembered;
+  if (remembered.done) return posted(same, write_id, remembered.refused ?? []);
+  const refused = await insertDocuments(deps, organizationId, same, write_id);
+  await markInsertDone(deps.db, remembered._id, refused);
+  return posted(same, write_id, refused);
 }
 
-function readDocuments(value: unknown): NewDocument[] {
+/** `isMade`: its id was not given. */
+type ReadDocument = NewDocument & { isMade: boolean };
+
+function readDocuments(value: unknown): ReadDocument[] {
   if (!Array.isArray(value)) return [readDocument(value, "#")];
   if (value.length === 0) throw invalid("#", "must hold a document", "too_few");
   if (value.length > batchMax) throw invalid("#", `must hold at most ${batchMax} documents`, "too_many");
@@ -61,10 +68,10 @@ function readDocuments(value: unknown): NewDocument[] {
   return documents;
 }
 
-function readDocument(value: unknown, pointer: string): NewDocument {
+function readDocument(value: unknown, pointer: string): ReadDocument {
   assertStorable(value, pointer);
-  const { _id = new ObjectId(), ...fields } = value as Document;
-  return { id: _id, fields };
+  const { _id, ...fields } = value as Document;
+  return { id: _id ?? new ObjectId(), fields, isMade: _id === undefined };
 }
 
 /** The fields of a document that replaces the one of this id; it may name its `_id`, but no other. */

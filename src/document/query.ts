@@ -28,6 +28,8 @@ export async function getDocument(deps: DoorDeps, organizationId: ObjectId, id: 
 
 /** A query as it was sent, all of it optional and unchecked. */
 export type ListQuery = Partial<Record<"filter" | "sort" | "projection" | "limit" | "cursor", unknown>>;
+/** Where a refusal points: into a body, or to a parameter of the URL. */
+export type Origin = "#/" | "?";
 export type Page = { documents: Document[]; next_cursor: string | null };
 
 /**
@@ -36,12 +38,19 @@ export type Page = { documents: Document[]; next_cursor: string | null };
  *
  * @throws Failure `invalid_request`, `invalid_cursor`, `unsupported_sort`, `query_refused`; of `withTenant`
  */
-export async function listDocuments(deps: DoorDeps, organizationId: ObjectId, query: ListQuery): Promise<Page> {
-  const filter = readFilter(query.filter ?? {});
-  const sort = readSort(query.sort);
-  const projection = placeProjection(readProjection(query.projection), sort);
+export async function listDocuments(
+  deps: DoorDeps,
+  organizationId: ObjectId,
+  query: ListQuery,
+  origin: Origin = "#/",
+): Promise<Page> {
+  const filter = readFilter(query.filter, `${origin}filter`);
+  const sort = readSort(query.sort, `${origin}sort`);
+  const projection = placeProjection(readProjection(query.projection, `${origin}projection`), sort);
   const limit = readLimit(query.limit);
-  const keys = query.cursor == null ? null : decodeCursor(readText(query.cursor, "#/cursor"), sort, filter);
+  const at = `${origin}cursor`;
+  // The page before the first one says `null`, as the last one does.
+  const keys = query.cursor == null ? null : decodeCursor(readText(query.cursor, at), sort, filter, at);
   const documents = await read(deps, organizationId, async (scope) => {
     const shown = await readPage(scope, filter, sort, keys, projection.fields, limit);
     if (keys && shown.length < limit) await assertNoArrays(scope, filter, sort);
@@ -103,7 +112,7 @@ async function assertNoArrays(scope: TenantScope, filter: Document, sort: Sort):
 
 /** @throws Failure as `listDocuments` */
 export async function countDocuments(deps: DoorDeps, organizationId: ObjectId, filter: unknown): Promise<number> {
-  const wanted = readFilter(filter ?? {});
+  const wanted = readFilter(filter);
   return await read(deps, organizationId, (scope) => scope.count(placeFilter(wanted, scope.idPath)));
 }
 

@@ -1,5 +1,5 @@
 import { ObjectId } from "mongodb";
-import { sweepRetired } from "../flows/sweep.ts";
+import { run } from "../operation/drive.ts";
 import { findById as findOperation, findOpen } from "../operation/store.ts";
 import * as organizationStore from "../organization/store.ts";
 import { inspect } from "../takeover/inspect.ts";
@@ -79,6 +79,8 @@ export function examineOrganizations(deps: DoctorDeps, known: Known): Symptom[] 
   });
 }
 
+const sweepMsMax = 20_000;
+
 /** Places that were left and that no worker has looked at once more. */
 export function examineRetired(deps: DoctorDeps, known: Known): Symptom[] {
   return known.retired
@@ -89,7 +91,14 @@ export function examineRetired(deps: DoctorDeps, known: Known): Symptom[] {
       const organization_id = retired.organization_id.toHexString();
       return {
         finding: { finding: "place_left_unswept", organization_id, database, collection },
-        mend: () => sweepRetired(deps, retired),
+        mend: async () => {
+          const input = { retired_id: retired._id };
+          await run(
+            deps,
+            { _id: new ObjectId(), organization_id: retired.organization_id, kind: "sweep", input },
+            sweepMsMax,
+          );
+        },
       };
     });
 }

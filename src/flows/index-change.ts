@@ -1,7 +1,7 @@
 import { isFailure } from "../lib/failure.ts";
 import type { Flow, Step } from "../operation/operation.ts";
 import * as organizationStore from "../organization/store.ts";
-import { createIndex, dropIndex } from "../tenant/indexes.ts";
+import { createIndex, dropIndex, hasIndex, listIndexes } from "../tenant/indexes.ts";
 import { isShared, type TenantIndex } from "../tenant/placement.ts";
 import { organizationMissing } from "./failures.ts";
 import { enter, organizationOf } from "./guard.ts";
@@ -24,6 +24,8 @@ const apply: IndexStep = async ({ db }, operation) => {
   };
   try {
     if (create) {
+      // Here no other change of them is under way.
+      hasIndex(await listIndexes(db, placement), create);
       await createIndex(db, placement, create);
       await record([...others, create]);
     } else if (drop) {

@@ -36,19 +36,20 @@ export const gate: MoveStep = async (deps, operation) => {
 };
 
 const passGate: MoveStep = async (deps, operation) => {
-  const { db, config, assertHeld, keepHeld } = deps;
+  const { db, config, assertHeld, keepHeld, proveHeld } = deps;
   const { from, stage, suspects, keys } = operation.progress as MoveProgress;
   const closedMs = performance.now();
   await keepHeld();
   await afterLease(moveLeaseMs(config.placementLeaseMs));
 
   const sides = { source: from, stage, operationId: operation._id };
-  const touched = await drainAll(db, sides, closedMs + closedMsMax, { assertHeld, keepHeld });
+  const touched = await drainAll(db, sides, closedMs + closedMsMax, { assertHeld, keepHeld, proveHeld });
   await compare(deps, from, stage, [...suspects, ...touched]);
+  if (performance.now() > closedMs + closedMsMax) {
+    throw new Error("the gate was closed for too long: writers come first");
+  }
   const organization = await organizationStore.getById(db, operation.organization_id);
   const { to, abandoned } = await unveil(deps, operation, organization);
-  if (performance.now() > closedMs + closedMsMax)
-    throw new Error("the gate was closed for too long: writers come first");
   assertHeld();
   const epoch = organization.placement?.epoch ?? 0;
   const written = await organizationStore.cutOver(db, organizationOf(operation), operation._id, { ...from, epoch }, to);

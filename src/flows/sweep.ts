@@ -1,25 +1,32 @@
-import type { DriveDeps } from "../operation/drive.ts";
+import type { ObjectId } from "mongodb";
+import type { Flow, Step } from "../operation/operation.ts";
 import * as organizationStore from "../organization/store.ts";
 import { placeKey } from "../tenant/placement.ts";
-import { forgetRetired, type RetiredPlace, sweepPlace } from "../tenant/retired.ts";
+import { findRetired, forgetRetired, sweepPlace } from "../tenant/retired.ts";
+import { enter, organizationOf } from "./guard.ts";
 
-/** Looks once more at a place that a tenant has left, and lets others have its name. */
-export async function sweepRetired(
-  { db, log }: Pick<DriveDeps, "db" | "log">,
-  { _id, organization_id, placement }: RetiredPlace,
-): Promise<void> {
-  const organization = await organizationStore.findById(db, organization_id);
-  const key = placeKey(placement);
-  // It may have come back since, or be about to.
-  const isHeld = organization?.placement && placeKey(organization.placement) === key;
-  if (!isHeld && !organization?.move) {
-    if (!(await sweepPlace(db, placement))) {
-      log.warn(
-        { organization_id: organization_id.toHexString(), place: key },
-        "others' documents at a place that was left",
-      );
+type SweepStep = Step<{ retired_id: ObjectId }, Record<string, never>>;
+
+/**
+ * Looks once more at a place that a tenant has left, and lets others have its name. An operation, so that the tenant isn't
+ * on its way back there at the same time.
+ */
+const sweepRetired: SweepStep = async (deps, operation) => {
+  const { db, log } = deps;
+  const retired = await findRetired(db, operation.input.retired_id);
+  if (!retired) return { done: true };
+  const organization = await organizationStore.findById(db, operation.organization_id);
+  const key = placeKey(retired.placement);
+  const hasComeBack = organization?.placement && placeKey(organization.placement) === key;
+  if (!hasComeBack) {
+    if (!(await sweepPlace(db, retired.placement, deps))) {
+      const organization_id = operation.organization_id.toHexString();
+      log.warn({ organization_id, place: key }, "others' documents at a place that was left");
     }
-    await organizationStore.givePlaceUp(db, organization_id, key);
+    if (organization) await organizationStore.releasePlaces(db, organizationOf(operation));
   }
-  if (!organization?.move) await forgetRetired(db, _id);
-}
+  await forgetRetired(db, retired._id);
+  return { done: true };
+};
+
+export const sweep: Flow = { first: "sweep", enter, steps: { sweep: sweepRetired } };

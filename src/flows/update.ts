@@ -98,7 +98,17 @@ const closeGate: UpdateStep = async ({ db, config }, operation) => {
   const written = await organizationStore.enterPhase(db, organizationOf(operation), closed);
   if (written !== "written") return { failed: organizationMissing };
   await afterLease(config.placementLeaseMs);
-  return { go: "rename" };
+  return { go: "seal" };
+};
+
+/**
+ * Readers wait too, for the moment between the new name and the cutover, when there is nothing under the name that they
+ * know. None holds a lease any more, so whoever is reading now will ask, and look again.
+ */
+const seal: UpdateStep = async ({ db }, operation) => {
+  const sealed = { operation_id: operation._id, phase: "sealed" as const };
+  const written = await organizationStore.enterPhase(db, organizationOf(operation), sealed);
+  return written === "written" ? { go: "rename" } : { failed: organizationMissing };
 };
 
 const sameCollection = (a: CollectionIdentity | null, b: CollectionIdentity | null) =>
@@ -125,7 +135,8 @@ const renameStorage: UpdateStep = async ({ db, assertHeld }, { progress }) => {
 };
 
 /** The cutover, which opens the gate; what arrived late under the old name goes before another can have it. */
-const writePlacement: UpdateStep = async ({ db, assertHeld }, operation) => {
+const writePlacement: UpdateStep = async (deps, operation) => {
+  const { db } = deps;
   const { from, to } = operation.progress as Progress;
   const owner = organizationOf(operation);
   const { placement } = await organizationStore.getById(db, operation.organization_id);
@@ -133,8 +144,7 @@ const writePlacement: UpdateStep = async ({ db, assertHeld }, operation) => {
     const written = await organizationStore.cutOver(db, owner, operation._id, placement, { ...placement, ...to });
     if (written !== "written") return { go: "open" };
   }
-  assertHeld();
-  await sweepPlace(db, from);
+  await sweepPlace(db, from, deps);
   await organizationStore.releasePlaces(db, owner);
   return { done: true };
 };
@@ -156,6 +166,7 @@ export const update: Flow = {
     admin: writeAdmin,
     place: reservePlace,
     close: closeGate,
+    seal,
     rename: renameStorage,
     placement: writePlacement,
     open: openGate,

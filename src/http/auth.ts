@@ -1,6 +1,6 @@
 import { createMiddleware } from "hono/factory";
 import type { Deps } from "../deps.ts";
-import { authenticate } from "../session/authenticate.ts";
+import { authenticate, authenticateOften } from "../session/authenticate.ts";
 import type { Env } from "./context.ts";
 import { withDescription } from "./describe.ts";
 
@@ -16,6 +16,26 @@ export const requireAdmin = (deps: Pick<Deps, "lookUp" | "tokens">) =>
       problems: {
         token_missing: "No access token was sent",
         token_invalid: "The token is altered, too old, or its organization is gone",
+      },
+    },
+  );
+
+/** The same for requests to an organization's documents: there are many of these, so it asks the database rarely. */
+export const requireTenant = (deps: Pick<Deps, "lookUp" | "tokens" | "leases">) =>
+  withDescription(
+    createMiddleware<Env>(async (c, next) => {
+      c.set("actor", await authenticateOften(deps, c.req.header("authorization")));
+      c.header("Cache-Control", "no-store");
+      await next();
+    }),
+    {
+      security: [{ accessToken: [] }],
+      problems: {
+        token_missing: "No access token was sent",
+        token_invalid: "The token is altered, too old, or its organization is gone",
+        tenant_gone: "The organization was removed meanwhile",
+        organization_without_place: "Nobody knows where its documents are",
+        tenant_moving: "The organization is being moved, and this would have taken too long",
       },
     },
   );

@@ -67,7 +67,8 @@ function messageOf(issue: z.core.$ZodIssue): string {
   if (issue.code === "unrecognized_keys") return "is not a field of this request";
   if (issue.code !== "invalid_type") return issue.message;
   if (issue.message.endsWith("received undefined")) return "is missing";
-  return `must be ${article(issue.expected)} ${issue.expected}`;
+  const expected = issue.expected === "record" ? "object" : issue.expected;
+  return `must be ${article(expected)} ${expected}`;
 }
 
 const refuse = <T>(

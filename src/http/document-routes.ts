@@ -1,13 +1,12 @@
 import { type Context, Hono } from "hono";
-import { createMiddleware } from "hono/factory";
 import * as z from "zod";
 import type { Deps } from "../deps.ts";
 import { changeDocument, type Condition } from "../document/change.ts";
+import { documentMissing } from "../document/document.ts";
 import { postDocuments, readPatch, readReplacement } from "../document/post.ts";
 import { aggregateDocuments, countDocuments, getDocument, limitMax, listDocuments } from "../document/query.ts";
 import { parseExtendedJson } from "../lib/extended-json.ts";
 import { mergePatch } from "../lib/merge-patch.ts";
-import { authenticateOften } from "../session/authenticate.ts";
 import {
   assertStorable,
   etagOf,
@@ -17,39 +16,26 @@ import {
   parsePathId,
   printPathId,
 } from "../tenant/document.ts";
+import { idBytes, idBytesMax } from "../tenant/document-id.ts";
 import type { TenantDocument } from "../tenant/stored.ts";
-import { answer, databaseProblems, describe, query, withDescription } from "./describe.ts";
+import { requireTenant } from "./auth.ts";
+import { answer, databaseProblems, describe, query } from "./describe.ts";
 import {
+  aggregateAnswer,
   countAnswer,
+  countRequest,
   documentSchema,
   exampleDocument,
+  exampleInserted,
   findRequest,
+  insertAnswer,
   listAnswer,
   listQuery,
+  newDocuments,
   pathId,
   pipelineRequest,
 } from "./document-schemas.ts";
 import { extendedBody, type ExtendedEnv, readMembers, sendExtended } from "./extended-json.ts";
-
-/** Lets a request pass only with an admin's access token; there are many of these, so it asks the database rarely. */
-export const requireTenant = (deps: Pick<Deps, "lookUp" | "tokens" | "leases">) =>
-  withDescription(
-    createMiddleware<ExtendedEnv>(async (c, next) => {
-      c.set("actor", await authenticateOften(deps, c.req.header("authorization")));
-      c.header("Cache-Control", "no-store");
-      await next();
-    }),
-    {
-      security: [{ accessToken: [] }],
-      problems: {
-        token_missing: "No access token was sent",
-        token_invalid: "The token is altered, too old, or its organization is gone",
-        tenant_gone: "The organization was removed meanwhile",
-        organization_without_place: "Nobody knows where its documents are",
-        tenant_moving: "The organization is being moved, and this would have taken too long",
-      },
-    },
-  );
 
 const asSent = ({ id, fields }: TenantDocument) => ({ _id: id, ...fields });
 const organizationOf = (c: Context<ExtendedEnv>) => c.get("actor").organizationId;
@@ -68,6 +54,23 @@ const sendDocument = (c: Context, document: TenantDocument) =>
 const tags = ["Documents"];
 const etag = z.object({ ETag: z.string().meta({ example: '"1-q83vEjRWeJCrze8B"' }) });
 const one = (description: string) => ({ ...answer(description, documentSchema, exampleDocument), headers: etag });
+const many = [exampleDocument, { _id: "second", color: "blue" }];
+const inserted = {
+  description: "Of one, the document as it is stored; of an array, how many and their ids",
+  content: {
+    "application/json": {
+      schema: insertAnswer,
+      examples: {
+        one: { summary: "One was sent", value: exampleDocument },
+        many: { summary: "An array was sent", value: exampleInserted },
+      },
+    },
+  },
+  headers: z.object({
+    ETag: z.string().optional().meta({ description: "Of one", example: '"1-q83vEjRWeJCrze8B"' }),
+    Location: z.string().optional().meta({ description: "Of one", example: "/org/documents/6743a1f0c2a4b8d9e0f1a2b3" }),
+  }),
+};
 const found = { ...databaseProblems, document_not_found: "There is no document of this id" };
 const changed = {
   ...found,
@@ -78,6 +81,7 @@ const changed = {
 const stored = {
   document_too_large: "A document has more than MongoDB's 16 MiB",
   unique_violated: "Another document has the same value in a unique index",
+  index_unfit: "It has arrays in two fields of one index",
 };
 const queried = {
   ...databaseProblems,
@@ -93,9 +97,18 @@ const ifMatch = z.object({ "If-Match": z.string().optional().meta({ description:
 
 export function documentRoutes(deps: Deps) {
   const tenant = requireTenant(deps);
-  const document = extendedBody(documentSchema, exampleDocument);
-  const patch = extendedBody(documentSchema, { color: "red" }, ["application/merge-patch+json", "application/json"]);
-  const idOf = (c: Context) => parsePathId(c.req.param("id") ?? "");
+  const document = extendedBody(documentSchema, { document: exampleDocument });
+  const documents = extendedBody(newDocuments, { one: exampleDocument, many });
+  const patch = extendedBody(documentSchema, { patch: { color: "red", weight: null } }, [
+    "application/merge-patch+json",
+    "application/json",
+  ]);
+  /** No document has an id that can't be stored: it isn't asked for, nor noted. */
+  const idOf = (c: Context) => {
+    const id = parsePathId(c.req.param("id") ?? "");
+    if (idBytes(id) > idBytesMax) throw documentMissing();
+    return id;
+  };
 
   return new Hono<ExtendedEnv>()
     .post(
@@ -108,7 +121,7 @@ export function documentRoutes(deps: Deps) {
           "With an `Idempotency-Key` the same request may be sent again for 24 hours and has its effect once.",
         tags,
         requestParams: { header: z.object({ "Idempotency-Key": z.string().max(255).optional() }) },
-        answers: { "201": { ...one("The document, or how many and their ids"), headers: etag } },
+        answers: { "201": inserted },
         problems: {
           ...databaseProblems,
           ...stored,
@@ -118,7 +131,7 @@ export function documentRoutes(deps: Deps) {
         },
       }),
       tenant,
-      document,
+      documents,
       async (c) => {
         const key = c.req.header("idempotency-key");
         const { documents, isMany } = await postDocuments(deps, organizationOf(c), c.get("sent"), key);
@@ -139,21 +152,22 @@ export function documentRoutes(deps: Deps) {
         operationId: "listDocuments",
         summary: "List documents, a page at a time",
         tags,
-        answers: { "200": answer("One page", listAnswer) },
+        answers: {
+          "200": answer("One page", listAnswer),
+          "431": { description: "URL and headers have more than 16 kB: `POST /org/documents/find` takes long queries" },
+        },
         problems: listed,
       }),
       tenant,
       query(listQuery),
       async (c) => {
-        const { filter, sort, projection, limit, cursor } = c.req.valid("query");
-        const page = await listDocuments(deps, organizationOf(c), {
+        const { filter, projection, ...rest } = c.req.valid("query");
+        const wanted = {
+          ...rest,
           ...(filter !== undefined && { filter: parseExtendedJson(filter, "?filter") }),
           ...(projection !== undefined && { projection: parseExtendedJson(projection, "?projection") }),
-          sort,
-          limit,
-          cursor,
-        });
-        return sendExtended(c, 200, page);
+        };
+        return sendExtended(c, 200, await listDocuments(deps, organizationOf(c), wanted, "?"));
       },
     )
     .post(
@@ -166,7 +180,7 @@ export function documentRoutes(deps: Deps) {
         problems: listed,
       }),
       tenant,
-      extendedBody(findRequest, { filter: { color: "red" }, limit: 10 }),
+      extendedBody(findRequest, { page: { filter: { color: "red" }, sort: "-weight", limit: 10 } }),
       async (c) => {
         const sent = readMembers(c, ["filter", "sort", "projection", "limit", "cursor"]);
         return sendExtended(c, 200, await listDocuments(deps, organizationOf(c), sent));
@@ -182,7 +196,7 @@ export function documentRoutes(deps: Deps) {
         problems: queried,
       }),
       tenant,
-      extendedBody(findRequest, { filter: { color: "red" } }),
+      extendedBody(countRequest, { some: { filter: { color: "red" } } }),
       async (c) => {
         const { filter } = readMembers(c, ["filter"]);
         return sendExtended(c, 200, { count: await countDocuments(deps, organizationOf(c), filter) });
@@ -194,11 +208,11 @@ export function documentRoutes(deps: Deps) {
         operationId: "aggregateDocuments",
         summary: `Run an aggregation pipeline over the organization's documents (at most ${limitMax} results)`,
         tags,
-        answers: { "200": answer("What comes out", listAnswer.pick({ documents: true })) },
+        answers: { "200": answer("What comes out", aggregateAnswer) },
         problems: queried,
       }),
       tenant,
-      extendedBody(pipelineRequest, { pipeline: [{ $group: { _id: "$color", count: { $sum: 1 } } }] }),
+      extendedBody(pipelineRequest, { group: { pipeline: [{ $group: { _id: "$color", count: { $sum: 1 } } }] } }),
       async (c) => {
         const { pipeline } = readMembers(c, ["pipeline"]);
         return sendExtended(c, 200, { documents: await aggregateDocuments(deps, organizationOf(c), pipeline) });

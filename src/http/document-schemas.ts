@@ -9,6 +9,20 @@ export const documentSchema = z.looseObject({}).meta({
   description: "A document in MongoDB Extended JSON. `tenant_id` and `_croupier` are no names for a field at its top.",
 });
 
+export const newDocuments = z.union([documentSchema, z.array(documentSchema)]).meta({ id: "NewDocuments" });
+
+export const exampleInserted = { inserted_count: 2, inserted_ids: [{ $oid: "6743a1f0c2a4b8d9e0f1a2b3" }, "second"] };
+const inserted = z
+  .object({
+    inserted_count: z.int(),
+    inserted_ids: z.array(z.unknown()).meta({ description: "In the order in which they were sent" }),
+  })
+  .meta({ id: "InsertedDocuments" });
+export const insertAnswer = z.union([inserted, documentSchema]).meta({
+  id: "Inserted",
+  description: "The document; of an array, how many and their ids",
+});
+
 const documents = z.array(documentSchema).meta({ example: [exampleDocument] });
 
 export const listAnswer = z
@@ -18,11 +32,14 @@ export const listAnswer = z
   })
   .meta({ id: "Documents" });
 
+export const aggregateAnswer = z.object({ documents }).meta({ id: "AggregatedDocuments" });
+
 export const countAnswer = z.object({ count: z.int().meta({ example: 42 }) }).meta({ id: "Count" });
 
-const text = z.string().max(16_384, "is too long");
+/** More fits into no URL: with the headers it may have 16 kB. */
+const text = z.string().max(8_192, "is too long");
 
-export const listQuery = z.object({
+export const listQuery = z.strictObject({
   filter: text.optional().meta({ description: "Extended JSON", example: '{"color":"red"}' }),
   sort: text.optional().meta({ description: 'Fields, or JSON: {"weight":-1}', example: "-weight" }),
   projection: text.optional().meta({ description: "JSON", example: '{"color":1}' }),
@@ -30,17 +47,22 @@ export const listQuery = z.object({
   cursor: text.optional().meta({ description: "`next_cursor` of the page before" }),
 });
 
+const filter = z.looseObject({}).optional();
 export const findRequest = z
-  .object({
-    filter: z.looseObject({}).optional(),
+  .strictObject({
+    filter,
     sort: z.union([z.string(), z.looseObject({})]).optional(),
     projection: z.looseObject({}).optional(),
     limit: z.int().min(1).max(limitMax).optional(),
-    cursor: z.string().optional(),
+    cursor: z.string().nullish(),
   })
   .meta({ id: "FindDocuments" });
 
-export const pipelineRequest = z.object({ pipeline: z.array(z.looseObject({})) }).meta({ id: "AggregateDocuments" });
+export const countRequest = z.strictObject({ filter }).meta({ id: "CountDocuments" });
+
+export const pipelineRequest = z
+  .strictObject({ pipeline: z.array(z.looseObject({})) })
+  .meta({ id: "AggregateDocuments" });
 
 export const pathId = z.object({
   id: z.string().meta({
@@ -49,7 +71,7 @@ export const pathId = z.object({
   }),
 });
 
-const direction = z.union([z.literal(1), z.literal(-1)]);
+const direction = z.union([z.literal(1), z.literal(-1)], "must be 1 or -1");
 export const indexSchema = z
   .object({
     name: z.string().meta({ example: "color_1" }),
@@ -77,6 +99,5 @@ export const indexRequest = z
     unique: z.boolean().optional().meta({ example: false }),
   })
   .meta({ id: "CreateIndex" });
-export const indexPath = z.object({
-  name: z.string().regex(indexNamePattern, "must be the name of an index").meta({ example: "color_1" }),
-});
+// Those that were named by their fields, or made by hand, may have any name.
+export const indexPath = z.object({ name: z.string().max(1_000, "is too long").meta({ example: "color_1" }) });

@@ -2,7 +2,7 @@ import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
 import type * as z from "zod";
 import { isDocument } from "../lib/bson.ts";
-import { failure } from "../lib/failure.ts";
+import { failure, isFailure } from "../lib/failure.ts";
 import { parseExtendedJson, printExtendedJson } from "../lib/extended-json.ts";
 import { invalid, under } from "../lib/invalid.ts";
 import type { Env } from "./context.ts";
@@ -13,9 +13,32 @@ import type { HttpFailure } from "./problems.ts";
 export type Sent = { text: string; value: unknown };
 export type ExtendedEnv = { Variables: Env["Variables"] & { sent: Sent } };
 
-/** Reads a body of Extended JSON and describes it; what is in it the verbs check, as no schema can. */
-export const extendedBody = (schema: z.ZodType, example: unknown, contentTypes = ["application/json"]) =>
-  withDescription(
+const malformed = (detail: string) => failure<HttpFailure>("malformed_json", detail);
+
+function readSent(bytes: ArrayBuffer): Sent {
+  let text: string;
+  try {
+    // Otherwise a broken character would be stored as another one.
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw malformed("The body is not UTF-8.");
+  }
+  try {
+    return { text, value: parseExtendedJson(text) };
+  } catch (error) {
+    if (isFailure(error) && error.errors?.[0]?.code === "malformed_json") throw malformed(error.message);
+    throw error;
+  }
+}
+
+/**
+ * Reads a body of Extended JSON and describes it; what is in it the verbs check, as no schema can.
+ *
+ * @param shown examples by their names
+ */
+export function extendedBody(schema: z.ZodType, shown: Record<string, unknown>, contentTypes = ["application/json"]) {
+  const examples = Object.fromEntries(Object.entries(shown).map(([name, value]) => [name, { value }]));
+  return withDescription(
     createMiddleware<ExtendedEnv>(async (c, next) => {
       if (!isJson(c)) {
         throw failure<HttpFailure>(
@@ -23,14 +46,13 @@ export const extendedBody = (schema: z.ZodType, example: unknown, contentTypes =
           "Send the body as JSON: Content-Type: application/json.",
         );
       }
-      const text = await c.req.text();
-      c.set("sent", { text, value: parseExtendedJson(text) });
+      c.set("sent", readSent(await c.req.arrayBuffer()));
       await next();
     }),
     {
       requestBody: {
         required: true,
-        content: Object.fromEntries(contentTypes.map((type) => [type, { schema, example }])),
+        content: Object.fromEntries(contentTypes.map((type) => [type, { schema, examples }])),
       },
       problems: {
         body_too_large: "The body has more than MAX_DOCUMENTS_BYTES",
@@ -40,6 +62,7 @@ export const extendedBody = (schema: z.ZodType, example: unknown, contentTypes =
       },
     },
   );
+}
 
 /** The members of a body that is an object, and may have no others. @throws Failure `invalid_request` */
 export function readMembers<Name extends string>(c: Context<ExtendedEnv>, names: readonly Name[]) {

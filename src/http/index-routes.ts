@@ -2,9 +2,9 @@ import { Hono } from "hono";
 import type { Deps } from "../deps.ts";
 import { createIndex, dropIndex, listIndexes } from "../document/indexes.ts";
 import { tenantIndexesMax } from "../tenant/indexes.ts";
+import { requireTenant } from "./auth.ts";
 import type { Env } from "./context.ts";
 import { answer, body, databaseProblems, describe, pathParameters } from "./describe.ts";
-import { requireTenant } from "./document-routes.ts";
 import { indexesAnswer, indexPath, indexRequest, indexSchema } from "./document-schemas.ts";
 
 const tags = ["Documents"];
@@ -27,7 +27,7 @@ export function indexRoutes(deps: Deps) {
         answers: { "200": answer("Beside those on `_id` and `created_at`", indexesAnswer) },
         problems: databaseProblems,
       }),
-      tenant as never,
+      tenant,
       async (c) => c.json({ indexes: await listIndexes(deps, c.get("actor").organizationId) }, 200),
     )
     .post(
@@ -40,11 +40,12 @@ export function indexRoutes(deps: Deps) {
         problems: {
           ...changed,
           index_exists: "There is another one of this name or of these fields",
+          index_unfit: "A document has arrays in two of these fields",
           index_violated: "It is to be unique, and the documents aren't",
           index_limit: "There are too many",
         },
       }),
-      tenant as never,
+      tenant,
       body(indexRequest),
       async (c) => c.json(await createIndex(deps, c.get("actor").organizationId, c.req.valid("json")), 201),
     )
@@ -61,7 +62,7 @@ export function indexRoutes(deps: Deps) {
           body_too_large: "There is a body, and it is too large",
         },
       }),
-      tenant as never,
+      tenant,
       pathParameters(indexPath),
       async (c) => {
         await dropIndex(deps, c.get("actor").organizationId, c.req.valid("param").name);

@@ -36,6 +36,8 @@ const requireOperator = (operatorKey: string | null) =>
 const tags = ["Platform"];
 const found = { ...databaseProblems, operation_not_found: "There is no operation of this id" };
 
+const bodiless = { body_too_large: "There is a body, and it has more than MAX_BODY_BYTES" };
+
 export function platformRoutes(deps: Deps) {
   const operator = requireOperator(deps.config.operatorKey);
   const view = (operation: Parameters<typeof viewOperation>[0]) => viewOperation(operation, deps.now());
@@ -113,7 +115,7 @@ export function platformRoutes(deps: Deps) {
         summary: "Let a stopped operation go on",
         tags,
         answers: { "202": answer("It goes on", operationAnswer, operationExample) },
-        problems: { ...found, operation_state: "It isn't stopped" },
+        problems: { ...found, ...bodiless, operation_state: "It isn't stopped" },
       }),
       operator,
       pathParameters(idPath),
@@ -126,7 +128,7 @@ export function platformRoutes(deps: Deps) {
         summary: "Undo a move, as long as it hasn't cut over",
         tags,
         answers: { "202": answer("It is being undone", operationAnswer, operationExample) },
-        problems: { ...found, operation_state: "It has ended, or is no move" },
+        problems: { ...found, ...bodiless, operation_state: "It has ended, or is no move" },
       }),
       operator,
       pathParameters(idPath),

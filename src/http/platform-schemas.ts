@@ -14,7 +14,7 @@ export const moveRequest = z
   .strictObject({ tier: z.enum(tiers).meta({ example: "enterprise" }) })
   .meta({ id: "MoveOrganization" });
 
-export const operationsQuery = z.object({
+export const operationsQuery = z.strictObject({
   organization_id: hexId.optional(),
   kind: z
     .string()

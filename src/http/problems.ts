@@ -5,6 +5,7 @@ import type { AdminFailure } from "../admin/admin.ts";
 import type { Deps } from "../deps.ts";
 import type { DocumentFailure } from "../document/document.ts";
 import { type Failure, failure, isFailure } from "../lib/failure.ts";
+import { printExtendedJson } from "../lib/extended-json.ts";
 import { isUnavailable } from "../lib/mongo.ts";
 import type { OperationFailure } from "../operation/drive.ts";
 import type { OrganizationFailure } from "../organization/organization.ts";
@@ -57,6 +58,7 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   document_exists: { status: 409, title: "The document exists" },
   unique_violated: { status: 409, title: "A unique index says no" },
   index_exists: { status: 409, title: "The index exists" },
+  index_unfit: { status: 409, title: "An index doesn't fit" },
   index_violated: { status: 409, title: "The documents are not unique" },
   move_pointless: { status: 409, title: "The organization is there already" },
   operation_open: { status: 409, title: "Another operation is under way" },
@@ -98,7 +100,11 @@ export const problemSchema = z
     errors: z
       .array(z.object({ pointer: z.string(), message: z.string(), code: z.string() }))
       .optional()
-      .meta({ description: "For 422: each field that was wrong, by JSON pointer (RFC 6901)" }),
+      .meta({ description: "Each part of the request that was wrong, by JSON pointer (RFC 6901)" }),
+    inserted_ids: z
+      .array(z.unknown())
+      .optional()
+      .meta({ description: "Of several documents of which some were refused: the ids of those that are stored" }),
   })
   .meta({ id: "Problem", description: "A problem document (RFC 9457)" });
 export type Problem = z.infer<typeof problemSchema>;
@@ -126,13 +132,22 @@ export function asFailure(error: unknown): Failure<FailureCode> {
 
 /** The document for a failure of one of the given kinds, as the API sends it. */
 export function problemOf(
-  { failure: code, message, errors }: Failure<FailureCode>,
+  { failure: code, message, errors, members }: Failure<FailureCode>,
   path: string,
   requestId: string,
 ): Problem {
   const { status, title } = problemTypes[code];
   const type = `urn:croupier:problem:${code}`;
-  return { type, title, status, detail: message, instance: path, request_id: requestId, ...(errors && { errors }) };
+  return {
+    type,
+    title,
+    status,
+    detail: message,
+    instance: path,
+    request_id: requestId,
+    ...(errors && { errors }),
+    ...members,
+  };
 }
 
 /** The path as it was sent, not decoded: `instance` is a URI reference. */
@@ -144,7 +159,7 @@ export function sendProblem(c: Context, error: Failure<FailureCode>, headers: Re
   const body = problemOf(error, requestPath(c), c.get("requestId") ?? "");
   if (status === 401) headers["WWW-Authenticate"] = challenge(error.failure);
   if (status === 503) headers["Retry-After"] = String(error.retryAfterSeconds ?? 1);
-  return c.body(JSON.stringify(body), status, { ...headers, "Content-Type": "application/problem+json" });
+  return c.body(printExtendedJson(body), status, { ...headers, "Content-Type": "application/problem+json" });
 }
 
 /** RFC 6750, 3: the error is named only when a token was sent. */

@@ -1,19 +1,18 @@
 import * as z from "zod";
-import { passwordProblem } from "../admin/password.ts";
+import { passwordParts, passwordProblem } from "../admin/password.ts";
 import { organizationNamePattern } from "../organization/organization.ts";
 
 // A lone surrogate has no UTF-8, and U+FFFD is what a body that isn't UTF-8 is read as: two different texts would be one.
-const wellFormed = (text: string) => text.isWellFormed() && !text.includes("\uFFFD") && !text.includes("\0");
-const text = z
-  .string()
-  .refine(wellFormed, { error: "must be text without NUL and without broken characters", abort: true });
+const broken = { error: "must be text without NUL and without broken characters", abort: true };
+const text = z.string().refine((value) => value.isWellFormed(), broken);
+// What can be a pattern is one, so that the description says it too.
+const password = text.regex(/^[^\u0000\uFFFD]*$/, broken);
 
-export const organizationName = text.regex(organizationNamePattern, "must be 3 to 50 of a-z, 0-9, _ and -").meta({
+export const organizationName = z.string().regex(organizationNamePattern, "must be 3 to 50 of a-z, 0-9, _ and -").meta({
   description: "Compared without regard to case and kept in lower case",
   example: "acme",
   minLength: 3,
   maxLength: 50,
-  pattern: organizationNamePattern.source,
 });
 
 const local = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~\\u00a1-\\uffef-]";
@@ -27,10 +26,10 @@ export const email = text
   .refine((address) => address.indexOf("@") <= 64 && !/[\p{C}\p{Z}]/u.test(address), "must be an email address")
   .meta({ description: "Compared without regard to case", example: "ada@acme.example", format: "idn-email" });
 
-export const newPassword = text
+export const newPassword = password
   .max(1000, "must have at most 72 bytes in UTF-8")
-  .superRefine((password, context) => {
-    const problem = passwordProblem(password);
+  .superRefine((typed, context) => {
+    const problem = passwordProblem(typed);
     if (problem) context.addIssue({ code: "custom", message: problem });
   })
   .meta({
@@ -40,6 +39,7 @@ export const newPassword = text
     format: "password",
     minLength: 8,
     maxLength: 72,
+    allOf: passwordParts.map(({ pattern }) => ({ pattern: pattern.source })),
   });
 
 export const createRequest = z
@@ -49,18 +49,20 @@ export const createRequest = z
 // The first Croupier took null for "leave it".
 const optional = <S extends z.ZodType>(schema: S) => schema.nullish().transform((value) => value ?? undefined);
 
+const changes = {
+  organization_name: optional(organizationName),
+  email: optional(email),
+  password: optional(newPassword),
+};
+
 export const updateRequest = z
-  .strictObject({
-    organization_name: optional(organizationName),
-    email: optional(email),
-    password: optional(newPassword),
-  })
-  .refine((changes) => Object.values(changes).some((value) => value !== undefined), "must name something to change")
+  .strictObject(changes)
+  .refine((given) => Object.values(given).some((value) => value !== undefined), "must name something to change")
   .meta({
     id: "UpdateOrganization",
     description: "One of the three or more; what is left out or null stays",
     example: { organization_name: "acme-labs" },
-    minProperties: 1,
+    not: { properties: Object.fromEntries(Object.keys(changes).map((name) => [name, { type: "null" }])) },
   });
 
 export const signInRequest = z
@@ -68,9 +70,9 @@ export const signInRequest = z
     // Whatever an account of the first Croupier may have: what isn't known is refused by the sign-in itself.
     email: text
       .max(320, "must be an email address")
-      .regex(/^[^\s@]+@[^\s@]+$/, "must be an email address")
+      .regex(/^[^\s@\u0000\uFFFD]+@[^\s@\u0000\uFFFD]+$/, "must be an email address")
       .meta({ example: "ada@acme.example" }),
-    password: text
+    password: password
       .min(1, "must not be empty")
       .max(1000, "must have at most 1000 characters")
       .meta({ example: "Correct-Horse-7", format: "password" }),

@@ -9,12 +9,14 @@ export type Failure<Code extends string = string> = Error & {
   readonly failure: Code;
   readonly retryAfterSeconds?: number;
   readonly errors?: FieldError[];
+  /** More members of the problem document (RFC 9457, 3.2), as BSON. */
+  readonly members?: Record<string, unknown>;
 };
 
 export const failure = <Code extends string>(
   code: Code,
   detail: string,
-  more: { retryAfterSeconds?: number; errors?: FieldError[]; cause?: unknown } = {},
+  more: { retryAfterSeconds?: number; errors?: FieldError[]; members?: Record<string, unknown>; cause?: unknown } = {},
 ): Failure<Code> => {
   const { cause, ...rest } = more;
   return Object.assign(new Error(detail, { cause }), { failure: code, ...rest });

@@ -29,12 +29,24 @@ export const isDuplicateKey = (error: unknown, index: string): boolean =>
 /** A duplicate key of whatever index. In an error of several writes each write has its own. */
 export const isDuplicateKeyOfAny = (error: unknown): boolean => hasErrorCode(error, 11000);
 
+/** A duplicate `_id`. Indexes of tenants, which are named by their fields, may be called `user_id_1`. */
+export const isDuplicateId = (error: unknown): boolean =>
+  isDuplicateKeyOfAny(error) &&
+  /^.*?\bindex:? '?(.*)/is.exec(messageOf(error))?.[1]?.match(/^_id_('| dup key|$)/) != null;
+
+/** A document has arrays in two fields of one index, which MongoDB can't have. */
+export const isParallelArrays = (error: unknown): boolean => hasErrorCode(error, 171);
+
 /** Reads what the majority has: what a change of the primary can't take back. */
 export const majority = { readConcern: { level: "majority" } } as const;
 
 /** What FerretDB answers when the upsert of a findAndModify meets a duplicate key: which index it was is not said. */
 export const isUnnamedDuplicateKey = (error: unknown): boolean =>
   hasErrorCode(error, 1) && String(asServerError(error).message).includes("violates exclusion constraint");
+
+/** What FerretDB may answer when a unique index is made of values that aren't. */
+export const isViolatedAtBuild = (error: unknown): boolean =>
+  hasErrorCode(error, 1) && messageOf(error).includes("could not create exclusion constraint");
 
 export const isNamespaceExists = (error: unknown): boolean => hasErrorCode(error, 48);
 export const isNamespaceNotFound = (error: unknown): boolean => hasErrorCode(error, 26);
@@ -72,14 +84,16 @@ const isFerretDeadlock = (error: unknown): boolean =>
   hasErrorCode(error, ferretDeadlock) ||
   (hasErrorCode(error, 1) && asServerError(error).message === "deadlock detected");
 
+/** The server gave up on a write because of a rival: it changed nothing. */
+export const isRivalry = (error: unknown): boolean => isFerretDeadlock(error) || hasErrorCode(error, 112);
+
 /** Runs one guarded write again when the server gave up on it because of a rival, which has decided by then. */
 export async function retryDeadlock<T>(write: () => Promise<T>, attemptsMax = 8): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await write();
     } catch (error) {
-      const again = isFerretDeadlock(error) || hasErrorCode(error, 112);
-      if (!again || attempt >= attemptsMax) throw error;
+      if (!isRivalry(error) || attempt >= attemptsMax) throw error;
       await sleep(Math.random() * 50 * attempt);
     }
   }

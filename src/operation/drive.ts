@@ -20,7 +20,7 @@ import {
 
 export type OperationFailure = "operation_pending" | "operation_open" | "operation_not_found" | "operation_state";
 
-export type DriveDeps = Pick<Deps, "db" | "now" | "log" | "config" | "flows" | "owner" | "onStep">;
+export type DriveDeps = Pick<Deps, "db" | "now" | "log" | "config" | "flows" | "owner" | "inTurn" | "onStep">;
 
 /** How long an operation that hit an error rests before anyone tries again: longer each time that it isn't the database. */
 const pauseAfterErrorMs = 500;
@@ -30,18 +30,21 @@ const pauseMsMax = 10_000;
 type Held = { operation: Operation; untilMs: number };
 
 /** What a step may ask of the lease under which it runs. */
-function leaseOf(deps: DriveDeps, held: Held): Pick<StepDeps, "assertHeld" | "keepHeld"> {
+function leaseOf(deps: DriveDeps, held: Held): Pick<StepDeps, "assertHeld" | "keepHeld" | "proveHeld"> {
+  const proveHeld = async () => {
+    const leaseMs = deps.config.operationLeaseMs;
+    const askedMs = performance.now();
+    if (!(await extend(deps.db, held.operation, leaseMs))) throw pending();
+    held.untilMs = askedMs + leaseMs;
+  };
   return {
+    proveHeld,
     assertHeld() {
       if (performance.now() > held.untilMs) throw pending();
     },
     async keepHeld() {
-      const leaseMs = deps.config.operationLeaseMs;
       // Often enough that one slow statement in between does no harm.
-      if (held.untilMs - performance.now() > leaseMs / 2) return;
-      const askedMs = performance.now();
-      if (!(await extend(deps.db, held.operation, leaseMs))) throw pending();
-      held.untilMs = askedMs + leaseMs;
+      if (held.untilMs - performance.now() < deps.config.operationLeaseMs / 2) await proveHeld();
     },
   };
 }
@@ -54,13 +57,31 @@ async function holding(deps: DriveDeps, ask: (leaseMs: number) => Promise<Operat
   return operation && { operation, untilMs: askedMs + leaseMs };
 }
 
+/**
+ * Runs a step and holds the lease as long as it takes: an index may take minutes to build. A process that stands still holds
+ * nothing, and one that has lost the lease doesn't get it back.
+ */
+async function whileHolding<T>(
+  deps: DriveDeps,
+  held: Held,
+  run: (lease: ReturnType<typeof leaseOf>) => Promise<T>,
+): Promise<T> {
+  const lease = leaseOf(deps, held);
+  const beating = setInterval(() => void lease.keepHeld().catch(() => {}), deps.config.operationLeaseMs / 4);
+  try {
+    return await run(lease);
+  } finally {
+    clearInterval(beating);
+  }
+}
+
 /** Runs the next step and records what it made of the operation; null when the lease was lost. */
 async function takeStep(deps: DriveDeps, current: Held): Promise<Held | null> {
   const { operation } = current;
   const step = deps.flows[operation.kind]?.steps[operation.step];
   if (!step) throw new Error(`No step ${operation.kind}/${operation.step} in this version`);
   await deps.onStep?.(operation, "before");
-  const next = await step({ ...deps, ...leaseOf(deps, current) }, operation);
+  const next = await whileHolding(deps, current, (lease) => step({ ...deps, ...lease }, operation));
   await deps.onStep?.(operation, "after");
   const held = await holding(deps, (leaseMs) =>
     "go" in next
@@ -157,7 +178,11 @@ async function settle(deps: DriveDeps, organization_id: ObjectId, deadline: numb
     if (open.status === "stopped") return false;
     const remaining = deadline - performance.now();
     if (remaining <= 0) return false;
-    const held = await holding(deps, (leaseMs) => claim(deps.db, { organization_id }, deps.owner, leaseMs));
+    // A claim writes, and many who wait would hinder the one who works: so they ask only when the lease seems to have run
+    // out by their own clock. Whether it has, the database decides.
+    const held =
+      open.lease.until <= deps.now() &&
+      (await holding(deps, (leaseMs) => claim(deps.db, { organization_id }, deps.owner, leaseMs)));
     if (held) await drive(deps, held, remaining);
     else await sleep(pollMs);
   }
@@ -182,6 +207,13 @@ const pending = () =>
  */
 export async function run(deps: DriveDeps, wanted: NewOperation, budgetMs: number): Promise<Operation> {
   const deadline = performance.now() + budgetMs;
+  const key = wanted.organization_id.toHexString();
+  const operation = await deps.inTurn(key, budgetMs, () => runNow(deps, wanted, deadline));
+  if (!operation) throw pending();
+  return operation;
+}
+
+async function runNow(deps: DriveDeps, wanted: NewOperation, deadline: number): Promise<Operation> {
   const step = deps.flows[wanted.kind]?.first;
   if (!step) throw new Error(`No flow for ${wanted.kind}`);
   let held: Held | null = null;

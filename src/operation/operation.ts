@@ -52,6 +52,8 @@ export type StepDeps = Pick<Deps, "db" | "now" | "log" | "config"> & {
   assertHeld(): void;
   /** Holds the lease a while longer, in the middle of a long step. Throws when it was lost. */
   keepHeld(): Promise<void>;
+  /** Asks the database whether nobody has taken over. Throws when somebody has: what was done since it was held may be void. */
+  proveHeld(): Promise<void>;
 };
 
 /** One effect, safe to run twice: a crash before it is recorded makes the next driver run it again. */

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Collection, Db, Document, ObjectId } from "mongodb";
-import { isDuplicateKey, isUnnamedDuplicateKey, majority, retryDeadlock, within } from "../lib/mongo.ts";
+import { isDuplicateKey, isRivalry, isUnnamedDuplicateKey, majority, retryDeadlock, within } from "../lib/mongo.ts";
 import type { Operation } from "./operation.ts";
 
 export const operations = (db: Db): Collection<Operation> => db.collection("operations");
@@ -60,8 +60,8 @@ export async function start(db: Db, operation: New, owner: string, leaseMs: numb
       }),
     );
   } catch (error) {
-    // The only other unique index is that of `_id`, which is new.
-    if (isDuplicateKey(error, openIndex) || isUnnamedDuplicateKey(error)) return null;
+    // The only other unique index is that of `_id`, which is new. Where rivals are in each other's way, one of them has it.
+    if (isDuplicateKey(error, openIndex) || isUnnamedDuplicateKey(error) || isRivalry(error)) return null;
     throw error;
   }
 }

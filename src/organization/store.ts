@@ -177,7 +177,7 @@ export async function cutOver(
       db,
       organization,
       { $set: { placement, tier: to.tier, region: to.region }, $unset: { move: true } },
-      { "placement.epoch": epoch, "move.operation_id": operationId, "move.phase": "gate" },
+      { "placement.epoch": epoch, "move.operation_id": operationId, "move.phase": { $in: ["gate", "sealed"] } },
     ),
   );
 }

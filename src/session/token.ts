@@ -25,6 +25,9 @@ export type TokenIssuer = {
 
 /** How many tokens a process knows to be right without checking them again. */
 const verifiedMax = 10_000;
+/** A token is spelled in one way (RFC 7515, 2): padding and spare bits, which decoders read over, would make it another. */
+const isCanonical = (token: string): boolean =>
+  token.split(".").every((part) => Buffer.from(part, "base64url").toString("base64url") === part);
 
 export async function createTokenIssuer(jwt: Config["jwt"], now: () => Date): Promise<TokenIssuer> {
   const { algorithm, issuer, audience } = jwt;
@@ -55,6 +58,7 @@ export async function createTokenIssuer(jwt: Config["jwt"], now: () => Date): Pr
     async read(token) {
       const known = verified.get(token);
       if (known) return known.exp > now().getTime() / 1000 ? known : null;
+      if (!isCanonical(token)) return null;
       try {
         // The algorithm is ours to say, never the token's (RFC 8725, 3.1); a claim that is missing is refused by the schema.
         const claims = claimsSchema.parse(await verify(token, key, { alg: algorithm, iss: issuer, aud: audience }));

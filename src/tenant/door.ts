@@ -44,7 +44,7 @@ export async function withTenant<T>(
     if (again && performance.now() > deadline) throw moving();
     const lease = await leases.acquire(organizationId);
     if (!lease) throw failure<TenantFailure>("tenant_gone", "There is no such organization.");
-    if (writes && lease.move?.phase === "gate") {
+    if (hasToWait(lease, intent)) {
       await sleep(pollMs);
       continue;
     }
@@ -57,9 +57,12 @@ export async function withTenant<T>(
     // The first note may have been worked off before the write took effect.
     await note();
     const now = await leases.renew(organizationId);
-    if (now && isUnchanged(lease, now) && !(writes && now.move?.phase === "gate")) return outcome();
+    if (now && isUnchanged(lease, now)) return outcome();
   }
 }
+
+const hasToWait = ({ move }: Lease, intent: Intent): boolean =>
+  move?.phase === "sealed" || (move?.phase === "gate" && intent !== "read");
 
 /** Keeps what came out, a failure too, until it is known whether it counts. That the database is away counts always. */
 async function settle<T>(use: () => Promise<T>): Promise<() => T> {

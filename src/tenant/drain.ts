@@ -8,9 +8,14 @@ const passMax = 2_000;
 const copyMax = 500;
 
 type Sides = { source: Placement; stage: Placement; operationId: ObjectId };
-type Lease = { assertHeld(): void; keepHeld(): Promise<void> };
+type Lease = { assertHeld(): void; keepHeld(): Promise<void>; proveHeld(): Promise<void> };
 
-/** Copies what notes name and removes those notes, but for the documents that a unique index refused: they come again. */
+/**
+ * Copies what notes name and removes those notes, but for the documents that a unique index refused: they come again.
+ *
+ * In between it has to be shown that nobody had taken over when the documents were copied. A driver that was overtaken
+ * copies into a place that nobody will ever see, and the one that overtook it needs the notes.
+ */
 async function workOff(db: Db, { source, stage }: Sides, notes: Note[], lease: Lease): Promise<unknown[]> {
   const worked: unknown[] = [];
   for (let start = 0; start < notes.length; start += copyMax) {
@@ -18,6 +23,7 @@ async function workOff(db: Db, { source, stage }: Sides, notes: Note[], lease: L
     const ids = distinct(some.map(({ id }) => id));
     await lease.keepHeld();
     const refused = new Set((await copyDocuments(db, source, stage, ids, lease.assertHeld)).map(idKey));
+    await lease.proveHeld();
     await settleNotes(
       db,
       some.filter(({ id }) => !refused.has(idKey(id))).map(({ _id }) => _id),

@@ -1,10 +1,11 @@
 import type { Db, IndexDescriptionInfo } from "mongodb";
 import { failure } from "../lib/failure.ts";
-import { hasErrorCode, isDuplicateKeyOfAny, within } from "../lib/mongo.ts";
+import { hasErrorCode, isDuplicateKeyOfAny, isParallelArrays, isViolatedAtBuild, within } from "../lib/mongo.ts";
 import { isShared, type Placement, type TenantIndex } from "./placement.ts";
 import { collectionAt } from "./scope.ts";
 
-export type IndexFailure = "index_exists" | "index_not_found" | "index_limit" | "index_violated" | "index_not_portable";
+export type IndexFailure =
+  "index_exists" | "index_not_found" | "index_limit" | "index_violated" | "index_unfit" | "index_not_portable";
 
 /** How many indexes a tenant may have, in every tier; MongoDB's own limit is 64 for a collection. */
 export const tenantIndexesMax = 10;
@@ -63,18 +64,48 @@ export async function assertPortable(db: Db, from: Placement, to: Placement): Pr
   }
 }
 
+const keyText = ({ key }: Pick<TenantIndex, "key">) =>
+  JSON.stringify(Object.entries(key).map(([path, direction]) => [path, Number(direction)]));
+const everywhere = new Set([keyText({ key: { _id: 1 } }), keyText({ key: { created_at: 1 } })]);
+
 /**
- * The shared collection's index for one of a tenant's. A unique one is the tenant's alone; others serve all who asked for
- * the same key, or the 64 that a collection may have would soon be used up.
+ * Whether a tenant that has these indexes has this very one already.
+ *
+ * @throws Failure `index_exists` (another one of this name, or of these fields), `index_limit`: decided here, as in the shared
+ * collection the database would decide otherwise
  */
+export function hasIndex(all: readonly TenantIndex[], index: TenantIndex): boolean {
+  const key = keyText(index);
+  const other = all.find((each) => each.name === index.name || keyText(each) === key);
+  if (other && other.name === index.name && keyText(other) === key && other.unique === index.unique) return true;
+  if (other?.name === index.name) throw failure<IndexFailure>("index_exists", "There is another index of this name.");
+  if (other || everywhere.has(key)) {
+    throw failure<IndexFailure>("index_exists", "There is another index of these fields.");
+  }
+  if (all.length < tenantIndexesMax) return false;
+  throw failure<IndexFailure>("index_limit", `An organization may have ${tenantIndexesMax} indexes; drop one first.`);
+}
+
+/**
+ * Whether an index in the shared collection is one tenant's alone. A unique one is; and so is one of several fields, as
+ * MongoDB refuses documents with arrays in two of them: it must be no other tenant's documents that are refused. The rest
+ * serve all who asked for the same key, or the 64 that a collection may have would soon be used up.
+ */
+const isAlone = ({ key, unique }: TenantIndex) => unique || Object.keys(key).length > 1;
+
+/** The shared collection's index for one of a tenant's. */
 function sharedIndex({ key }: Placement, index: TenantIndex) {
   const fields = Object.entries(index.key).map(([field, direction]) => [field === "_id" ? "_id.i" : field, direction]);
-  const name = index.unique
+  const name = isAlone(index)
     ? `${key}~${index.name}`
     : `shared~${fields.map(([field, direction]) => `${field}_${direction}`).join("_")}`;
   return {
     key: { tenant_id: 1, ...Object.fromEntries(fields) } as Record<string, 1 | -1>,
-    options: { name, ...(index.unique && { unique: true, partialFilterExpression: { tenant_id: key } }) },
+    options: {
+      name,
+      ...(index.unique && { unique: true }),
+      ...(isAlone(index) && { partialFilterExpression: { tenant_id: key } }),
+    },
   };
 }
 
@@ -84,7 +115,7 @@ export const sharedIndexName = (placement: Placement, index: TenantIndex): strin
 const tooManyIndexes = 67;
 const optionsConflict = [85, 86];
 
-/** @throws Failure `index_violated`, `index_limit`, `index_exists` (another one of that name, or of that key) */
+/** @throws Failure `index_violated`, `index_unfit`, `index_limit`, `index_exists` (another one of that name, or of that key) */
 export async function createIndex(db: Db, placement: Placement, index: TenantIndex): Promise<void> {
   const { key, options } = isShared(placement)
     ? sharedIndex(placement, index)
@@ -92,7 +123,10 @@ export async function createIndex(db: Db, placement: Placement, index: TenantInd
   try {
     await collectionAt(db, placement).createIndex(key, { ...options, ...within(buildMs) });
   } catch (error) {
-    if (isDuplicateKeyOfAny(error)) {
+    if (isParallelArrays(error)) {
+      throw failure<IndexFailure>("index_unfit", "A document has arrays in two of these fields: no index can hold it.");
+    }
+    if (isDuplicateKeyOfAny(error) || isViolatedAtBuild(error)) {
       throw failure<IndexFailure>("index_violated", "Two documents have the same value: the index can't be unique.");
     }
     if (hasErrorCode(error, tooManyIndexes)) {
@@ -107,7 +141,7 @@ export async function createIndex(db: Db, placement: Placement, index: TenantInd
 
 /** Drops an index that is the tenant's alone; in the shared collection the others stay for whoever else has them. */
 export async function dropIndex(db: Db, placement: Placement, index: TenantIndex): Promise<void> {
-  if (isShared(placement) && !index.unique) return;
+  if (isShared(placement) && !isAlone(index)) return;
   const name = isShared(placement) ? sharedIndexName(placement, index) : index.name;
   try {
     await collectionAt(db, placement).dropIndex(name, within());

@@ -4,11 +4,12 @@ import type { Placement } from "./placement.ts";
 
 /**
  * What the organization says of its place at one moment. While a move copies (`journal`) a writer notes what it touches;
- * in the `gate` writers wait.
+ * in the `gate` writers wait; while a collection is renamed (`sealed`) readers do too, or they would find nothing there.
  */
+export type MovePhase = "journal" | "gate" | "sealed";
 export type Standing = {
   placement: Placement;
-  move?: { operation_id: ObjectId; phase: "journal" | "gate" };
+  move?: { operation_id: ObjectId; phase: MovePhase };
 };
 
 /** A placement that a process uses: as it was read, and until when it may be used without asking again. */
@@ -28,6 +29,9 @@ const leasesMax = 10_000;
 
 /** While a move goes on a lease lasts half as long, so that its gate, which waits for one, is short. */
 export const moveLeaseMs = (leaseMs: number): number => leaseMs / 2;
+
+/** An organization in the gate, and one that is sealed, gives no lease. */
+const isClosed = ({ move }: Standing): boolean => move?.phase === "gate" || move?.phase === "sealed";
 
 export type Primary = {
   /** Counts the changes of the server that decides. */
@@ -65,7 +69,7 @@ export function createLeases(options: {
     const lease = standing && {
       ...standing,
       generation,
-      untilMs: standing.move?.phase === "gate" ? Number.NEGATIVE_INFINITY : askedMs + lastsMs,
+      untilMs: isClosed(standing) ? Number.NEGATIVE_INFINITY : askedMs + lastsMs,
     };
     if (lease && holds(lease)) held.set(id, lease);
     else held.delete(id);

@@ -2,7 +2,7 @@ import type { Collection, Db, ObjectId } from "mongodb";
 import { within } from "../lib/mongo.ts";
 import { isShared, type Placement } from "./placement.ts";
 import { collectionAt } from "./scope.ts";
-import { identify, removePlace } from "./storage.ts";
+import { identify, type PlaceLease, removePlace } from "./storage.ts";
 
 /**
  * A place that a tenant has left. A write that was sent before and arrives late makes a dropped collection again; it was
@@ -29,6 +29,9 @@ export async function retirePlace(
   );
 }
 
+export const findRetired = (db: Db, id: ObjectId): Promise<RetiredPlace | null> =>
+  retired(db).findOne({ _id: id }, within());
+
 export const findDue = (db: Db, now: Date, limit: number): Promise<RetiredPlace[]> =>
   retired(db)
     .find({ due_at: { $lte: now } }, { limit, ...within() })
@@ -46,16 +49,13 @@ export async function forgetRetired(db: Db, id: ObjectId): Promise<void> {
  *
  * @returns false when it was left
  */
-export async function sweepPlace(db: Db, placement: Placement): Promise<boolean> {
-  const alive = { assertHeld: () => {}, keepHeld: async () => {} };
-  if (isShared(placement)) {
-    await removePlace(db, placement, null, alive);
-    return true;
+export async function sweepPlace(db: Db, placement: Placement, lease: PlaceLease): Promise<boolean> {
+  const identity = isShared(placement) ? null : await identify(db, placement);
+  if (!isShared(placement)) {
+    if (!identity) return true;
+    const foreign = await collectionAt(db, placement).findOne({ tenant_id: { $ne: placement.key } }, within());
+    if (foreign) return false;
   }
-  const identity = await identify(db, placement);
-  if (!identity) return true;
-  const foreign = await collectionAt(db, placement).findOne({ tenant_id: { $ne: placement.key } }, within());
-  if (foreign) return false;
-  await removePlace(db, placement, identity, alive);
+  await removePlace(db, placement, identity, lease);
   return true;
 }

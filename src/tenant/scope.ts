@@ -1,10 +1,22 @@
 import type { Collection, Db, Document, Filter, Sort } from "mongodb";
 import { exactBson } from "../lib/bson.ts";
-import { isDuplicateKey, isDuplicateKeyOfAny, majority, retryDeadlock, within } from "../lib/mongo.ts";
+import { isDuplicateId, isDuplicateKeyOfAny, isParallelArrays, majority, retryDeadlock, within } from "../lib/mongo.ts";
 import type { Placement } from "./placement.ts";
 import { atVersion, idPath, ofTenant, readStored, storedId, type TenantDocument, toStored } from "./stored.ts";
 
-export type Written = "written" | "id_taken" | "unique_taken" | "changed";
+/** Why a document can't be written as it is: its id or a unique value is taken, or an index can't hold it. */
+export type Refusal = "id_taken" | "unique_taken" | "unfit";
+export type Written = "written" | "changed" | Refusal;
+
+/** Null when it is the database that is to blame. */
+const refusalOf = (error: unknown): Refusal | null =>
+  isDuplicateId(error)
+    ? "id_taken"
+    : isDuplicateKeyOfAny(error)
+      ? "unique_taken"
+      : isParallelArrays(error)
+        ? "unfit"
+        : null;
 
 /** One tenant's documents at one placement: every statement carries the tenant, and no handle of the collection leaves. */
 export type TenantScope = {
@@ -13,7 +25,7 @@ export type TenantScope = {
   idPath: "_id" | "_id.i";
   find(id: unknown): Promise<TenantDocument | null>;
   /** @returns for each document, in order, how it went */
-  insert(documents: readonly TenantDocument[]): Promise<Written[]>;
+  insert(documents: readonly TenantDocument[]): Promise<("written" | Refusal)[]>;
   /** Replaces a document if it is still at this version. */
   replace(document: TenantDocument, before: TenantDocument): Promise<Written>;
   /** Removes a document if it is still at this version. */
@@ -44,8 +56,9 @@ export function openScope(db: Db, placement: Placement): TenantScope {
     try {
       return (await retryDeadlock(write)) === 1 ? "written" : "changed";
     } catch (error) {
-      if (isDuplicateKeyOfAny(error)) return "unique_taken";
-      throw error;
+      const refusal = refusalOf(error);
+      if (!refusal) throw error;
+      return refusal;
     }
   };
 
@@ -57,15 +70,16 @@ export function openScope(db: Db, placement: Placement): TenantScope {
       return found && readStored(placement, found);
     },
     async insert(documents) {
-      const outcomes = documents.map((): Written => "written");
+      const outcomes = documents.map((): "written" | Refusal => "written");
       try {
         const stored = documents.map((document) => toStored(placement, document));
         if (stored.length === 1) await retryDeadlock(() => collection.insertOne(stored[0]!, within()));
         else await collection.insertMany(stored, { ordered: false, ...within(queryTimeoutMs) });
       } catch (error) {
         for (const { index, cause } of writeErrors(error)) {
-          if (!isDuplicateKeyOfAny(cause)) throw error;
-          outcomes[index] = isDuplicateKey(cause, "_id_") ? "id_taken" : "unique_taken";
+          const refusal = refusalOf(cause);
+          if (!refusal) throw error;
+          outcomes[index] = refusal;
         }
       }
       return outcomes;
@@ -103,7 +117,7 @@ export function openScope(db: Db, placement: Placement): TenantScope {
 function writeErrors(error: unknown): { index: number; cause: unknown }[] {
   const bulk = (error as { writeErrors?: { index: number }[] | { index: number } }).writeErrors;
   if (!bulk) {
-    if (isDuplicateKeyOfAny(error)) return [{ index: 0, cause: error }];
+    if (refusalOf(error)) return [{ index: 0, cause: error }];
     throw error;
   }
   const each = Array.isArray(bulk) ? bulk : [bulk];

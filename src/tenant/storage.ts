@@ -99,6 +99,9 @@ export async function dropCollection(db: Db, named: Named, expected: CollectionI
   }
 }
 
+/** What whoever removes something has to be sure of while it does: that nobody has taken over from it. */
+export type PlaceLease = { assertHeld(): void; keepHeld(): Promise<void> };
+
 const removeBatchMax = 1_000;
 
 /** Removes the documents of one stay in the shared collection, some at a time; others' are next to them. */
@@ -112,6 +115,12 @@ export async function removeShared(db: Db, placement: Placement, keepHeld: () =>
     if (batch.length === 0) break;
     await shared.deleteMany({ _id: { $in: batch.map(({ _id }) => _id) }, tenant_id: placement.key }, within(60_000));
   }
+  await dropSharedIndexes(db, placement);
+}
+
+/** Drops the indexes that are one stay's alone: the collection can't have many. */
+export async function dropSharedIndexes(db: Db, placement: Placement): Promise<void> {
+  const shared = collectionAt(db, placement);
   for (const { name } of await shared.listIndexes(within()).toArray()) {
     if (String(name).startsWith(`${placement.key}~`)) await shared.dropIndex(name, within()).catch(() => {});
   }
@@ -122,7 +131,7 @@ export async function removePlace(
   db: Db,
   placement: Placement,
   identity: CollectionIdentity | null,
-  { assertHeld, keepHeld }: { assertHeld(): void; keepHeld(): Promise<void> },
+  { assertHeld, keepHeld }: PlaceLease,
 ): Promise<void> {
   if (isShared(placement)) return await removeShared(db, placement, keepHeld);
   assertHeld();

@@ -10,7 +10,17 @@ const steps = (kind: string, ...names: string[]) => names.map((name) => `${kind}
 /** What the process passes that takes over when the first has died in the first step: a create is undone. */
 const takenOver: Record<string, string[]> = {
   create: steps("provision", "organization", "undo"),
-  "rename with email and password": steps("update", "email", "organization", "admin", "place", "rename", "placement"),
+  "rename with email and password": steps(
+    "update",
+    "email",
+    "organization",
+    "admin",
+    "place",
+    "close",
+    "seal",
+    "rename",
+    "placement",
+  ),
   "rename, name taken, with a new email": steps("update", "email", "organization", "undo_name_taken"),
   delete: steps("remove", "hide", "locate", "storage", "admins", "organization"),
 };

@@ -46,7 +46,7 @@ async function plantOperation(fields: Document): Promise<ObjectId> {
 }
 const nobody = () => new ObjectId().toHexString();
 const index: TenantIndex = { name: "by_n", key: { n: 1 }, unique: false };
-const uniqueIndex: TenantIndex = { name: "one_n", key: { n: 1 }, unique: true };
+const uniqueIndex: TenantIndex = { name: "one_n", key: { "one.n": 1 }, unique: true };
 
 type Planted = {
   expected: Document[];

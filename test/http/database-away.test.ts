@@ -149,6 +149,28 @@ test.each(ways)(
   60_000,
 );
 
+test("twenty changes of one organization that wait for each other hear of it together", async () => {
+  let armed = false;
+  const service = await startBehindProxy((kind, step, moment, proxy) => {
+    if (armed && kind === "update" && step === "organization" && moment === "before") void proxy.hang();
+  });
+  try {
+    const { token } = await join(service);
+    armed = true;
+    const body = () => ({ email: newcomer().email });
+    const asked = await Promise.all(
+      Array.from({ length: 20 }, () => service.ask("PUT", "/org/update", { token, body: body() })),
+    );
+    for (const each of asked) expectAway(each);
+    armed = false;
+    await service.proxy.forward();
+    await untilReady(service.running);
+    expect((await service.ask("PUT", "/org/update", { token, body: body() })).answer.status).toBe(200);
+  } finally {
+    await service.stop();
+  }
+}, 60_000);
+
 /** In the middle of a change: right before the effect of each step, and before one of each kind is recorded. */
 const middles = [
   ["provision", "organization", "before"],

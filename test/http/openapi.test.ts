@@ -4,7 +4,8 @@ import { problemTypes } from "../../src/http/problems.ts";
 import { checkValue, resolve, type Schema } from "../support/json-schema.ts";
 import { newcomer, useService } from "../support/service.ts";
 
-const service = useService();
+const key = "an-operators-key-of-the-tests-alone";
+const service = useService({ CROUPIER_OPERATOR_KEY: key });
 
 type Media = { schema?: Schema; example?: unknown; examples?: Record<string, { value: unknown }> };
 type Response = { description?: string; content?: Record<string, Media>; headers?: Record<string, unknown> };
@@ -46,7 +47,7 @@ describe("/openapi.json", () => {
   test("has every route of the app but those of the documentation itself, and no other", () => {
     const routes = createApp(service.running.deps)
       .routes.filter(({ method, path }) => method !== "ALL" && !/^\/(docs|openapi\.json)/.test(path))
-      .map(({ method, path }) => `${method.toLowerCase()} ${path}`);
+      .map(({ method, path }) => `${method.toLowerCase()} ${path.replace(/:(\w+)/g, "{$1}")}`);
     expect(operations.map(({ method, path }) => `${method} ${path}`).sort()).toEqual([...new Set(routes)].sort());
   });
 
@@ -110,13 +111,32 @@ describe("/openapi.json", () => {
     ["put", "/org/update", [200, 400, 401, 404, 413, 422, 500, 503]],
     ["delete", "/org/delete", [204, 401, 404, 413, 500, 503]],
     ["post", "/admin/login", [200, 401, 413, 422, 500, 503]],
+    ["post", "/org/documents", [201, 401, 409, 413, 422, 500, 503]],
+    ["get", "/org/documents", [200, 401, 422, 500, 503]],
+    ["post", "/org/documents/find", [200, 401, 413, 422, 500, 503]],
+    ["post", "/org/documents/count", [200, 401, 413, 422, 500, 503]],
+    ["post", "/org/documents/aggregate", [200, 401, 413, 422, 500, 503]],
+    ["get", "/org/documents/{id}", [200, 304, 401, 404, 422, 500, 503]],
+    ["put", "/org/documents/{id}", [200, 401, 404, 409, 412, 413, 422, 500, 503]],
+    ["patch", "/org/documents/{id}", [200, 401, 404, 409, 412, 413, 422, 500, 503]],
+    ["delete", "/org/documents/{id}", [204, 401, 404, 412, 413, 422, 500, 503]],
+    ["get", "/org/indexes", [200, 401, 500, 503]],
+    ["post", "/org/indexes", [201, 401, 404, 409, 413, 422, 500, 503]],
+    ["delete", "/org/indexes/{name}", [204, 401, 404, 413, 422, 500, 503]],
+    ["post", "/platform/organizations/{id}/moves", [202, 401, 404, 409, 413, 422, 500, 503]],
+    ["get", "/platform/operations", [200, 401, 422, 500, 503]],
+    ["get", "/platform/operations/{id}", [200, 401, 404, 422, 500, 503]],
+    ["post", "/platform/operations/{id}/resume", [202, 401, 404, 409, 413, 422, 500, 503]],
+    ["post", "/platform/operations/{id}/cancel", [202, 401, 404, 409, 413, 422, 500, 503]],
   ] as const)("describes every status that %s %s can answer with", (method, path, statuses) => {
     const { responses } = find(method, path);
     for (const status of statuses) expect(responses[status]).toBeObject();
     for (const [status, { content, headers }] of Object.entries(responses)) {
       // The two that ask after the service say how it is in their own words, also when it is not well.
-      const own = Number(status) < 300 || (status === "503" && !path.startsWith("/org") && !path.startsWith("/admin"));
-      const types = status === "204" ? [] : [own ? "application/json" : "application/problem+json"];
+      const own = Number(status) < 300 || (status === "503" && path.split("/").length === 2);
+      const types = ["204", "304", "431"].includes(status)
+        ? []
+        : [own ? "application/json" : "application/problem+json"];
       expect({ status, types: Object.keys(content ?? {}) }).toEqual({ status, types });
       if (status === "401") expect(headers).toContainKey("WWW-Authenticate");
     }
@@ -125,9 +145,13 @@ describe("/openapi.json", () => {
   test("asks for the access token where it is needed, and nowhere else", () => {
     expect(document.components.securitySchemes).toEqual({
       accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
+      operatorKey: { type: "http", scheme: "bearer", description: expect.any(String) },
     });
-    const secured = operations.filter(({ operation }) => operation.security).map(({ path }) => path);
-    expect(secured).toEqual(["/org/update", "/org/delete"]);
+    for (const { path, operation } of operations) {
+      const tenants = /^\/org\/(update|delete|documents|indexes)\b/.test(path) ? [{ accessToken: [] }] : undefined;
+      const expected = path.startsWith("/platform/") ? [{ operatorKey: [] }] : tenants;
+      expect({ path, security: operation.security }).toEqual({ path, security: expected! });
+    }
   });
 
   test("has patterns that browsers read, and the limits that the service checks", () => {
@@ -147,9 +171,30 @@ describe("/openapi.json", () => {
     ]);
   });
 
+  const good = { organization_name: "described", email: "ada@described.example", password: "Correct-Horse-7" };
+  test.each([
+    ["post", "/org/create", { ...good, password: "correct-horse-7" }],
+    ["post", "/org/create", { ...good, password: "CORRECT-HORSE-7" }],
+    ["post", "/org/create", { ...good, password: "Correct-Horse" }],
+    ["post", "/org/create", { ...good, password: "Correct\0Horse-7" }],
+    ["post", "/org/create", { ...good, email: "ada\0@described.example" }],
+    ["post", "/org/create", { ...good, organization_name: "described\n" }],
+    ["put", "/org/update", {}],
+    ["put", "/org/update", { organization_name: null, email: null, password: null }],
+    ["post", "/admin/login", { email: "ada@described.example", password: "\uFFFD" }],
+    ["post", "/admin/login", { email: "ada\0@described.example", password: "Correct-Horse-7" }],
+  ] as const)("what %s %s refuses is refused by its description too: %j", async (method, path, body) => {
+    const { schema } = find(method, path).requestBody!.content["application/json"]!;
+    expect(checkValue(document, schema!, body)).not.toEqual([]);
+    const token = method === "put" && { token: (await service.join()).token };
+    expect((await service.send(method.toUpperCase(), path, { body, ...token })).status).toBe(422);
+  });
+
   test("what the service answers is what it describes", async () => {
     const who = newcomer();
-    const { token } = await service.join();
+    const { token, id: organizationId } = await service.join();
+    const noId = "0123456789abcdef01234567";
+    type Options = { at?: string; query?: string } & Parameters<typeof service.send>[2];
     const calls = [
       ["get", "/", {}],
       ["get", "/health", {}],
@@ -168,17 +213,62 @@ describe("/openapi.json", () => {
       ["put", "/org/update", { token, body: { email: who.email } }],
       ["put", "/org/update", { token, body: { email: newcomer().email } }],
       ["put", "/org/update", { token, body: {} }],
+      ["post", "/org/documents", { token, body: { _id: "a", n: 1 } }],
+      ["post", "/org/documents", { token, body: [{ _id: "b" }, { n: 2 }] }],
+      ["post", "/org/documents", { token, body: [{ _id: "b" }, { n: 3 }] }],
+      ["post", "/org/documents", { token, body: { _id: null } }],
+      ["post", "/org/documents", { body: {} }],
+      ["get", "/org/documents", { token, query: "?limit=1" }],
+      ["get", "/org/documents", { token, query: "?limit=0" }],
+      ["get", "/org/documents", { token, query: "?cursor=x" }],
+      ["post", "/org/documents/find", { token, body: { filter: { n: { $gte: 1 } }, sort: "-n" } }],
+      ["post", "/org/documents/find", { token, body: { filter: { n: { $where: "1" } } } }],
+      ["post", "/org/documents/find", { token, body: { filter: { n: { $regex: "(" } } } }],
+      ["post", "/org/documents/find", { token, body: "x".repeat(2_000_000) }],
+      ["post", "/org/documents/count", { token, body: {} }],
+      ["post", "/org/documents/aggregate", { token, body: { pipeline: [{ $count: "n" }] } }],
+      ["post", "/org/documents/aggregate", { token, body: { pipeline: [{ $set: { n: { $toInt: "x" } } }] } }],
+      ["get", "/org/documents/{id}", { token, at: "a" }],
+      ["get", "/org/documents/{id}", { token, at: "a", headers: { "if-none-match": "*" } }],
+      ["get", "/org/documents/{id}", { token, at: "a", headers: { "if-none-match": "x" } }],
+      ["get", "/org/documents/{id}", { token, at: "nobody" }],
+      ["put", "/org/documents/{id}", { token, at: "a", body: { n: 5 } }],
+      ["put", "/org/documents/{id}", { token, at: "a", body: { n: 5 }, headers: { "if-match": '"1-x"' } }],
+      ["patch", "/org/documents/{id}", { token, at: "a", body: { n: 6 } }],
+      ["patch", "/org/documents/{id}", { token, at: "nobody", body: { n: 6 } }],
+      ["delete", "/org/documents/{id}", { token, at: "a" }],
+      ["delete", "/org/documents/{id}", { token, at: "a" }],
+      ["post", "/org/indexes", { token, body: { key: { n: 1 } } }],
+      ["post", "/org/indexes", { token, body: { key: { m: 1 }, name: "n_1" } }],
+      ["post", "/org/indexes", { token, body: { key: {} } }],
+      ["get", "/org/indexes", { token }],
+      ["delete", "/org/indexes/{name}", { token, at: "n_1" }],
+      ["delete", "/org/indexes/{name}", { token, at: "n_1" }],
+      ["post", "/platform/organizations/{id}/moves", { at: organizationId, token, body: { tier: "starter" } }],
+      ["post", "/platform/organizations/{id}/moves", { at: organizationId, token: key, body: { tier: "gold" } }],
+      ["post", "/platform/organizations/{id}/moves", { at: noId, token: key, body: { tier: "starter" } }],
+      [
+        "post",
+        "/platform/organizations/{id}/moves",
+        { at: organizationId, token: key, body: { tier: "professional" } },
+      ],
+      ["post", "/platform/organizations/{id}/moves", { at: organizationId, token: key, body: { tier: "starter" } }],
+      ["get", "/platform/operations", { token: key, query: `?organization_id=${organizationId}` }],
+      ["get", "/platform/operations/{id}", { token: key, at: noId }],
+      ["post", "/platform/operations/{id}/resume", { token: key, at: noId }],
+      ["post", "/platform/operations/{id}/cancel", { token: key, at: noId }],
       ["delete", "/org/delete", { token, body: "x".repeat(2_000_000) }],
       ["delete", "/org/delete", { token }],
       ["delete", "/org/delete", { token }],
-    ] as [string, string, { query?: string; body?: unknown; token?: string }][];
-    for (const [method, path, { query = "", ...options }] of calls) {
-      const answer = await service.send(method.toUpperCase(), path + query, options);
+    ] as [string, string, Options][];
+    for (const [method, path, { at = "", query = "", ...options }] of calls) {
+      const url = path.replace(/\{\w+\}/, at) + query;
+      const answer = await service.send(method.toUpperCase(), url, options);
       const described = find(method, path).responses[answer.status];
       const type = answer.headers.get("content-type")?.split(";")[0];
       const place = `${method} ${path} ${answer.status} ${type}`;
       expect({ place, described }).toEqual({ place, described: expect.anything() });
-      if (answer.status === 204) continue;
+      if (answer.text === "") continue;
       const { schema } = described!.content![type!]!;
       expect({ place, wrong: checkValue(document, schema!, answer.body) }).toEqual({ place, wrong: [] });
     }

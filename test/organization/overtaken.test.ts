@@ -33,7 +33,7 @@ const ask = (method: string, path: string, options?: Parameters<typeof send>[3])
 
 const places = {
   provision: ["organization", "admin", "storage", "activate"],
-  update: ["email", "organization", "admin", "place", "rename", "placement"],
+  update: ["email", "organization", "admin", "place", "close", "seal", "rename", "placement"],
   remove: ["hide", "locate", "storage", "admins", "organization"],
 };
 const rows = Object.entries(places).flatMap(([kind, steps]) =>

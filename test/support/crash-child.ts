@@ -1,6 +1,7 @@
 // The service as a process of its own that kills or stops itself at a chosen moment of an operation.
 // On standard output, one JSON value a line: where it listens, and each moment that it passes.
-// On standard input, one JSON value a line: a plan. The environment may hold the first, CRASH_PLAN.
+// On standard input, one JSON value a line: a plan. The environment may hold the first, CRASH_PLAN, and more settings of the
+// service, CRASH_CONFIG.
 import { writeSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { ObjectId } from "mongodb";
@@ -27,12 +28,21 @@ const onStep: StepObserver = async ({ _id, organization_id, kind, step }, moment
     await db.collection("admin_users").deleteMany({ organization_id: organization_id.toHexString() });
   }
   say({ at });
-  if (plan && passed++ === plan.after) process.kill(process.pid, plan.signal);
+  if (!plan) return;
+  const { signal } = plan;
+  if ("after" in plan) {
+    if (passed++ === plan.after) process.kill(process.pid, signal);
+  } else if (plan.at === `${kind}/${at.step}` && plan.moment === moment) {
+    const { delayMs } = plan;
+    plan = null;
+    if (delayMs === undefined) process.kill(process.pid, signal);
+    else setTimeout(() => process.kill(process.pid, signal), delayMs);
+  }
 };
 
-const { MONGODB_DB_NAME = "", OPERATION_LEASE_MS = "300", LOG_LEVEL = "silent" } = process.env;
+const { MONGODB_DB_NAME = "", OPERATION_LEASE_MS = "300", LOG_LEVEL = "silent", CRASH_CONFIG = "{}" } = process.env;
 const running = await startService(
-  testConfig({ MONGODB_DB_NAME, OPERATION_LEASE_MS, LOG_LEVEL, PASSWORD_WORKERS: "1" }),
+  testConfig({ MONGODB_DB_NAME, OPERATION_LEASE_MS, LOG_LEVEL, PASSWORD_WORKERS: "1", ...JSON.parse(CRASH_CONFIG) }),
   createLogger(LOG_LEVEL),
   onStep,
 );

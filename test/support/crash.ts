@@ -4,9 +4,8 @@ import type { StepMoment } from "../../src/operation/operation.ts";
 
 /** A moment of an operation: a step, before its effect, after it, or when it has been recorded. */
 export type Moment = { kind: string; step: string; moment: StepMoment };
-/** Let `after` moments pass, then send the process this signal. */
-export type Plan = {
-  after: number;
+/** Let `after` moments pass, or wait for the one that is named and then for `delayMs`, and send the process this signal, once. */
+export type Plan = ({ after: number } | { at: string; moment: StepMoment; delayMs?: number }) & {
   signal: "SIGKILL" | "SIGSTOP";
   /** Removes the records of the organization before this step, as if somebody had done it by hand. */
   loseBefore?: string;
@@ -19,7 +18,8 @@ export type Child = {
   readonly url: string;
   /** Every moment that it passed since it was armed last. */
   readonly moments: Moment[];
-  arm(plan: Plan): Promise<void>;
+  /** Null: it goes on whatever it passes. */
+  arm(plan: Plan | null): Promise<void>;
   /** Sends a signal to this one process. */
   signal(signal: NodeJS.Signals): void;
   /** Resolves with the name of the signal that ended it. */
@@ -44,15 +44,29 @@ export async function startChild(settings: {
   logLevel?: string;
   /** Asked again and again from the start on; once it says so, the process is killed. */
   killWhen?: () => Promise<boolean>;
+  /** More of the environment's settings. */
+  config?: Record<string, string>;
+  onMoment?: (moment: Moment) => void;
+  /** A crash-child.ts that stands beside another copy of the code. */
+  program?: string;
 }): Promise<Child> {
-  const { databaseName, leaseMs = 300, plan, logLevel = "silent", killWhen } = settings;
-  const child = Bun.spawn([process.execPath, program], {
+  const {
+    databaseName,
+    leaseMs = 300,
+    plan,
+    logLevel = process.env.CRASH_LOG_LEVEL || "silent",
+    killWhen,
+    config = {},
+    onMoment,
+  } = settings;
+  const child = Bun.spawn([process.execPath, settings.program ?? program], {
     env: {
       ...process.env,
       MONGODB_DB_NAME: databaseName,
       OPERATION_LEASE_MS: String(leaseMs),
       LOG_LEVEL: logLevel,
       CRASH_PLAN: plan ? JSON.stringify(plan) : "",
+      CRASH_CONFIG: JSON.stringify(config),
     },
     stdin: "pipe",
     stdout: "pipe",
@@ -79,12 +93,14 @@ export async function startChild(settings: {
       rest = lines.pop() ?? "";
       for (const line of lines) {
         const said = JSON.parse(line);
-        if (said.at) moments.push(said.at);
-        else if (said.armed) armed.resolve();
+        if (said.at) {
+          moments.push(said.at);
+          onMoment?.(said.at);
+        } else if (said.armed) armed.resolve();
         else if (said.url) {
           url = said.url;
           listening.resolve();
-        }
+        } else console.error(line);
       }
     }
   })();

@@ -1,13 +1,15 @@
 /** The part of JSON Schema 2020-12 that the service's own description uses; anything else is reported as unknown. */
 export type Schema = {
   $ref?: string;
-  type?: string;
+  type?: string | string[];
   properties?: Record<string, Schema>;
   required?: string[];
   additionalProperties?: boolean | Schema;
   propertyNames?: Schema;
   items?: Schema;
   anyOf?: Schema[];
+  allOf?: Schema[];
+  not?: Schema;
   enum?: unknown[];
   const?: unknown;
   pattern?: string;
@@ -37,8 +39,11 @@ const typeOf = (value: unknown): string =>
 export function checkValue(document: unknown, schema: Schema, value: any, place = ""): string[] {
   const rules: Record<string, (rule: any) => string[]> = {
     $ref: (to) => checkValue(document, resolve(document, to), value, place),
-    type: (type) =>
-      typeOf(value) === type || (type === "number" && typeof value === "number") ? [] : [`${place} is no ${type}`],
+    type: (type: string | string[]) => {
+      const types = [type].flat();
+      const isNumber = types.includes("number") && typeof value === "number";
+      return types.includes(typeOf(value)) || isNumber ? [] : [`${place} is no ${types.join()}`];
+    },
     properties: (properties) =>
       Object.entries<Schema>(properties).flatMap(([name, field]) =>
         Object.hasOwn(value, name) ? checkValue(document, field, value[name], `${place}/${name}`) : [],
@@ -60,6 +65,8 @@ export function checkValue(document: unknown, schema: Schema, value: any, place 
       schemas.some((either) => checkValue(document, either, value, place).length === 0)
         ? []
         : [`${place} is none of these`],
+    allOf: (schemas: Schema[]) => schemas.flatMap((each) => checkValue(document, each, value, place)),
+    not: (refused: Schema) => (checkValue(document, refused, value, place).length > 0 ? [] : [`${place} is refused`]),
     enum: (values: unknown[]) => (values.includes(value) ? [] : [`${place} is not in ${values.join()}`]),
     const: (only) => (value === only ? [] : [`${place} is not ${only}`]),
     pattern: (pattern) => (new RegExp(pattern, "u").test(value) ? [] : [`${place} doesn't match`]),

@@ -306,7 +306,7 @@ export const scenarios: Scenario[] = [
   },
   {
     name: "rename",
-    path: steps("update", "email", "organization", "admin", "place", "rename", "placement"),
+    path: steps("update", "email", "organization", "admin", "place", "close", "seal", "rename", "placement"),
     status: 200,
     prepare: async (at) => ({
       tenant: await settle(at),
@@ -317,8 +317,20 @@ export const scenarios: Scenario[] = [
     outcome: changedOrNot,
   },
   {
+    name: "rename to the name that it has",
+    path: steps("update", "email", "organization", "admin", "place", "open"),
+    status: 200,
+    prepare: async (at) => {
+      const tenant = await settle(at);
+      const changes = { organization_name: tenant.organization_name, password: "Another-Horse-8" };
+      return { tenant, changes, others: [await settle(at)] };
+    },
+    request: put,
+    outcome: changedOrNot,
+  },
+  {
     name: "rename with email and password",
-    path: steps("update", "email", "organization", "admin", "place", "rename", "placement"),
+    path: steps("update", "email", "organization", "admin", "place", "close", "seal", "rename", "placement"),
     status: 200,
     prepare: async (at) => ({
       tenant: await settle(at),

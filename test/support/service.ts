@@ -4,6 +4,7 @@ import type { Db } from "mongodb";
 import { type RunningService, startService } from "../../src/boot.ts";
 import { type Config, readConfig } from "../../src/config.ts";
 import { createLogger } from "../../src/log.ts";
+import { ownerOfDatabase } from "../../src/tenant/placement.ts";
 
 export const freshDatabaseName = () => `croupier_test_${randomBytes(6).toString("hex")}`;
 
@@ -15,6 +16,8 @@ export function testConfig(overrides: Record<string, string> = {}): Config {
     PORT: "0",
     JWT_SECRET_KEY: "a-secret-of-the-tests-and-of-nothing-else",
     BCRYPT_ROUNDS: "4",
+    // Deletes and renames wait for one lease.
+    PLACEMENT_LEASE_MS: "100",
     LOG_LEVEL: "silent",
     ...overrides,
   });
@@ -68,6 +71,15 @@ export type Service = {
   ): Promise<{ id: string; token: string; organization_name: string; email: string; password: string }>;
 };
 
+/** Drops a database, and those that enterprise organizations have beside it. */
+export async function dropAll(db: Db): Promise<void> {
+  const { databases } = await db.admin().listDatabases({ nameOnly: true });
+  for (const { name } of databases) {
+    if (ownerOfDatabase(db.databaseName, name)) await db.client.db(name).dropDatabase();
+  }
+  await db.dropDatabase();
+}
+
 /** One service for a test file, in this process, on a database of its own that goes with it. */
 export function useService(overrides: Record<string, string> = {}): Service {
   let running: RunningService;
@@ -76,7 +88,7 @@ export function useService(overrides: Record<string, string> = {}): Service {
     await running.ready;
   }, 60_000);
   afterAll(async () => {
-    await running.deps.db.dropDatabase();
+    await dropAll(running.deps.db);
     await running.stop();
   }, 60_000);
   const service: Service = {

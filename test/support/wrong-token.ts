@@ -64,6 +64,11 @@ export function wrongAuthorizations(service: Service, request: Pick<Row, "body">
     invalid("three dots", () => "..."),
     invalid("two parts", () => own.split(".").slice(0, 2).join(".")),
     invalid("no signature", () => `${own.split(".").slice(0, 2).join(".")}.`),
+    invalid("a signature with padding", () => `${own}=`),
+    invalid("a signature whose spare bits are set", () => {
+      const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+      return own.slice(0, -1) + letters[letters.indexOf(own.at(-1)!) + 1];
+    }),
     invalid("8,000 characters", () => "a".repeat(8_000)),
     invalid("altered claims", () => {
       const [header, , signature] = own.split(".");

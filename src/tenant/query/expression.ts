@@ -1,5 +1,6 @@
 import { isDocument } from "../../lib/bson.ts";
 import { invalid, under } from "../../lib/invalid.ts";
+import { isReserved } from "../document.ts";
 import { expressionOperators, systemVariables } from "./operators.ts";
 
 type Variables = ReadonlySet<string>;
@@ -30,8 +31,8 @@ function checkArguments(value: unknown, pointer: string, bound: Variables, inner
   }
 }
 
-/** Operators that bind variables. */
-const binders: Record<string, (value: unknown, pointer: string, bound: Variables) => void> = {
+/** Operators that bind variables, or set a field. */
+const special: Record<string, (value: unknown, pointer: string, bound: Variables) => void> = {
   $let(value, pointer, bound) {
     const vars: unknown = isDocument(value) ? value.vars : undefined;
     if (!isDocument(vars)) throw invalid(pointer, "must be {vars, in}", "invalid_type");
@@ -42,7 +43,18 @@ const binders: Record<string, (value: unknown, pointer: string, bound: Variables
   $map: (value, pointer, bound) => checkArguments(value, pointer, bound, "in", bindAs(value, pointer, bound)),
   $filter: (value, pointer, bound) => checkArguments(value, pointer, bound, "cond", bindAs(value, pointer, bound)),
   $reduce: (value, pointer, bound) => checkArguments(value, pointer, bound, "in", new Set([...bound, "this", "value"])),
+  $setField: (value, pointer, bound) => checkSetField(value, pointer, bound),
 };
+
+/** As in `stages.ts`; the field is a constant to the server too. */
+function checkSetField(value: unknown, pointer: string, bound: Variables): void {
+  const field: unknown = isDocument(value) ? value.field : undefined;
+  const name: unknown = isDocument(field) ? field.$literal : field;
+  if (typeof name === "string" && isReserved(name)) {
+    throw invalid(under(pointer, "field"), "is a field that Croupier keeps for itself", "reserved_name");
+  }
+  check(value, pointer, bound);
+}
 
 function bindAs(value: unknown, pointer: string, bound: Variables): Variables {
   const name: unknown = isDocument(value) ? (value.as ?? "this") : "this";
@@ -54,7 +66,7 @@ function checkOperator(name: string, value: unknown, pointer: string, bound: Var
     throw invalid(pointer, "is no operator that may stand here", "operator_not_allowed");
   }
   if (name === "$literal") return;
-  if (Object.hasOwn(binders, name)) binders[name]!(value, pointer, bound);
+  if (Object.hasOwn(special, name)) special[name]!(value, pointer, bound);
   else check(value, pointer, bound);
 }
 

@@ -2,7 +2,9 @@ import { Binary, BSONRegExp, type Document } from "mongodb";
 import { isDocument, isInteger, isNumeric, toNumber } from "../../lib/bson.ts";
 import { invalid, under } from "../../lib/invalid.ts";
 import { filterOperators, joiningOperators, type OperandKind, typeNames } from "./operators.ts";
-import { checkOwnPath, checkPath, type IdPath, placePath } from "./path.ts";
+import { checkOwnPath, checkPath } from "./path.ts";
+
+export { placeFilter } from "./place-filter.ts";
 
 /** What differs for a `$match` of a pipeline: it may go beneath an `_id` that a `$group` made, and may hold `$expr`. */
 export type FilterScope = { beneathId: "allowed"; checkExpression: (value: unknown, pointer: string) => void };
@@ -135,15 +137,4 @@ export function readFilter(value: unknown, pointer = "#/filter", scope?: FilterS
   if (value === undefined) return {};
   checkQuery(value, pointer, (path, at) => checkOwnPath(path, at, scope?.beneathId), scope);
   return value as Document;
-}
-
-/** A filter that was read, for stored documents whose tenant's `_id` is at `idPath`. Values stay what they are. */
-export function placeFilter(filter: Document, idPath: IdPath): Document {
-  if (idPath === "_id") return filter;
-  const placed = Object.entries(filter).map(([name, value]): [string, unknown] =>
-    joiningOperators.has(name)
-      ? [name, (value as Document[]).map((part) => placeFilter(part, idPath))]
-      : [placePath(name, idPath), value],
-  );
-  return Object.fromEntries(placed);
 }

@@ -4,7 +4,7 @@ import { invalid, under } from "../../lib/invalid.ts";
 import { reservedNames } from "../document.ts";
 import { placeFilter } from "./filter.ts";
 import { joiningOperators } from "./operators.ts";
-import { checkPath, type IdPath } from "./path.ts";
+import { checkPath, type IdPath, placePath } from "./path.ts";
 import { stageChecks } from "./stages.ts";
 
 /** Those inside a `$facet` count too. */
@@ -50,19 +50,50 @@ const hasExpression = (filter: Document): boolean =>
     ([name, value]) => name === "$expr" || (joiningOperators.has(name) && (value as Document[]).some(hasExpression)),
   );
 
+/** A stage that is the same before and after a document is made the tenant's own: there, indexes serve it. */
+function isHoistable(stage: Document): boolean {
+  if (isDocument(stage.$match)) return !hasExpression(stage.$match);
+  return stage.$sort !== undefined || limits(stage);
+}
+
+const limits = (stage: Document): boolean => stage.$limit !== undefined || stage.$skip !== undefined;
+
+/** How many stages at the beginning are hoisted: filters, and what ends with a limit. */
+function countHoisted(pipeline: Document[]): number {
+  const end = pipeline.findIndex((stage) => !isHoistable(stage));
+  const first = end < 0 ? pipeline : pipeline.slice(0, end);
+  const other = first.findIndex(({ $match }) => !$match);
+  return Math.max(first.findLastIndex(limits) + 1, other < 0 ? first.length : other);
+}
+
+function hoist(stage: Document, idPath: IdPath): Document {
+  if (stage.$match) return { $match: placeFilter(stage.$match, idPath) };
+  if (!stage.$sort) return stage;
+  const entries = Object.entries(stage.$sort).map(([path, direction]) => [placePath(path, idPath), direction]);
+  return { $sort: Object.fromEntries(entries) };
+}
+
+// FerretDB 2.7 makes one of `$unset` and a `$set` after it, which then sees what was unset. No stage is moved over this one.
+const barrier: Document = { $limit: 0x7fffffff };
+
 /**
  * A pipeline that was read, for the collection where the tenant's documents are stored; `own` is the filter that only they
- * match. The filters that it begins with go before all else, where indexes serve them; what is left runs on exactly the
- * documents that a collection of nothing but them would hold.
+ * match. The filters and limits that it begins with go before all else; what is left runs on exactly the documents that a
+ * collection of nothing but them would hold.
  */
 export function placePipeline(pipeline: Document[], own: Document, idPath: IdPath): Document[] {
-  const at = pipeline.findIndex(({ $match }) => !isDocument($match) || hasExpression($match));
-  const leading = pipeline.slice(0, at < 0 ? pipeline.length : at);
-  const filters = [own, ...leading.map(({ $match }) => placeFilter($match, idPath))];
+  const first = pipeline.slice(0, countHoisted(pipeline));
+  const rest = pipeline.slice(first.length);
+  const hoisted = first.map((stage) => hoist(stage, idPath));
+  const other = hoisted.findIndex(({ $match }) => !$match);
+  const filters = (other < 0 ? hoisted : hoisted.slice(0, other)).map(({ $match }) => $match);
+  // Sorted once more, as FerretDB's accumulators see an order only when the sort is next to them.
+  const sorted = first.findLast(({ $sort }) => $sort);
   return [
-    { $match: filters.length > 1 ? { $and: filters } : own },
+    { $match: filters.length > 0 ? { $and: [own, ...filters] } : own },
+    ...hoisted.slice(filters.length),
     ...(idPath === "_id" ? [] : [{ $set: { _id: `$${idPath}` } }]),
     { $unset: [...reservedNames] },
-    ...pipeline.slice(leading.length),
+    ...(rest.length > 0 ? [barrier, ...(sorted ? [sorted] : []), ...rest] : []),
   ];
 }

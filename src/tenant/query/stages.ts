@@ -4,7 +4,7 @@ import { invalid, under } from "../../lib/invalid.ts";
 import { checkAccumulator, checkExpression } from "./expression.ts";
 import { readFilter } from "./filter.ts";
 import { accumulators, type AggregationStage, windowOperators } from "./operators.ts";
-import { checkPath } from "./path.ts";
+import { checkOwnPath, checkPath } from "./path.ts";
 import { losesOrder } from "./sort.ts";
 
 type Check = (value: unknown, pointer: string) => void;
@@ -23,17 +23,23 @@ function checkArguments(value: unknown, pointer: string, checks: Record<string, 
   if (missing !== undefined) throw wrong(under(pointer, missing), "is missing");
 }
 
+/**
+ * Croupier's names are refused at the top of what a stage makes as well: MongoDB puts a field that was removed and is set
+ * again where it had been, so that the order of the fields would tell a stored document from a plain one.
+ */
+const checkTarget = (path: string, pointer: string): void => checkOwnPath(path, pointer, "allowed");
+
 function eachField(value: unknown, pointer: string, check: Check): void {
   if (!isDocument(value) || Object.keys(value).length === 0) throw wrong(pointer, "must be an object with fields");
   for (const [path, part] of Object.entries(value)) {
-    checkPath(path, under(pointer, path));
+    checkTarget(path, under(pointer, path));
     check(part, under(pointer, path));
   }
 }
 
 const checkField: Check = (value, pointer) => {
   if (typeof value !== "string") throw wrong(pointer, "must be the path of a field");
-  checkPath(value, pointer);
+  checkTarget(value, pointer);
 };
 const checkFields: Check = (value, pointer) => {
   if (!Array.isArray(value) || value.length === 0) throw wrong(pointer, "must be an array of paths");

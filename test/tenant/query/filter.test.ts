@@ -136,8 +136,22 @@ describe("in the shared collection", () => {
     ['{"a":{"$elemMatch":{"_id":1,"$or":[{"_id":2}]}}}', '{"a":{"$elemMatch":{"_id":1,"$or":[{"_id":2}]}}}'],
     ['{"a":"_id","a._id":"$_id"}', '{"a":"_id","a._id":"$_id"}'],
     ['{"_identity":1}', '{"_identity":1}'],
+    [
+      '{"b":{"$in":[{"$regularExpression":{"pattern":"a","options":""}}]}}',
+      '{"b":{"$in":[{"$regularExpression":{"pattern":"a","options":""}}]}}',
+    ],
   ])("%s asks %s", (text, placed) => {
     expect(printExtendedJson(placeFilter(read(text), "_id.i"))).toBe(placed);
     expect(printExtendedJson(placeFilter(read(text), "_id"))).toBe(text);
+  });
+
+  test("patterns in an $in of _id are asked in other words, as FerretDB doesn't find them", () => {
+    const [one, pattern] = ["x", '{"$regularExpression":{"pattern":"a","options":""}}'];
+    expect(
+      printExtendedJson(placeFilter(read(`{"_id":{"$in":["${one}",${pattern}],"$ne":5},"$and":[{}]}`), "_id")),
+    ).toBe(`{"$and":[{"_id":{"$ne":5},"$and":[{}]},{"_id":{"$not":{"$nin":["${one}",${pattern}]}}}]}`);
+    expect(printExtendedJson(placeFilter(read(`{"_id":{"$in":[${pattern}]}}`), "_id.i"))).toBe(
+      `{"$and":[{"_id.i":{"$exists":true}},{"_id.i":{"$not":{"$nin":[${pattern}]}}}]}`,
+    );
   });
 });

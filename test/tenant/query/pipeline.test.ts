@@ -9,7 +9,7 @@ describe("a tenant's pipeline may use", () => {
   test.each([
     '{"$match":{"a":{"$gt":1},"_id.x":1,"$or":[{"$expr":{"$eq":["$a","$$ROOT.b"]}}]}}',
     '{"$project":{"a":1,"b.c":{"$add":["$x",1]},"_id":0,"d":{"e":"$$CURRENT.f"}}}',
-    '{"$set":{"tenant_id":"$a","x":{"$cond":{"if":"$a","then":"$$REMOVE","else":"$$NOW"}}}}',
+    '{"$set":{"b.tenant_id":"$tenant_id","x":{"$cond":{"if":"$a","then":"$$REMOVE","else":"$$NOW"}}}}',
     '{"$addFields":{"a":{"$literal":{"$where":"$$SEARCH_META"}}}}',
     '{"$group":{"_id":{"a":"$a"},"n":{"$sum":1},"all":{"$push":"$$ROOT"},"top":{"$top":{"sortBy":{"a":1},"output":"$b"}}}}',
     '{"$group":{"_id":null}}',
@@ -98,6 +98,22 @@ describe("a tenant's pipeline is refused", () => {
     ['[{"$set":{"a":{"$map":{"input":[],"as":"a.b","in":1}}}}]', "/0/$set/a/$map/as"],
     ['[{"$set":{"a":{"$let":5}}}]', "/0/$set/a/$let"],
     ['[{"$unwind":"$$ROOT"}]', "/0/$unwind"],
+    // Croupier's names at the top.
+    ...[
+      ["$set", '{"tenant_id":1}', "/tenant_id"],
+      ["$addFields", '{"_croupier.v":1}', "/_croupier.v"],
+      ["$project", '{"tenant_id":0}', "/tenant_id"],
+      ["$unset", '"_croupier"', ""],
+      ["$sort", '{"_croupier.v":1}', "/_croupier.v"],
+      ["$count", '"tenant_id"', ""],
+      ["$group", '{"_id":1,"tenant_id":{"$sum":1}}', "/tenant_id"],
+      ["$unwind", '{"path":"$a","includeArrayIndex":"tenant_id"}', "/includeArrayIndex"],
+      ["$fill", '{"output":{"tenant_id":{"value":1}}}', "/output/tenant_id"],
+      ["$setWindowFields", '{"output":{"_croupier":{"$sum":1}}}', "/output/_croupier"],
+      ["$densify", '{"field":"tenant_id","range":{"step":1,"bounds":"full"}}', "/field"],
+      ["$replaceWith", '{"$setField":{"field":"tenant_id","input":"$$ROOT","value":1}}', "/$setField/field"],
+      ["$set", '{"a":{"$setField":{"field":{"$literal":"_croupier"},"input":{},"value":1}}}', "/a/$setField/field"],
+    ].map(([name, argument, at]): [string, string] => [`[{"${name}":${argument}}]`, `/0/${name}${at}`]),
     // Shapes.
     ['[{"$set":{"a":{"$add":[1],"b":1}}}]', "/0/$set/a"],
     ['[{"$set":{"a":{"$add":[1],"$sum":1}}}]', "/0/$set/a"],
@@ -137,23 +153,40 @@ describe("a tenant's pipeline is refused", () => {
 
 describe("a pipeline is placed so that it sees the tenant's own documents", () => {
   const own = { tenant_id: "t" };
+  const set = '{"$set":{"_id":"$_id.i"}},';
   const unset = '{"$unset":["tenant_id","_croupier"]}';
-  const set = '{"$set":{"_id":"$_id.i"}}';
+  const barrier = '{"$limit":2147483647}';
+  const mine = '{"$match":{"tenant_id":"t"}}';
+  const expression = '{"$match":{"$and":[{"$expr":{"$eq":["$tenant_id","t"]}}]}}';
   test.each([
-    ["[]", `[{"$match":{"tenant_id":"t"}},${set},${unset}]`, `[{"$match":{"tenant_id":"t"}},${unset}]`],
+    ["nothing", "[]", `[${mine},SET${unset}]`],
     [
-      '[{"$match":{"_id":1}},{"$match":{"$or":[{"_id.x":2},{"b":3}]}},{"$limit":1},{"$match":{"_id":4}}]',
-      `[{"$match":{"$and":[{"tenant_id":"t"},{"_id.i":1},{"$or":[{"_id.i.x":2},{"b":3}]}]}},${set},${unset},{"$limit":1},{"$match":{"_id":4}}]`,
-      `[{"$match":{"$and":[{"tenant_id":"t"},{"_id":1},{"$or":[{"_id.x":2},{"b":3}]}]}},${unset},{"$limit":1},{"$match":{"_id":4}}]`,
+      "filters first",
+      '[{"$match":{"_id":1}},{"$match":{"$or":[{"_id.x":2},{"b":3}]}},{"$set":{"c":1}},{"$match":{"_id":4}}]',
+      `[{"$match":{"$and":[{"tenant_id":"t"},{"ID":1},{"$or":[{"ID.x":2},{"b":3}]}]}},SET${unset},${barrier},{"$set":{"c":1}},{"$match":{"_id":4}}]`,
     ],
-    // An expression would see the stored document.
     [
-      '[{"$match":{"$and":[{"$expr":{"$eq":["$tenant_id","t"]}}]}},{"$match":{"a":1}}]',
-      `[{"$match":{"tenant_id":"t"}},${set},${unset},{"$match":{"$and":[{"$expr":{"$eq":["$tenant_id","t"]}}]}},{"$match":{"a":1}}]`,
-      `[{"$match":{"tenant_id":"t"}},${unset},{"$match":{"$and":[{"$expr":{"$eq":["$tenant_id","t"]}}]}},{"$match":{"a":1}}]`,
+      "sorts and limits as well",
+      '[{"$match":{"_id":1}},{"$sort":{"a":1,"_id":-1}},{"$skip":1},{"$match":{"_id":2}},{"$limit":2},{"$count":"n"}]',
+      `[{"$match":{"$and":[{"tenant_id":"t"},{"ID":1}]}},{"$sort":{"a":1,"ID":-1}},{"$skip":1},{"$match":{"ID":2}},{"$limit":2},SET${unset},${barrier},{"$sort":{"a":1,"_id":-1}},{"$count":"n"}]`,
     ],
-  ])("%s", (text, shared, alone) => {
-    expect(printExtendedJson(placePipeline(read(text), own, "_id.i"))).toBe(shared);
-    expect(printExtendedJson(placePipeline(read(text), own, "_id"))).toBe(alone);
+    [
+      "a sort without a limit stays",
+      '[{"$match":{"_id":1}},{"$sort":{"a":1}},{"$match":{"_id":2}},{"$count":"n"}]',
+      `[{"$match":{"$and":[{"tenant_id":"t"},{"ID":1}]}},SET${unset},${barrier},{"$sort":{"a":1}},{"$match":{"_id":2}},{"$count":"n"}]`,
+    ],
+    ["all of it", '[{"$sort":{"_id":1}},{"$limit":1}]', `[${mine},{"$sort":{"ID":1}},{"$limit":1},SET${unset}]`],
+    [
+      "an expression would see the stored document",
+      `[${expression},{"$match":{"a":1}}]`,
+      `[${mine},SET${unset},${barrier},${expression},{"$match":{"a":1}}]`,
+    ],
+  ])("%s", (_, text, placed) => {
+    expect(printExtendedJson(placePipeline(read(text), own, "_id.i"))).toBe(
+      placed.replace("SET", set).replaceAll("ID", "_id.i"),
+    );
+    expect(printExtendedJson(placePipeline(read(text), own, "_id"))).toBe(
+      placed.replace("SET", "").replaceAll("ID", "_id"),
+    );
   });
 });

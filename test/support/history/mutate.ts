@@ -1,0 +1,62 @@
+import { type Mutation, mutations, plant, staleEdits } from "./mutations.ts";
+import { runMoveHistory } from "./run.ts";
+import { tiersOf } from "./tenant.ts";
+
+/** What became of one mutation: which rules of the checker found it, and in which run. */
+export type Hunt = { name: string; breaks: string; found: string; runs: number; requests: number };
+
+/** Runs the code with a bug in it until the checker finds it, at most so often. */
+async function hunt(mutation: Mutation, settings: { seed: number; runs: number; databaseUrl: string }): Promise<Hunt> {
+  const { name, breaks, shownBy, config, leavesBehind } = mutation;
+  const stale = staleEdits(mutation);
+  if (stale.length > 0) return { name, breaks, found: `STALE: ${stale.join("; ")}`, runs: 0, requests: 0 };
+  const mutant = plant(mutation);
+  let requests = 0;
+  try {
+    for (let run = 0; run < settings.runs; run++) {
+      const [direction, fault] = shownBy[run % shownBy.length]!;
+      const seed = settings.seed + run;
+      const found = await runMoveHistory({
+        ...{ seed, ...tiersOf(direction), fault, databaseUrl: settings.databaseUrl, program: mutant.program },
+        // What is broken may never end, or never be swept up; there is no need to wait for it.
+        ...{ moveMs: 30_000, sweepMs: 2_000, clients: 8, afterMs: 3_000 },
+        ...(config && { config }),
+      }).then(
+        ({ violations, counts }) => {
+          requests += counts.events!;
+          const rules = new Set(violations.map(({ rule }) => rule));
+          if (!leavesBehind) rules.delete("left behind");
+          return [...rules].join(", ");
+        },
+        (error) => {
+          // A move that doesn't end loses nothing.
+          console.log(String(error));
+          return "";
+        },
+      );
+      console.log(`${name}: ${direction} ${fault} seed ${seed}: ${found || "nothing found"}`);
+      if (found) return { name, breaks, found: `${found} (${direction}, seed ${seed})`, runs: run + 1, requests };
+    }
+    return { name, breaks, found: "", runs: settings.runs, requests };
+  } finally {
+    mutant.remove();
+  }
+}
+
+/** Hunts for all mutations whose name has the text in it. @returns whether each was found, and none where there was none */
+export async function huntAll(settings: {
+  only: string;
+  seed: number;
+  runs: number;
+  databaseUrl: string;
+}): Promise<boolean> {
+  const hunts: Hunt[] = [];
+  for (const mutation of mutations.filter(({ name }) => name.includes(settings.only))) {
+    hunts.push(await hunt(mutation, settings));
+  }
+  console.table(hunts);
+  return hunts.every(({ found }, index) => {
+    const isControl = mutations.find(({ name }) => name === hunts[index]!.name)!.edits.length === 0;
+    return isControl ? found === "" : found !== "" && !found.startsWith("STALE");
+  });
+}

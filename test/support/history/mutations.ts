@@ -1,0 +1,307 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+type Edit = { file: string; find: string; replace: string };
+
+/** One rule of the protocol taken out of the source text, and where its absence shows. */
+export type Mutation = {
+  name: string;
+  breaks: string;
+  /** Each `find` must be there exactly once. */
+  edits: Edit[];
+  /** Pauses that any process might make anyway, and a second wall taken down: without the mutation they do no harm. */
+  pauses: Edit[];
+  /** Directions in which it shows, and the fault that it takes; each is tried in turn. */
+  shownBy: [direction: string, fault: string][];
+  /** What is left at the old placement counts: it may not for the others, as late writes leave strays for a while. */
+  leavesBehind?: true;
+  config?: Record<string, string>;
+};
+
+const door = "src/tenant/door.ts";
+const use = "const outcome = await settle(() => use(openScope(db, lease.placement)));";
+const sometimes = (ms: number) => `await (Math.random() < 0.2 ? sleep(Math.random() * ${ms}) : null);`;
+
+/** Some requests stand still between their note and the database, and between the database and their answer. */
+const slowRequests: Edit = { file: door, find: use, replace: `${sometimes(1_000)} ${use} ${sometimes(1_000)}` };
+/** The mover stands still between its last drain and the gate: what is noted then, only the gate can copy. */
+const slowMover: Edit = {
+  file: "src/flows/move.ts",
+  find: 'return { go: verified ? "gate" : "verify" };',
+  replace: 'if (verified) await sleep(500); return { go: verified ? "gate" : "verify" };',
+};
+/** The drain goes on for a second, as it does when there is much to do: so notes get old enough to be worked off by it. */
+const longDrain: Edit[] = [
+  {
+    file: "src/tenant/drain.ts",
+    find: "const seenMs = new Map<string, number>();",
+    replace: "const seenMs = new Map<string, number>(); const untilMs = performance.now() + 1_000;",
+  },
+  {
+    file: "src/tenant/drain.ts",
+    find: "if (notes.length < passMax && ripe.length < copyMax / 2) return;",
+    replace: "if (performance.now() > untilMs) return;",
+  },
+];
+/** The first driver stands still for longer than its lease right before the cutover. */
+const lateCutover: Edit = {
+  file: "src/flows/move-gate.ts",
+  find: "const written = await organizationStore.cutOver(",
+  replace: "if (operation.lease.fence === 1) await Bun.sleep(3_500); const written = await organizationStore.cutOver(",
+};
+/** Every process stands still for longer than its lease with the first batch in its hands. */
+const lateBatch: Edit = {
+  file: "src/tenant/copy.ts",
+  find: "export async function copyBatch(",
+  replace: "let paused = false; export async function copyBatch(",
+};
+const lateBatchToo: Edit = {
+  file: "src/tenant/copy.ts",
+  find: "beforeWrite();\n  const refused",
+  replace: "beforeWrite(); if (!paused) { paused = true; await Bun.sleep(5_000); }\n  const refused",
+};
+/** Both sides are compared behind the gate: a second wall, which often hides that the first is gone. Alone it isn't missed. */
+const noCompare: Edit = {
+  file: "src/flows/move-gate.ts",
+  find: "await compare(deps, from, stage, [...suspects, ...touched]);",
+  replace: "void suspects;",
+};
+
+const anyDirection: Mutation["shownBy"] = [
+  ["p>e", "none"],
+  ["s>p", "none"],
+  ["e>s", "none"],
+];
+const load = [slowRequests, slowMover, ...longDrain];
+
+/** Placements are held for so long that a move is done while some still hold the one before it. */
+const longLease = { PLACEMENT_LEASE_MS: "2000", OPERATION_LEASE_MS: "10000" };
+
+export const mutations: Mutation[] = [
+  {
+    name: "no mutation, all pauses",
+    breaks: "nothing: the pauses alone must do no harm",
+    edits: [],
+    pauses: [...load, noCompare, lateCutover, lateBatch, lateBatchToo],
+    shownBy: anyDirection,
+  },
+  {
+    name: "no note",
+    breaks: "rule 3: a write is noted before it is done",
+    edits: [{ file: door, find: `await note();\n    ${use}`, replace: use }],
+    pauses: [...load, noCompare],
+    shownBy: anyDirection,
+  },
+  {
+    name: "not noted again",
+    breaks: "rule 3: a write whose lease ran out is noted once more",
+    edits: [{ file: door, find: "await note();\n    const now =", replace: "const now =" }],
+    pauses: [...load, noCompare],
+    shownBy: anyDirection,
+  },
+  {
+    name: "no wait in journal",
+    breaks: "rule 5: the move waits until every process knows that it has to note",
+    edits: [
+      { file: "src/flows/move.ts", find: "await afterLease(config.placementLeaseMs);", replace: "void afterLease;" },
+    ],
+    pauses: [noCompare],
+    config: { PLACEMENT_LEASE_MS: "5000", OPERATION_LEASE_MS: "10000" },
+    shownBy: anyDirection,
+  },
+  {
+    name: "no wait in the gate",
+    breaks: "rule 5: the move waits until every process knows that the gate is closed",
+    edits: [
+      {
+        file: "src/flows/move-gate.ts",
+        find: "await afterLease(moveLeaseMs(config.placementLeaseMs));",
+        replace: "void [afterLease, moveLeaseMs, config];",
+      },
+    ],
+    pauses: [slowRequests, noCompare],
+    config: longLease,
+    shownBy: anyDirection,
+  },
+  {
+    name: "the last drain is left out",
+    breaks: "rule 5: what is noted by then is copied behind the gate",
+    edits: [
+      {
+        file: "src/flows/move-gate.ts",
+        find: "await drainAll(db, sides, closedMs + closedMsMax, { assertHeld, keepHeld, proveHeld });",
+        replace: "([] as unknown[]); void [drainAll, sides, proveHeld];",
+      },
+    ],
+    pauses: [...load, noCompare],
+    shownBy: anyDirection,
+  },
+  {
+    name: "writes pass the gate",
+    breaks: "rule 5: writers wait in the gate",
+    edits: [{ file: door, find: `|| (move?.phase === "gate" && intent !== "read")`, replace: "&& intent !== null" }],
+    pauses: load,
+    shownBy: anyDirection,
+  },
+  {
+    name: "writes are not validated",
+    breaks: "rule 2: a write is acknowledged only where the documents are",
+    edits: [{ file: door, find: "if (leases.holds(lease))", replace: "if (writes || leases.holds(lease))" }],
+    pauses: load,
+    shownBy: anyDirection,
+  },
+  {
+    name: "reads are not validated",
+    breaks: "rule 2: a read is answered only from where the documents are",
+    edits: [{ file: door, find: "if (leases.holds(lease))", replace: "if (!writes || leases.holds(lease))" }],
+    pauses: load,
+    shownBy: anyDirection,
+  },
+  {
+    name: "refusals are not validated",
+    breaks: "rule 2: that a document is not there counts only where the documents are",
+    edits: [{ file: door, find: "if (isUnavailable(error)) throw error;", replace: "throw error;" }],
+    pauses: load,
+    shownBy: anyDirection,
+  },
+  {
+    name: "cutover without a compare-and-set",
+    breaks: "rule 10: a driver that was overtaken decides nothing",
+    edits: [
+      {
+        file: "src/organization/store.ts",
+        find: '{ "placement.epoch": epoch, "move.operation_id": operationId, "move.phase": { $in: ["gate", "sealed"] } },\n    ),',
+        replace: "",
+      },
+      {
+        file: "src/organization/store.ts",
+        find: "return await decided(() =>\n    writeGuarded(\n      db,\n      organization,\n      { $set: { placement,",
+        replace:
+          "void [operationId, decided]; return await decided(async () => (await organizations(db).updateOne({ _id: organization.id }, { $set: { placement,",
+      },
+      {
+        file: "src/organization/store.ts",
+        find: "region: to.region }, $unset: { move: true } },\n",
+        replace: "region: to.region }, $unset: { move: true } })).matchedCount === 1",
+      },
+    ],
+    pauses: [lateCutover],
+    shownBy: [
+      ["s>p", "none"],
+      ["p>e", "none"],
+      ["p>s", "none"],
+    ],
+  },
+  {
+    name: "a note is settled as soon as it is seen",
+    breaks: "rule 4: a note counts only when its document was copied a lease later",
+    edits: [
+      {
+        file: "src/tenant/drain.ts",
+        find: "notes.filter(({ _id }) => seenMs.get(_id.toHexString())! + leaseMs <= nowMs);",
+        replace: "notes; void nowMs;",
+      },
+    ],
+    pauses: [...load, noCompare],
+    shownBy: anyDirection,
+  },
+  {
+    name: "a document that is gone stays in the copy",
+    breaks: "rule 5: a noted document that is gone is removed on the other side",
+    edits: [
+      {
+        file: "src/tenant/copy.ts",
+        find: "await removeFrom(db, stage, ids);\n  return documents",
+        replace: "return documents",
+      },
+    ],
+    pauses: [noCompare],
+    config: { MOVE_DOCUMENTS_PER_SECOND: "300" },
+    shownBy: anyDirection,
+  },
+  {
+    name: "a lease from the gate",
+    breaks: "rule 1: an organization that is read in the gate gives no lease",
+    edits: [
+      {
+        file: "src/tenant/lease.ts",
+        find: "isClosed(standing) ? Number.NEGATIVE_INFINITY : askedMs + lastsMs",
+        replace: "isClosed(standing) && false ? 0 : askedMs + lastsMs",
+      },
+    ],
+    pauses: [],
+    config: longLease,
+    shownBy: anyDirection,
+  },
+  {
+    name: "a write forgets its first try",
+    breaks: "rule 8: a write that is done again recognizes its own effect",
+    edits: [{ file: "src/document/change.ts", find: "effect = { found: current.meta, made };", replace: "" }],
+    pauses: load,
+    shownBy: anyDirection,
+  },
+  {
+    name: "the old side stays",
+    breaks: "rule 5: after the cutover the old side is removed",
+    edits: [
+      { file: "src/flows/move-end.ts", find: "await retirePlace(db, operation, from);", replace: "void retirePlace;" },
+      { file: "src/flows/move-end.ts", find: "await removePlace(db, from, source, deps);", replace: "void source;" },
+    ],
+    pauses: [],
+    leavesBehind: true,
+    shownBy: anyDirection,
+  },
+  {
+    name: "all drivers share a stage",
+    breaks: "rule 6: each driver copies to a place of its own",
+    edits: [
+      {
+        file: "src/flows/move.ts",
+        find: 'offerPlace("starter", whereOf(deps, organization), fence + 1)',
+        replace: 'offerPlace("starter", whereOf(deps, organization), 1_000)',
+      },
+    ],
+    pauses: [lateBatch, lateBatchToo],
+    shownBy: [
+      ["p>s", "none"],
+      ["e>s", "none"],
+    ],
+  },
+];
+
+const root = fileURLToPath(new URL("../../..", import.meta.url));
+
+/** What no longer fits the source: each is one line. Empty when the mutation can be planted. */
+export function staleEdits({ name, edits, pauses }: Mutation): string[] {
+  return [...edits, ...pauses].flatMap(({ file, find }) => {
+    const count = readFileSync(join(root, file), "utf8").split(find).length - 1;
+    return count === 1 ? [] : [`${name}: found ${count} times in ${file}: ${find}`];
+  });
+}
+
+export type Mutant = { program: string; remove(): void };
+
+/** A copy of the code with the bug in it: the code that is shipped has no switch for it. @throws Error when it is stale */
+export function plant(mutation: Mutation): Mutant {
+  const stale = staleEdits(mutation);
+  if (stale.length > 0) throw new Error(stale.join("\n"));
+  const folder = mkdtempSync(join(tmpdir(), "croupier-mutant-"));
+  for (const part of ["src", "test/support", "package.json", "tsconfig.json"]) {
+    cpSync(join(root, part), join(folder, part), { recursive: true });
+  }
+  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
+  // Pauses come second: what they wrap is there still.
+  for (const { file, find, replace } of [...mutation.edits, ...mutation.pauses]) {
+    const text = readFileSync(join(folder, file), "utf8");
+    writeFileSync(
+      join(folder, file),
+      text.replace(find, () => replace),
+    );
+  }
+  return {
+    program: join(folder, "test/support/crash-child.ts"),
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
