@@ -19,7 +19,7 @@ import {
   walk,
 } from "../../support/tenant-shapes.ts";
 
-const questions = Number(process.env.QUERY_RUNS ?? 400);
+const questions = Number(process.env.QUERY_RUNS ?? 200);
 const questionsPerWorld = 20;
 const timeout = 20_000 + questions * 200;
 
