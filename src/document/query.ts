@@ -34,7 +34,7 @@ export type Page = { documents: Document[]; next_cursor: string | null };
 
 /**
  * Lists documents, a page at a time. A page begins after the last document of the one before, wherever that is by then:
- * what is there all the time is shown exactly once, whatever is written meanwhile.
+ * what is there all the time is shown exactly once, whatever is written meanwhile. One of large documents is shorter.
  *
  * @throws Failure `invalid_request`, `invalid_cursor`, `unsupported_sort`, `query_refused`; of `withTenant`
  */
@@ -51,12 +51,13 @@ export async function listDocuments(
   const at = `${origin}cursor`;
   // The page before the first one says `null`, as the last one does.
   const keys = query.cursor == null ? null : decodeCursor(readText(query.cursor, at), sort, filter, at);
-  const documents = await read(deps, organizationId, async (scope) => {
+  const { documents, isCut } = await read(deps, organizationId, async (scope) => {
     const shown = await readPage(scope, filter, sort, keys, projection.fields, limit);
-    if (keys && shown.length < limit) await assertNoArrays(scope, filter, sort);
+    const isLast = shown.documents.length < limit && !shown.isCut;
+    if (keys && isLast) await assertNoArrays(scope, filter, sort);
     return shown;
   });
-  const isFull = documents.length === limit;
+  const isFull = documents.length === limit || isCut;
   return {
     documents: documents.map(projection.trim),
     next_cursor: isFull ? encodeCursor(sort, filter, lastKeys(sort, documents)) : null,
@@ -82,13 +83,14 @@ async function readPage(
   keys: unknown[] | null,
   projection: Document,
   limit: number,
-): Promise<Document[]> {
+): Promise<{ documents: Document[]; isCut: boolean }> {
   const placed = placeFilter(filter, scope.idPath);
   const isEmpty = Object.keys(filter).length === 0;
   const parts = keys ? afterInTurn(sort, keys, scope.idPath) : [null];
   const found: Document[] = [];
+  let isCut = false;
   for (const part of parts) {
-    if (found.length === limit) break;
+    if (found.length === limit || isCut) break;
     const ranges = [...(isEmpty ? [] : [placed]), ...(part ? [part] : [])];
     const page = await scope.list({
       filter: ranges.length > 1 ? { $and: ranges } : (ranges[0] ?? {}),
@@ -96,9 +98,10 @@ async function readPage(
       limit: limit - found.length,
       projection,
     });
-    found.push(...page);
+    found.push(...page.documents);
+    isCut = page.isCut;
   }
-  return found.map((stored) => fromStored(stored, scope.idPath !== "_id"));
+  return { documents: found.map((stored) => fromStored(stored, scope.idPath !== "_id")), isCut };
 }
 
 /** A walk by a field that holds an array somewhere may have shown a document twice, or not at all: then say so. */
@@ -107,7 +110,7 @@ async function assertNoArrays(scope: TenantScope, filter: Document, sort: Sort):
   if (!arrays) return;
   const matching = { $and: [placeFilter(filter, scope.idPath), arrays] };
   const one = await scope.list({ filter: matching, sort: [], limit: 1, projection: { _id: 1 } });
-  if (one.length > 0) throw arraysFound(sort);
+  if (one.documents.length > 0) throw arraysFound(sort);
 }
 
 /** @throws Failure as `listDocuments` */
@@ -123,9 +126,11 @@ export async function aggregateDocuments(
   pipeline: unknown,
 ): Promise<Document[]> {
   const stages = readPipeline(pipeline);
-  return await read(deps, organizationId, (scope) =>
+  const { documents, isCut } = await read(deps, organizationId, (scope) =>
     scope.aggregate((ofTenant) => placePipeline(stages, ofTenant, scope.idPath), limitMax),
   );
+  if (!isCut) return documents;
+  throw failure<DocumentFailure>("query_refused", "What comes out has more than 16 MB: project or limit it.");
 }
 
 /** What the database itself finds wrong with a query is the caller's to mend; its own words are not for strangers. */

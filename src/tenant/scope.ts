@@ -1,4 +1,4 @@
-import type { Collection, Db, Document, Filter, Sort } from "mongodb";
+import type { AbstractCursor, Collection, Db, Document, Filter, Sort } from "mongodb";
 import { exactBson } from "../lib/bson.ts";
 import { isDuplicateId, isDuplicateKeyOfAny, isParallelArrays, majority, retryDeadlock, within } from "../lib/mongo.ts";
 import type { Placement } from "./placement.ts";
@@ -18,6 +18,9 @@ const refusalOf = (error: unknown): Refusal | null =>
         ? "unfit"
         : null;
 
+/** As many documents as the database sends at once: at most 16 MB. `isCut`: there are more within the limit. */
+export type Batch = { documents: Document[]; isCut: boolean };
+
 /** One tenant's documents at one placement: every statement carries the tenant, and no handle of the collection leaves. */
 export type TenantScope = {
   placement: Placement;
@@ -31,10 +34,10 @@ export type TenantScope = {
   /** Removes a document if it is still at this version. */
   remove(before: TenantDocument): Promise<Written>;
   /** @param projection what goes to the driver, made by `tenant/query` */
-  list(query: { filter: Document; sort: Sort; limit: number; projection?: Document }): Promise<Document[]>;
+  list(query: { filter: Document; sort: Sort; limit: number; projection?: Document }): Promise<Batch>;
   count(filter: Document): Promise<number>;
   /** @param pipeline gets the tenant's filter and gives all stages */
-  aggregate(pipeline: (ofTenant: Document) => Document[], limit: number): Promise<Document[]>;
+  aggregate(pipeline: (ofTenant: Document) => Document[], limit: number): Promise<Batch>;
 };
 
 /** The collection of a placement; only for `tenant/`. */
@@ -95,22 +98,38 @@ export function openScope(db: Db, placement: Placement): TenantScope {
         return (await collection.deleteOne(filter, within())).deletedCount;
       }),
     list: ({ filter, sort, limit, projection }) =>
-      collection
-        .find(all(filter), {
+      firstBatch(
+        collection.find(all(filter), {
           sort,
           limit,
+          batchSize: limit,
           ...(projection && { projection }),
           ...exactBson,
           ...majority,
           ...within(queryTimeoutMs),
-        })
-        .toArray(),
+        }),
+      ),
     count: (filter) => collection.countDocuments(all(filter), { ...majority, ...within(queryTimeoutMs) }),
     aggregate: (pipeline, limit) =>
-      collection
-        .aggregate([...pipeline(tenant), { $limit: limit }], { ...exactBson, ...majority, ...within(queryTimeoutMs) })
-        .toArray(),
+      firstBatch(
+        collection.aggregate([...pipeline(tenant), { $limit: limit }], {
+          batchSize: limit,
+          ...exactBson,
+          ...majority,
+          ...within(queryTimeoutMs),
+        }),
+      ),
   };
+}
+
+/** Never more than one batch: a thousand documents of 16 MB would be more than the process has memory. */
+async function firstBatch(cursor: AbstractCursor<Document>): Promise<Batch> {
+  try {
+    const documents = (await cursor.hasNext()) ? cursor.readBufferedDocuments() : [];
+    return { documents, isCut: cursor.id !== undefined && !cursor.id.isZero() };
+  } finally {
+    await cursor.close();
+  }
 }
 
 /** Which of several documents could not be written, by what the driver throws for one and for many. */

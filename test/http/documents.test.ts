@@ -286,6 +286,24 @@ describe.each([...tiers])("documents in the tier %s", (tier) => {
     expect(walked).toEqual(expected);
   }, 60_000);
 
+  test("a page has at most 16 MB, and the next one goes on from there", async () => {
+    const other = await joinAs(services[tier]);
+    for (const _id of [1, 2, 3, 4, 5]) await other.ask("POST", documents, { _id, text: "x".repeat(6_000_000) });
+    const walked: number[] = [];
+    let cursor: string | null = null;
+    do {
+      const page = await other.ask("POST", `${documents}/find`, { sort: "-_id", cursor });
+      expect(page.text.length).toBeLessThan(20_000_000);
+      walked.push(...page.body.documents.map(({ _id }: { _id: number }) => _id));
+      cursor = page.body.next_cursor;
+    } while (cursor);
+    expect(walked).toEqual([5, 4, 3, 2, 1]);
+    const all = await other.ask("POST", `${documents}/aggregate`, { pipeline: [] });
+    expectProblem(all, { status: 422, type: "query_refused", path: "/org/documents/aggregate" });
+    const some = await other.ask("POST", `${documents}/aggregate`, { pipeline: [{ $unset: "text" }] });
+    expect(some.body.documents).toHaveLength(5);
+  }, 60_000);
+
   test("lists, finds, counts and aggregates what matches, in the order that is asked for", async () => {
     const other = await joinAs(services[tier]);
     await other.ask("POST", documents, [

@@ -151,7 +151,31 @@ describe("in the shared collection", () => {
       printExtendedJson(placeFilter(read(`{"_id":{"$in":["${one}",${pattern}],"$ne":5},"$and":[{}]}`), "_id")),
     ).toBe(`{"$and":[{"_id":{"$ne":5},"$and":[{}]},{"_id":{"$not":{"$nin":["${one}",${pattern}]}}}]}`);
     expect(printExtendedJson(placeFilter(read(`{"_id":{"$in":[${pattern}]}}`), "_id.i"))).toBe(
-      `{"$and":[{"_id.i":{"$exists":true}},{"_id.i":{"$not":{"$nin":[${pattern}]}}}]}`,
+      `{"_id.i":{"$not":{"$nin":[${pattern}]}}}`,
     );
+  });
+
+  test.each([
+    ['{"a":{"$elemMatch":{"$gt":1}}}', '{"a":{"$not":{"$not":{"$elemMatch":{"$gt":1}}}}}'],
+    [
+      '{"_id":{"$ne":5,"$elemMatch":{"$gt":1}},"b":2}',
+      '{"$and":[{"_id.i":{"$ne":5},"b":2},{"_id.i":{"$not":{"$not":{"$elemMatch":{"$gt":1}}}}}]}',
+    ],
+    [
+      '{"$or":[{"a":{"$elemMatch":{"$not":{"$gt":1}}}},{"b":1}]}',
+      '{"$or":[{"a":{"$not":{"$not":{"$elemMatch":{"$not":{"$gt":1}}}}}},{"b":1}]}',
+    ],
+    [
+      '{"a":{"$all":[{"$elemMatch":{"$gt":1}},{"$elemMatch":{"b":1}}]}}',
+      '{"$and":[{"a":{"$not":{"$not":{"$elemMatch":{"$gt":1}}}}},{"a":{"$not":{"$not":{"$elemMatch":{"b":1}}}}}]}',
+    ],
+    ['{"a":{"$elemMatch":{"b":{"$elemMatch":{"$gt":1}}}}}', '{"a":{"$elemMatch":{"b":{"$elemMatch":{"$gt":1}}}}}'],
+    ['{"a":{"$elemMatch":{"$or":[{"b":1}]}}}', '{"a":{"$elemMatch":{"$or":[{"b":1}]}}}'],
+    [
+      '{"a":{"$all":[1,2]},"b":{"$not":{"$elemMatch":{"$gt":1}}}}',
+      '{"a":{"$all":[1,2]},"b":{"$not":{"$elemMatch":{"$gt":1}}}}',
+    ],
+  ])("an $elemMatch of values is asked in other words, as it ends FerretDB: %s", (text, placed) => {
+    expect(printExtendedJson(placeFilter(read(text), "_id.i"))).toBe(placed);
   });
 });
