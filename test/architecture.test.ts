@@ -32,6 +32,24 @@ for (const file of files) {
 }
 const folderOf = (file: string) => (file.includes("/") ? file.split("/")[0]! : "");
 
+/** Exported functions of tenant/ that could hand a collection out: by what they say to return, or by saying nothing. */
+async function leaks(file: string, text: string): Promise<string[]> {
+  const wrong: string[] = [];
+  for (const [, name] of text.matchAll(/^export (?:async )?(?:function|const) (\w+)/gm)) {
+    const { [name!]: exported } = await import(join(src, file));
+    if (typeof exported !== "function" || name === "collectionAt") continue;
+    const declared = text.slice(text.search(new RegExp(`^export (?:async )?(?:function|const) ${name}\\b`, "m")));
+    const head = declared.slice(0, declared.search(/=>|\{\n/));
+    // The result stands after the last parenthesis of the head; a cursor would be as good as a collection.
+    const result = /\)\s*:\s*([^]*)$/.exec(head)?.[1] ?? "";
+    if (/\b(Collection|FindCursor|AggregationCursor)\b/.test(result)) wrong.push(`${file} hands ${name} out`);
+  }
+  const scope = /export type TenantScope = \{[^]*?\n\};/.exec(text)?.[0] ?? "";
+  if (/\b(Collection|Cursor|Db)\b/.test(scope.replace(/\/\*\*[^]*?\*\//g, "")))
+    wrong.push(`${file}: TenantScope holds a handle`);
+  return wrong;
+}
+
 describe("the structure of the code", () => {
   test("every folder is in the list of layers", () => {
     expect(new Set(files.map(folderOf).filter(Boolean))).toEqual(new Set(Object.keys(layers)));
@@ -51,6 +69,25 @@ describe("the structure of the code", () => {
       ({ from, to }) => /^(hono|@hono)(\/|$)/.test(to) && folderOf(from) !== "http" && from !== "app.ts",
     );
     expect(wrong).toEqual([{ from: "session/token.ts", to: "hono/jwt", typeOnly: false }]);
+  });
+
+  test("no handle of a tenant's collection leaves src/tenant/", async () => {
+    // Those that name a collection of their own, by a text that is no tenant's.
+    const stores = ["organization/store.ts", "admin/store.ts", "operation/store.ts", "document/idempotency.ts"];
+    const wrong: string[] = [];
+    for (const file of files) {
+      const text = await Bun.file(join(src, file)).text();
+      const inTenant = folderOf(file) === "tenant";
+      if (!inTenant && /\bcollectionAt\b/.test(text)) wrong.push(`${file} names collectionAt`);
+      const all = [...text.matchAll(/\.collection\s*(?:<[^(]*>)?\(([^)]*)/g)].map(([, named]) => named!);
+      const ownNames = all.every((named) => /^"[a-z_]+"$/.test(named));
+      if (all.length > 0 && !inTenant && !([...stores, "lib/primary.ts"].includes(file) && ownNames)) {
+        wrong.push(`${file} opens a collection`);
+      }
+      if (!inTenant && /\.client\b[^;]*\.db\(/.test(text)) wrong.push(`${file} opens another database`);
+      if (inTenant) wrong.push(...(await leaks(file, text)));
+    }
+    expect(wrong).toEqual([]);
   });
 
   test("only config.ts and main.ts read the environment, and nothing is a class", async () => {

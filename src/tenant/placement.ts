@@ -39,13 +39,20 @@ export const collectionCandidate = (organizationName: string, number: number): s
 
 export const isTenantCollection = (collection: string): boolean => collection.startsWith(collectionPrefix);
 
-/** MongoDB's limit is 63 bytes: 28 of the master database's name, an id, two separators and a number of ten digits. */
-const masterNameMax = 28;
+/** MongoDB's limit is 63 bytes: 28 of the master database's name, an id, two separators and a number of nine digits. */
+const masterBytesMax = 28;
 
-const databasePrefix = (masterDatabase: string): string =>
-  masterDatabase.length <= masterNameMax
-    ? masterDatabase
-    : `${masterDatabase.slice(0, 19)}-${createHash("sha256").update(masterDatabase).digest("hex").slice(0, 8)}`;
+function databasePrefix(masterDatabase: string): string {
+  if (Buffer.byteLength(masterDatabase) <= masterBytesMax) return masterDatabase;
+  const hash = createHash("sha256").update(masterDatabase).digest("hex").slice(0, 8);
+  let kept = "";
+  // Whole characters only.
+  for (const character of masterDatabase) {
+    if (Buffer.byteLength(kept + character) > masterBytesMax - 1 - hash.length) break;
+    kept += character;
+  }
+  return `${kept}-${hash}`;
+}
 
 /** The database of an enterprise tenant. The number is one that the organization never had before: no name comes twice. */
 export const enterpriseDatabase = (masterDatabase: string, organizationId: string, number: number): string =>

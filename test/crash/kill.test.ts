@@ -29,7 +29,7 @@ function note(scenario: Scenario, { kind, step, moment }: Moment, outcome: strin
 }
 
 /** One process dies at this moment of the scenario's request, another one starts and finds what is left. */
-async function die(site: Site, scenario: Scenario, after: number): Promise<void> {
+async function die(site: Site, scenario: Scenario, after: number, recorded = true): Promise<void> {
   const { child, db } = site;
   const { loseBefore } = scenario;
   const world = await scenario.prepare({ url: child.url, db });
@@ -45,12 +45,19 @@ async function die(site: Site, scenario: Scenario, after: number): Promise<void>
   const next = await site.start();
   await site.quiet();
   const outcome = await scenario.outcome({ url: next.url, db }, world);
-  if (moment) note(scenario, moment, outcome);
+  if (moment && recorded) note(scenario, moment, outcome);
 }
 
 const casesInAChain = 7;
 let client: MongoClient;
 const failures = new Map<string, Promise<string[]>>();
+
+/** Making and removing touch each tier's own kind of storage; the table is about the professional one. */
+const inOtherTiers = (["starter", "enterprise"] as const).flatMap((tier) =>
+  scenarios
+    .filter(({ name }) => name === "create" || name === "delete")
+    .map((scenario) => ({ tier, scenario, title: `${scenario.name} in the tier ${tier}` })),
+);
 
 beforeAll(() => {
   client = createClient(process.env.MONGODB_URL!);
@@ -66,6 +73,17 @@ beforeAll(() => {
       Promise.all(chains).then((all) => all.flat()),
     );
   }
+  for (const { tier, scenario, title } of inOtherTiers) {
+    const way = momentsOf(scenario);
+    // An effect that isn't recorded is what a tier can do wrong.
+    const cases = [...way.keys()].filter((index) => way[index]?.moment === "after");
+    const run = (site: Site, after: number) => die(site, scenario, after, false);
+    const name = (after: number) => `killed at ${nameOf(way[after]!)}`;
+    failures.set(
+      title,
+      pool(() => runChain(client, cases, run, name, { config: { DEFAULT_TIER: tier } })),
+    );
+  }
 });
 afterAll(() => client.close());
 
@@ -73,6 +91,12 @@ describe("a process that is killed", () => {
   for (const { name } of scenarios) {
     test(`at any moment of: ${name}, leaves what the next one ends, all of it or nothing`, async () => {
       expect(await failures.get(name)).toEqual([]);
+    }, 600_000);
+  }
+
+  for (const { title } of inOtherTiers) {
+    test(`after any effect of: ${title}, leaves what the next one ends, all of it or nothing`, async () => {
+      expect(await failures.get(title)).toEqual([]);
     }, 600_000);
   }
 

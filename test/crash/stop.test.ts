@@ -235,7 +235,7 @@ beforeAll(() => {
           chain,
           (site, after) => stall(site, one.scenario, after, one.meanwhile),
           (after) => `stopped at ${nameOf(way[after]!)}`,
-          leaseMs,
+          { leaseMs },
         ),
       ),
     );

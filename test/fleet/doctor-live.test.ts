@@ -4,10 +4,9 @@ import { doctor, type Report } from "../../src/fleet/doctor.ts";
 import { createLogger } from "../../src/log.ts";
 import { tiers } from "../../src/tenant/placement.ts";
 import { until } from "../support/crash.ts";
-import { dropAll } from "../support/fleet.ts";
 import { countOpenOperations } from "../support/invariants.ts";
 import { createRandom, type Random } from "../support/random.ts";
-import { newcomer, send, testConfig } from "../support/service.ts";
+import { dropAll, newcomer, send, testConfig } from "../support/service.ts";
 
 setDefaultTimeout(180_000);
 

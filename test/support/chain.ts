@@ -5,7 +5,7 @@ import type { StepMoment } from "../../src/operation/operation.ts";
 import { type Child, type Moment, startChild, until } from "./crash.ts";
 import { countOpenOperations } from "./invariants.ts";
 import type { Scenario } from "./scenarios.ts";
-import { freshDatabaseName } from "./service.ts";
+import { dropAll, freshDatabaseName } from "./service.ts";
 
 export const stepMoments: StepMoment[] = ["before", "after", "recorded"];
 export const nameOf = ({ kind, step, moment }: Moment): string => `${kind}/${step} ${moment}`;
@@ -44,11 +44,15 @@ export type Site = {
   end(): Promise<void>;
 };
 
-export async function openSite(client: MongoClient, leaseMs: number): Promise<Site> {
+export async function openSite(
+  client: MongoClient,
+  leaseMs: number,
+  config: Record<string, string> = {},
+): Promise<Site> {
   const databaseName = freshDatabaseName();
   const db = client.db(databaseName);
   const start = (plan?: Parameters<typeof startChild>[0]["plan"]) =>
-    startChild({ databaseName, leaseMs, ...(plan && { plan }) });
+    startChild({ databaseName, leaseMs, config, ...(plan && { plan }) });
   let child = await start();
   return {
     db,
@@ -63,7 +67,7 @@ export async function openSite(client: MongoClient, leaseMs: number): Promise<Si
     quiet: async () => void (await until("the operations to end", async () => (await countOpenOperations(db)) === 0)),
     async end() {
       await child.end();
-      await db.dropDatabase();
+      await dropAll(db);
     },
   };
 }
@@ -77,12 +81,12 @@ export async function runChain<Case>(
   cases: Case[],
   run: (site: Site, one: Case) => Promise<void>,
   describe: (one: Case) => string,
-  leaseMs = longLeaseMs,
+  { leaseMs = longLeaseMs, config = {} }: { leaseMs?: number; config?: Record<string, string> } = {},
 ): Promise<string[]> {
   const failures: string[] = [];
   let site: Site | null = null;
   for (const one of cases) {
-    site ??= await openSite(client, leaseMs);
+    site ??= await openSite(client, leaseMs, config);
     try {
       await run(site, one);
     } catch (error) {

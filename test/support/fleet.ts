@@ -5,9 +5,9 @@ import { doctor, type Report } from "../../src/fleet/doctor.ts";
 import { createLogger } from "../../src/log.ts";
 import { createOrganization } from "../../src/organization/create.ts";
 import { getById } from "../../src/organization/store.ts";
-import { type Placement, type Tier, ownerOfDatabase } from "../../src/tenant/placement.ts";
+import type { Placement, Tier } from "../../src/tenant/placement.ts";
 import { firstMeta, toStored } from "../../src/tenant/stored.ts";
-import { newcomer, testConfig } from "./service.ts";
+import { dropAll, newcomer, testConfig } from "./service.ts";
 
 export type Lodger = { _id: ObjectId; id: string; name: string; placement: Placement };
 
@@ -28,15 +28,6 @@ export const stored = (placement: Placement, ids: readonly unknown[], fields: Do
 
 export const collectionOf = (db: Db, { database, collection }: Pick<Placement, "database" | "collection">) =>
   db.client.db(database).collection<Document>(collection);
-
-/** Drops a test's database and the enterprise databases that go with it. */
-export async function dropAll(db: Db): Promise<void> {
-  const { databases } = await db.admin().listDatabases({ nameOnly: true });
-  for (const { name } of databases) {
-    if (ownerOfDatabase(db.databaseName, name) !== null) await db.client.db(name).dropDatabase();
-  }
-  await db.dropDatabase();
-}
 
 export async function openFleet(settings: Record<string, string> = {}): Promise<Fleet> {
   const config = testConfig({ PLACEMENT_LEASE_MS: "20", PASSWORD_WORKERS: "1", ...settings });

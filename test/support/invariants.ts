@@ -5,7 +5,7 @@ import { admins, findByEmail } from "../../src/admin/store.ts";
 import { operations } from "../../src/operation/store.ts";
 import { viewOrganization } from "../../src/organization/organization.ts";
 import { organizations } from "../../src/organization/store.ts";
-import { isTenantCollection, placeKey } from "../../src/tenant/placement.ts";
+import { isTenantCollection, ownerOfDatabase, type Placement, placeKey } from "../../src/tenant/placement.ts";
 
 /**
  * What a test put into an organization's collection and wants to find there again, in the order of `_id`; each `_id` starts
@@ -48,24 +48,33 @@ export async function findViolations(db: Db, belongings: Belongings[] = []): Pro
     if (!isDeepStrictEqual(organization.place_keys, [placeKey(placement)])) {
       found(`is at ${placeKey(placement)} but holds the places ${organization.place_keys?.join(", ")}`);
     }
-    if (viewOrganization(organization).connection_details !== `Collection: ${placement.collection}`) {
-      found(`is at ${placement.collection} but says ${viewOrganization(organization).connection_details}`);
-    }
-    if (!collections.includes(placement.collection)) {
+    const { connection_details } = viewOrganization(organization);
+    if (connection_details !== detailsOf(placement))
+      found(`is at ${placement.collection} but says ${connection_details}`);
+    const home = db.client.db(placement.database);
+    if ((await home.listCollections({ name: placement.collection }).toArray()).length === 0) {
       found(`has no collection ${placement.collection}`);
       continue;
     }
-    const indexes = (await db.collection(placement.collection).indexes()).map(({ name }) => name);
+    const indexes = (await home.collection(placement.collection).indexes()).map(({ name }) => name);
     const wanted = belongings.filter(({ organizationId }) => organizationId === id);
-    for (const index of ["created_at_1", ...wanted.flatMap((one) => one.indexes)]) {
+    const isStarter = placement.tier === "starter";
+    for (const index of [
+      isStarter ? "tenant_id_1_created_at_1" : "created_at_1",
+      ...wanted.flatMap((one) => one.indexes),
+    ]) {
       if (!indexes.includes(index)) found(`has no index ${index} on ${placement.collection}`);
     }
-    const kept = await db.collection(placement.collection).find().sort({ _id: 1 }).toArray();
+    const kept = await home
+      .collection<Document>(placement.collection)
+      .find(isStarter ? { tenant_id: id } : {})
+      .sort({ _id: 1 })
+      .toArray();
     for (const { documents } of wanted) {
       if (!isDeepStrictEqual(kept, documents))
         found(`holds ${kept.length} documents, not the ${documents.length} it should`);
     }
-    const foreign = kept.filter(({ _id }) => !String(_id).startsWith(id));
+    const foreign = kept.filter(({ _id }) => !String(isStarter ? (_id as Document).i : _id).startsWith(id));
     if (foreign.length > 0) found(`holds another's documents: ${foreign.map(({ _id }) => _id).join(", ")}`);
   }
 
@@ -98,8 +107,24 @@ export async function findViolations(db: Db, belongings: Belongings[] = []): Pro
   for (const name of collections.filter(isTenantCollection)) {
     if (!placed.has(name)) violations.push(`collection ${name} belongs to no organization`);
   }
+  const owned = new Set(allOrganizations.map(({ placement }) => placement?.database));
+  for (const { name } of (await db.admin().listDatabases({ nameOnly: true })).databases) {
+    const isTenants = ownerOfDatabase(db.databaseName, name) !== null;
+    if (isTenants && !owned.has(name)) violations.push(`database ${name} belongs to no organization`);
+  }
+  const stays = new Set(allOrganizations.map(({ placement }) => placement?.tier === "starter" && placement.key));
+  for (const key of await db.collection("tenant_documents").distinct("tenant_id")) {
+    if (!stays.has(key)) violations.push(`shared documents of ${key} belong to no organization`);
+  }
   return violations;
 }
+
+const detailsOf = ({ tier, database, collection }: Placement): string =>
+  tier === "professional"
+    ? `Collection: ${collection}`
+    : tier === "starter"
+      ? "Shared collection: tenant_documents"
+      : `Database: ${database}`;
 
 /** How many operations somebody still has to end. */
 export const countOpenOperations = (db: Db): Promise<number> => operations(db).countDocuments({ open: true });

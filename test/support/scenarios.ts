@@ -2,6 +2,7 @@ import { type Db, type Document, ObjectId } from "mongodb";
 import { admins } from "../../src/admin/store.ts";
 import { operations } from "../../src/operation/store.ts";
 import { organizations } from "../../src/organization/store.ts";
+import { firstMeta, toStored } from "../../src/tenant/stored.ts";
 import { type Belongings, findViolations } from "./invariants.ts";
 import { type Answer, goodPassword, newcomer, send } from "./service.ts";
 
@@ -23,14 +24,22 @@ const get = ({ url }: Target, name: string) =>
 const fail = (what: string, ...answers: Answer[]) =>
   new Error([what, ...answers.map(({ status, text }) => `${status} ${text}`)].join("; "));
 
-/** Puts documents and an index of a tenant's own into its collection. */
+/** Puts documents and an index of a tenant's own where the tenant is; in the shared collection, documents only. */
 export async function furnish(db: Db, organizationId: string): Promise<Belongings> {
   const organization = await organizations(db).findOne({ _id: new ObjectId(organizationId) });
-  const collection = db.collection<Document>(organization!.placement!.collection);
-  const documents = [1, 2, 3].map((n) => ({ _id: `${organizationId}-${n}`, n, created_at: new Date(n) }));
-  await collection.insertMany(documents as never[]);
-  await collection.createIndex({ n: 1 }, { name: "by_n", unique: true });
-  return { organizationId, documents, indexes: ["by_n"] };
+  const placement = organization!.placement!;
+  const collection = db.client.db(placement.database).collection<Document>(placement.collection);
+  const documents = [1, 2, 3].map((n) =>
+    toStored(placement, {
+      id: `${organizationId}-${n}`,
+      fields: { n, created_at: new Date(n) },
+      meta: firstMeta("furnished"),
+    }),
+  );
+  await collection.insertMany(documents);
+  const indexes = placement.tier === "starter" ? [] : ["by_n"];
+  for (const name of indexes) await collection.createIndex({ n: 1 }, { name, unique: true });
+  return { organizationId, documents, indexes };
 }
 
 /** Makes an organization with documents and signs its admin in. @throws Error when any of it is refused */

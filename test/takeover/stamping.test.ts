@@ -10,10 +10,10 @@ import { moveOrganization } from "../../src/organization/move.ts";
 import { getById } from "../../src/organization/store.ts";
 import { stampBatch } from "../../src/tenant/stamp.ts";
 import { startChild, until } from "../support/crash.ts";
-import { collectionOf, dropAll } from "../support/fleet.ts";
+import { collectionOf } from "../support/fleet.ts";
 import { countOpenOperations } from "../support/invariants.ts";
 import { createLegacyIndexes, legacyPasswords, plantLegacy } from "../support/legacy.ts";
-import { type Answer, freshDatabaseName, readAnswer, testConfig } from "../support/service.ts";
+import { type Answer, dropAll, freshDatabaseName, readAnswer, testConfig } from "../support/service.ts";
 
 // The machine may be busy with other things.
 setDefaultTimeout(120_000);
