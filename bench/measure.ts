@@ -78,3 +78,29 @@ export async function residentMiB(pid: number): Promise<{ now: number; peak: num
   const field = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) / 1024;
   return { now: field("VmRSS"), peak: field("VmHWM") };
 }
+
+export interface Residents {
+  before: number;
+  peak: number;
+  after: number;
+}
+
+/** Resident memory of a process from now until it is stopped, in MiB; `after` some seconds later. */
+export function watchMemory(pid: number) {
+  const seen: number[] = [];
+  let stopped = false;
+  const watching = (async () => {
+    while (!stopped) {
+      seen.push((await residentMiB(pid)).now);
+      await Bun.sleep(100);
+    }
+  })();
+  return {
+    async stop(): Promise<Residents> {
+      stopped = true;
+      await watching;
+      await Bun.sleep(2_000);
+      return { before: seen[0] ?? Number.NaN, peak: Math.max(...seen), after: (await residentMiB(pid)).now };
+    },
+  };
+}

@@ -3,6 +3,8 @@ import { cpus, loadavg } from "node:os";
 import type { Db } from "mongodb";
 import type { Call } from "./contestants.ts";
 import type { StreamReport } from "./load.ts";
+import type { Residents } from "./measure.ts";
+import type { RoutingSample } from "./routing.ts";
 
 export interface Sample extends StreamReport {
   contestant: string;
@@ -145,4 +147,64 @@ export function documentTable(samples: DocumentSample[]): string {
   });
   const heads = ["Croupier", "limit", "Parse Server"].flatMap((title) => [`${title} /s`, "p50 / p99 ms"]);
   return table(["call", "at once", ...heads, "of the limit", "× Parse", "processor µs a call (each)"], rows);
+}
+
+export interface MoveSample {
+  way: string;
+  documents: number;
+  mergePerSecond: number;
+  /** While it copies; from the request to the cutover; and until nothing is left at the old place. */
+  copyPerSecond: number;
+  servedPerSecond: number;
+  wholePerSecond: number;
+  phases: string[];
+  quietP99Ms: number;
+  copyP99Ms: number;
+  moveP99Ms: number;
+  longestMs: number;
+  gateMs: number;
+  writes: number;
+  failed: number;
+  residents: Residents;
+}
+
+export function moveTable(samples: MoveSample[]): string {
+  const rows = samples.map((sample) => [
+    sample.way,
+    figure(sample.documents),
+    figure(sample.mergePerSecond),
+    figure(sample.copyPerSecond),
+    figure(sample.servedPerSecond),
+    figure(sample.wholePerSecond),
+    figure(sample.servedPerSecond / sample.mergePerSecond),
+    `${figure(sample.quietP99Ms)} / ${figure(sample.copyP99Ms)}`,
+    figure(sample.copyP99Ms / sample.quietP99Ms),
+    `${figure(sample.longestMs)} (${figure(sample.gateMs)})`,
+    [sample.residents.before, sample.residents.peak, sample.residents.after].map((mib) => mib.toFixed(0)).join(" / "),
+  ]);
+  const heads = [
+    "move",
+    "documents",
+    "$merge /s",
+    "copy alone /s",
+    "to the cutover /s",
+    "to the end /s",
+    "to the cutover, of $merge",
+    "writers' p99 ms, quiet / copy",
+    "times",
+    "longest write ms (gate)",
+    "MiB before / peak / after",
+  ];
+  return table(heads, rows);
+}
+
+export function routingTable(samples: RoutingSample[]): string {
+  const rows = samples.map(({ call, existing, asked, p50Ms, p99Ms }) => [
+    call,
+    figure(existing),
+    figure(asked),
+    figure(p50Ms),
+    figure(p99Ms),
+  ]);
+  return table(["100 a second of", "tenants there", "tenants asked", "p50 ms", "p99 ms"], rows);
 }

@@ -35,6 +35,8 @@ export type MoveProgress = {
   stage: Placement;
   keys: string[];
   upTo: Position;
+  /** How many documents the next batch has. */
+  batch: number;
   total: number;
   copied: number;
   copying_since: Date;
@@ -147,22 +149,38 @@ const recordEveryMs = 1_000;
 
 const copy: MoveStep = async ({ db, config, assertHeld, keepHeld }, operation) => {
   const { from, stage, fence, ...progress } = operation.progress as MoveProgress;
+  const perSecond = config.moveDocumentsPerSecond;
   const startedMs = performance.now();
-  let { upTo, copied } = progress;
+  let { upTo, copied, batch: size = batchFirst } = progress;
   do {
     const batchMs = performance.now();
     await keepHeld();
-    const batch = await copyBatch(db, from, stage, upTo, assertHeld);
+    const batch = await copyBatch(db, from, stage, upTo, size, assertHeld);
     await writeNotes(db, operation._id, batch.refused);
     copied += batch.copied;
     if (batch.next === null) return { go: "drain", progress: { copied } };
     upTo = batch.next;
     await saveCheckpoint(db, { placement: stage, checkpoint: { upTo, copied } }, fence);
-    const perSecond = config.moveDocumentsPerSecond;
-    if (perSecond > 0) await sleep(Math.max(0, (batch.copied / perSecond) * 1000 - (performance.now() - batchMs)));
+    const tookMs = performance.now() - batchMs;
+    size = nextBatch(size, tookMs, perSecond);
+    if (perSecond > 0) await sleep(Math.max(0, (batch.copied / perSecond) * 1000 - tookMs));
   } while (performance.now() - startedMs < recordEveryMs);
-  return { go: "copy", progress: { upTo, copied } };
+  return { go: "copy", progress: { upTo, copied, batch: size } };
 };
+
+const batchFirst = 500;
+const batchMax = 8_000;
+const [quickMs, slowMs] = [250, 750];
+
+/**
+ * Batches grow while they are quick and shrink when they are slow: neither the lease nor the database's other work should
+ * wait for one. With a pace that was set none has more than that allows in a quarter of a second.
+ */
+function nextBatch(size: number, tookMs: number, perSecond: number): number {
+  const wanted = tookMs < quickMs ? size * 2 : tookMs > slowMs ? Math.ceil(size / 2) : size;
+  const most = perSecond > 0 ? Math.min(batchMax, Math.ceil(perSecond / 4)) : batchMax;
+  return Math.min(Math.max(wanted, batchFirst / 4), most);
+}
 
 const drainNotes: MoveStep = async ({ db, config, ...lease }, operation) => {
   const { from, stage, verified } = operation.progress as MoveProgress;

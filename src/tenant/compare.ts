@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { exactBson } from "../lib/bson.ts";
 import { BSON, type Db, type Document } from "mongodb";
 import { findStored, type Position, readBatch } from "./copy.ts";
@@ -14,20 +15,34 @@ const text = (bytes: Uint8Array, encoding: "utf8" | "latin1") =>
 /** Documents of the first Croupier have no version until they are copied or stamped. */
 const noMeta = BSON.serialize({ v: 0, h: [] });
 
-/** Prints a stored document as it came from the server, not decoded: types and the order of fields count. */
+/**
+ * Prints a stored document as it came from the server, not decoded: types and the order of fields count, where among them
+ * Croupier's own stand does not.
+ */
 function printOf(placement: Placement, bytes: Uint8Array): Print {
   let id = "";
-  let hash = 0n;
   let meta: Uint8Array = noMeta;
+  // The tenant's fields mostly lie together, so that they are hashed as they are.
+  const runs: [start: number, end: number][] = [];
   for (const [type, nameOffset, nameLength, offset, length] of parseToElements(bytes)) {
-    const name = text(bytes.subarray(nameOffset, nameOffset + nameLength), "utf8");
-    const value = bytes.subarray(offset, offset + length);
-    if (name === "_id") id = idOf(placement, type, value);
-    else if (name === "_croupier") meta = value;
-    else if (name !== "tenant_id") hash = Bun.hash.wyhash(bytes.subarray(nameOffset - 1, offset + length), hash);
+    const own = ownNames.find((name) => isName(bytes, nameOffset, nameLength, name));
+    if (own === undefined) {
+      const run = runs.at(-1);
+      if (run && run[1] === nameOffset - 1) run[1] = offset + length;
+      else runs.push([nameOffset - 1, offset + length]);
+    } else if (own === "_id") id = idOf(placement, type, bytes.subarray(offset, offset + length));
+    else if (own === "_croupier") meta = bytes.subarray(offset, offset + length);
   }
-  return { id, hash: Bun.hash.wyhash(meta, hash) };
+  const parts = runs.map(([start, end]) => bytes.subarray(start, end));
+  const fields = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+  return { id, hash: Bun.hash.wyhash(meta, Bun.hash.wyhash(fields)) };
 }
+
+const ownNames = ["_id", "tenant_id", "_croupier"];
+
+/** Most names have another length, which is cheaper to look at. */
+const isName = (bytes: Uint8Array, offset: number, length: number, name: string): boolean =>
+  length === name.length && text(bytes.subarray(offset, offset + length), "latin1") === name;
 
 function idOf(placement: Placement, type: number, value: Uint8Array): string {
   if (!isShared(placement)) return `${type}:${text(value, "latin1")}`;
@@ -44,40 +59,58 @@ export type Comparison = { documents: number; checksum: bigint; differing: unkno
 /**
  * Compares all documents of two placements by content, both in the order of `_id`.
  *
- * @param keepAlive called between batches
+ * @param keepHeld called between batches
  * @returns the ids that are on one side only or differ: while the tenant is written to, those of the writes in between
  */
 export async function compareAll(
   db: Db,
   a: Placement,
   b: Placement,
-  keepAlive: () => Promise<void>,
+  keepHeld: () => Promise<void>,
 ): Promise<Comparison> {
-  const [left, right] = [sideOf(db, a), sideOf(db, b)];
+  const sides = [sideOf(db, a), sideOf(db, b)];
+  const read = () => {
+    const reading = Promise.all(sides.map((next) => next()));
+    // Whoever waits for it hears of its failure; meanwhile it isn't one that nobody handles.
+    reading.catch(() => {});
+    return reading;
+  };
   // Both sides come in one order, so what waits here for its other half is what differs.
-  const unmatched = new Map<string, { hash: bigint; id: unknown; side: number }>();
+  const unmatched = new Map<string, { hash: bigint; id: () => unknown; side: number }>();
   let [documents, checksum] = [0, 0n];
   const differing: unknown[] = [];
+  let reading = read();
   for (;;) {
-    const batches = await Promise.all([left(), right()]);
+    const batches = await reading;
     if (batches.every((batch) => batch.length === 0)) break;
+    // The next ones are on their way while these are compared.
+    reading = read();
     for (const [side, batch] of batches.entries()) {
-      for (const { print, id } of batch) {
+      for (const [index, { print, id }] of batch.entries()) {
         const other = unmatched.get(print.id);
         if (other && other.side !== side) {
           unmatched.delete(print.id);
           if (other.hash !== print.hash) differing.push(id());
-        } else unmatched.set(print.id, { hash: print.hash, id: id(), side });
+        } else unmatched.set(print.id, { hash: print.hash, id, side });
         if (side === 0) {
           documents++;
           checksum ^= print.hash;
         }
+        if (index % turnDocuments === turnDocuments - 1) await nextTurn();
       }
     }
-    await keepAlive();
+    // What waits on may wait for long: it must not keep the bytes of a whole batch.
+    for (const waiting of unmatched.values()) {
+      const id = waiting.id();
+      waiting.id = () => id;
+    }
+    await keepHeld();
   }
-  return { documents, checksum, differing: [...differing, ...[...unmatched.values()].map(({ id }) => id)] };
+  return { documents, checksum, differing: [...differing, ...[...unmatched.values()].map(({ id }) => id())] };
 }
+
+/** How many documents are looked at before others get a turn. */
+const turnDocuments = 500;
 
 type Printed = { print: Print; id: () => unknown };
 
@@ -88,7 +121,11 @@ function sideOf(db: Db, placement: Placement): () => Promise<Printed[]> {
   return async () => {
     if (ended) return [];
     const batch = await readBatch<Uint8Array>(db, placement, after, ({ byteLength }) => byteLength, { raw: true });
-    const printed = batch.map((bytes) => ({ print: printOf(placement, bytes), id: () => read(placement, bytes) }));
+    const printed: Printed[] = [];
+    for (const bytes of batch) {
+      printed.push({ print: printOf(placement, bytes), id: () => read(placement, bytes) });
+      if (printed.length % turnDocuments === 0) await nextTurn();
+    }
     const last = printed.at(-1);
     if (last) after = { id: last.id() };
     ended = !last;

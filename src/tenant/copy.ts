@@ -1,15 +1,20 @@
-import { BSON, type Db, type Document, MongoBulkWriteError } from "mongodb";
+import { BSON, type Db, type Document, MongoBulkWriteError, MongoServerError, ObjectId } from "mongodb";
 import { exactBson } from "../lib/bson.ts";
-import { isDuplicateKeyOfAny, majority, within } from "../lib/mongo.ts";
-import type { Placement } from "./placement.ts";
+import { isDuplicateKeyOfAny, isUnavailable, majority, within } from "../lib/mongo.ts";
+import { isShared, type Placement } from "./placement.ts";
 import { afterInTurn } from "./query/page.ts";
 import type { Sort } from "./query/sort.ts";
 import { collectionAt } from "./scope.ts";
 import { idPath, ofTenant, readStored, storedId, toStored } from "./stored.ts";
 
-/** One batch: so many documents and bytes at the most, so that neither memory nor a lease runs out. */
-const batchDocumentsMax = 1_000;
-const batchBytesMax = 8 * 1024 * 1024;
+/**
+ * One batch: so many documents and bytes at the most, so that neither memory nor a lease runs out. Not few, as FerretDB
+ * sorts what is left of the shared collection's tenant for each of them.
+ */
+const batchDocumentsMax = 4_000;
+const batchBytesMax = 4 * 1024 * 1024;
+/** What the server copies by itself takes no memory here. */
+const serverBatchBytesMax = 8 * 1024 * 1024;
 const statementMs = 30_000;
 
 /** The position in a walk through a tenant's documents in the order of `_id`: after this one; null at the start. */
@@ -31,14 +36,12 @@ export async function readBatch<T extends Document | Uint8Array = Document>(
   options: { raw?: boolean } = {},
 ): Promise<T[]> {
   const path = idPath(placement);
-  const tenant = ofTenant(placement);
-  const parts = after ? afterInTurn(byId, [after.id], path).map((part) => ({ $and: [tenant, part] })) : [tenant];
   const batch: T[] = [];
   let bytes = 0;
-  for (const filter of parts) {
+  for (const filter of partsAfter(placement, after)) {
     const cursor = collectionAt(db, placement).find(filter, {
       sort: { [path]: 1 },
-      batchSize: batchDocumentsMax,
+      batchSize: 1_000,
       limit: batchDocumentsMax,
       ...exactBson,
       ...options,
@@ -56,6 +59,13 @@ export async function readBatch<T extends Document | Uint8Array = Document>(
   return batch;
 }
 
+/** What comes after a position, in parts of which each is one range of an index. */
+function partsAfter(placement: Placement, after: Position): Document[] {
+  const tenant = ofTenant(placement);
+  if (!after) return [tenant];
+  return afterInTurn(byId, [after.id], idPath(placement)).map((part) => ({ $and: [tenant, part] }));
+}
+
 export type Batch = {
   /** Where the next one begins; null when there was nothing left. */
   next: Position;
@@ -64,8 +74,97 @@ export type Batch = {
   refused: unknown[];
 };
 
-/** Copies the next documents in the order of `_id`. */
+/**
+ * Copies the next documents in the order of `_id`, at most `documentsMax`.
+ *
+ * The server does it by itself where it can: their content never comes here, so that requests don't wait for it. What it
+ * refuses, and ids that no single range holds, is copied by hand. Each is one statement that inserts what isn't there
+ * yet and overwrites nothing, so what arrives late does no more harm than an insert (spec: rule 6).
+ */
 export async function copyBatch(
+  db: Db,
+  source: Placement,
+  stage: Placement,
+  after: Position,
+  documentsMax: number,
+  beforeWrite: () => void,
+): Promise<Batch> {
+  const ids = await readIds(db, source, after, documentsMax);
+  const [first, last] = [ids[0], ids.at(-1)];
+  if (ids.length === 0) return { next: null, copied: 0, refused: [] };
+  if (isRange(first, last)) {
+    beforeWrite();
+    if (await mergeRange(db, source, stage, first, last))
+      return { next: { id: last }, copied: ids.length, refused: [] };
+  }
+  return await copyByHand(db, source, stage, after, beforeWrite);
+}
+
+/** The ids of the next documents, as many as a statement may copy. */
+async function readIds(db: Db, placement: Placement, after: Position, documentsMax: number): Promise<unknown[]> {
+  const path = idPath(placement);
+  for (const filter of partsAfter(placement, after)) {
+    const stages = [
+      { $match: filter },
+      { $sort: { [path]: 1 } },
+      { $limit: documentsMax },
+      { $project: { _id: 0, id: `$${path}`, bytes: { $bsonSize: "$$ROOT" } } },
+    ];
+    const options = { batchSize: documentsMax, ...exactBson, ...majority, ...within(statementMs) };
+    const found = await collectionAt(db, placement).aggregate(stages, options).toArray();
+    let bytes = 0;
+    const fitting = found.findIndex((each) => (bytes += Number(each.bytes)) > serverBatchBytesMax);
+    if (found.length > 0) return found.slice(0, fitting < 0 ? undefined : Math.max(1, fitting)).map(({ id }) => id);
+  }
+  return [];
+}
+
+/** Whether everything between two ids is of their type: only then a comparison finds all that the order has there. */
+const isRange = (first: unknown, last: unknown): boolean =>
+  (first instanceof ObjectId && last instanceof ObjectId) || (typeof first === "string" && typeof last === "string");
+
+/** Makes a stored document of one placement one of another, in the server. */
+function converted(source: Placement, stage: Placement): Document {
+  const id = isShared(source) ? "$_id.i" : "$_id";
+  const key = { $literal: stage.key };
+  return {
+    $replaceWith: {
+      $mergeObjects: [
+        "$$ROOT",
+        {
+          _id: isShared(stage) ? { t: key, i: id } : id,
+          tenant_id: key,
+          _croupier: { $ifNull: ["$_croupier", { $literal: { v: 0, h: [] } }] },
+        },
+      ],
+    },
+  };
+}
+
+/**
+ * Lets the server copy the documents from one id to another. Nothing is overwritten: `put` decides over what is there.
+ *
+ * @returns false when it refused some: then it is over, and part of them may be there
+ * @throws what leaves open whether it is over
+ */
+async function mergeRange(db: Db, source: Placement, stage: Placement, first: unknown, last: unknown) {
+  const into = { db: stage.database, coll: stage.collection };
+  const stages = [
+    { $match: { ...ofTenant(source), [idPath(source)]: { $gte: first, $lte: last } } },
+    converted(source, stage),
+    { $merge: { into, on: "_id", whenMatched: "fail", whenNotMatched: "insert" } },
+  ];
+  const options = { ...majority, writeConcern: { w: "majority" as const }, ...within(statementMs) };
+  try {
+    await collectionAt(db, source).aggregate(stages, options).toArray();
+    return true;
+  } catch (error) {
+    if (error instanceof MongoServerError && !isUnavailable(error)) return false;
+    throw error;
+  }
+}
+
+async function copyByHand(
   db: Db,
   source: Placement,
   stage: Placement,

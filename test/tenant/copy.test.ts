@@ -1,0 +1,161 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Binary, Decimal128, type Document, Double, Int32, Long, MongoClient, ObjectId, UUID } from "mongodb";
+import { compareAll } from "../../src/tenant/compare.ts";
+import { copyBatch, type Position } from "../../src/tenant/copy.ts";
+import { offerPlace, type Placement, sharedCollection, type Tier, tiers } from "../../src/tenant/placement.ts";
+import { collectionAt } from "../../src/tenant/scope.ts";
+import { createSharedCollection } from "../../src/tenant/storage.ts";
+import { toStored } from "../../src/tenant/stored.ts";
+
+const client = new MongoClient(process.env.MONGODB_URL!, { writeConcern: { w: "majority" } });
+const db = client.db(`croupier_copy_${process.pid}`);
+const organizationId = new ObjectId().toHexString();
+const where = { masterDatabase: db.databaseName, organizationId, organizationName: "copied" };
+const enterprise = offerPlace("enterprise", where, 1).database;
+
+beforeAll(async () => {
+  await db.dropDatabase();
+  await createSharedCollection(db);
+});
+afterAll(async () => {
+  await db.dropDatabase();
+  await client.db(enterprise).dropDatabase();
+  await client.close();
+});
+
+const ids: unknown[] = [
+  ...Array.from({ length: 40 }, () => new ObjectId()),
+  ...Array.from({ length: 40 }, (_, index) => `text ${index}`),
+  "$_id",
+  "",
+  ...[Number.NaN, Number.NEGATIVE_INFINITY, -1.5, 0.5, Number.POSITIVE_INFINITY].map((value) => new Double(value)),
+  ...[1, 2, 3].map((value) => new Int32(value)),
+  Long.fromString("9007199254740993"),
+  Decimal128.fromString("7.25"),
+  true,
+  false,
+  new Date(0),
+  new Date(),
+  new UUID(),
+  new Binary(Buffer.from([1, 2, 3])),
+];
+const fieldsOf = (index: number): Document => ({
+  value: index % 2 === 0 ? new Int32(index) : new Double(index),
+  text: "$text",
+  nested: { b: [1, { tenant_id: "a", _croupier: 1 }], a: null },
+  "9": index,
+});
+
+let number = 0;
+/** A place that nothing was ever at. */
+function placeOf(tier: Tier): Placement {
+  const place = offerPlace(tier, where, ++number + 1);
+  return tier === "starter"
+    ? place
+    : {
+        ...place,
+        database: tier === "enterprise" ? enterprise : place.database,
+        collection: `${place.collection}~${number}`,
+      };
+}
+
+async function fill(place: Placement): Promise<void> {
+  const documents = ids.map((id, index) =>
+    toStored(place, { id, fields: fieldsOf(index), meta: { v: index, h: [`w${index}`] } }),
+  );
+  await collectionAt(db, place).insertMany(documents, { ordered: false });
+}
+
+async function copyAll(from: Placement, to: Placement, size: number): Promise<number> {
+  let at: Position = null;
+  for (let copied = 0; ;) {
+    const batch = await copyBatch(db, from, to, at, size, () => {});
+    copied += batch.copied;
+    expect(batch.refused).toEqual([]);
+    if (batch.next === null) return copied;
+    at = batch.next;
+  }
+}
+
+const differences = async (a: Placement, b: Placement) => await compareAll(db, a, b, async () => {});
+
+describe("copying a tenant's documents", () => {
+  for (const from of tiers) {
+    for (const to of tiers.filter((tier) => tier !== from)) {
+      test.each([1, 7, 1_000])(`from ${from} to ${to}: ids of all types, %i at a time`, async (size) => {
+        const [source, stage] = [placeOf(from), placeOf(to)];
+        await fill(source);
+        expect(await copyAll(source, stage, size)).toBe(ids.length);
+        const { documents, differing } = await differences(source, stage);
+        expect({ documents, differing }).toEqual({ documents: ids.length, differing: [] });
+        const one = await collectionAt(db, stage).findOne({ "_croupier.h": "w3", tenant_id: stage.key });
+        expect(one).toEqual({
+          ...fieldsOf(3),
+          _id: expect.anything(),
+          value: 3,
+          tenant_id: stage.key,
+          _croupier: { v: 3, h: ["w3"] },
+        });
+      });
+    }
+  }
+
+  test("what an interrupted batch left is brought to what it is now", async () => {
+    const [source, stage] = [placeOf("professional"), placeOf("enterprise")];
+    await fill(source);
+    const old = ids
+      .slice(20, 60)
+      .map((id) => toStored(stage, { id, fields: { old: true }, meta: { v: 1, h: ["old"] } }));
+    await collectionAt(db, stage).insertMany(old);
+    await copyAll(source, stage, 25);
+    expect((await differences(source, stage)).differing).toEqual([]);
+  });
+
+  test("what a unique index of the other side refuses is named", async () => {
+    const [source, stage] = [placeOf("professional"), placeOf("enterprise")];
+    await collectionAt(db, stage).createIndex({ value: 1 }, { unique: true });
+    const [a, b, c] = [new ObjectId(), new ObjectId(), new ObjectId()];
+    const stored = (id: unknown, value: number) =>
+      toStored(source, { id, fields: { value }, meta: { v: 1, h: ["a"] } });
+    await collectionAt(db, source).insertMany([stored(a, 1), stored(b, 1), stored(c, 2)]);
+    const batch = await copyBatch(db, source, stage, null, 100, () => {});
+    expect(batch).toEqual({ next: { id: c }, copied: 3, refused: [b] });
+    expect((await differences(source, stage)).differing).toEqual([b]);
+  });
+
+  test("documents of the first Croupier get their tenant and version", async () => {
+    const source: Placement = { ...placeOf("professional"), unstamped: true };
+    const stage = placeOf("starter");
+    const id = new ObjectId();
+    await collectionAt(db, source).insertOne({ _id: id, "a.b": 1, z: 2, a: 3 } as Document);
+    await copyAll(source, stage, 10);
+    expect((await differences(source, stage)).differing).toEqual([]);
+    const found = await db.collection(sharedCollection).findOne({ tenant_id: stage.key });
+    expect(found).toMatchObject({ _id: { t: stage.key, i: id }, _croupier: { v: 0, h: [] } });
+  });
+
+  test("another's documents beside are left alone", async () => {
+    const [source, other, stage] = [placeOf("starter"), placeOf("starter"), placeOf("professional")];
+    await fill(source);
+    await fill({ ...other, key: `${source.key}0` });
+    expect(await copyAll(source, stage, 30)).toBe(ids.length);
+    expect(await collectionAt(db, stage).countDocuments()).toBe(ids.length);
+  });
+
+  test("a comparison finds what differs by type, by order, or is on one side only", async () => {
+    const [a, b] = [placeOf("professional"), placeOf("starter")];
+    await fill(a);
+    await copyAll(a, b, 100);
+    const change = async (index: number, fields: Document) =>
+      await collectionAt(db, a).replaceOne(
+        { _id: ids[index] as never },
+        toStored(a, { id: ids[index], fields, meta: { v: index, h: [`w${index}`] } }),
+      );
+    await change(0, { ...fieldsOf(0), value: new Double(0) });
+    await change(1, { text: "$text", ...fieldsOf(1), value: new Double(1) });
+    await collectionAt(db, a).deleteOne({ _id: ids[2] as never });
+    await collectionAt(db, b).deleteOne({ tenant_id: b.key, "_id.i": ids[50] as never });
+    const { differing } = await differences(a, b);
+    expect(differing.map(String).sort()).toEqual([0, 1, 2, 50].map((index) => String(ids[index])).sort());
+  });
+});
