@@ -12,7 +12,7 @@ import { moveLeaseMs } from "../tenant/lease.ts";
 import { isShared, offerPlace, type Placement, placeKey, type Tier } from "../tenant/placement.ts";
 import { countDocuments } from "../tenant/count.ts";
 import { claimStage, saveCheckpoint } from "../tenant/stage.ts";
-import { type CollectionIdentity, identify } from "../tenant/storage.ts";
+import { type CollectionIdentity, dropSharedIndexes, identify } from "../tenant/storage.ts";
 import { organizationMissing } from "./failures.ts";
 import { enter, organizationOf } from "./guard.ts";
 import { afterLease } from "./lease-wait.ts";
@@ -105,6 +105,8 @@ const journal: MoveStep = async (deps, operation) => {
   if ((await organizationStore.enterPhase(db, organizationOf(operation), phase)) !== "written") {
     return { failed: organizationMissing };
   }
+  // What drivers before this one copied under keys of theirs is of no use any more.
+  for (const key of operation.progress.keys ?? []) if (isShared(to)) await dropSharedIndexes(db, { ...to, key });
   const stage = await claimStage(db, target, operation._id, fence);
   const indexes = await copyIndexes(db, from, stage.placement);
   await afterLease(config.placementLeaseMs);

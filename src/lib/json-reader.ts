@@ -14,7 +14,11 @@ export const depthMax = 100;
 const number = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const plainText = /[^"\\\0-\x1f]*/y;
 const space = /[ \t\n\r]*/y;
-const words: Record<string, unknown> = { true: true, false: false, null: null };
+const words = [
+  ["true", true],
+  ["false", false],
+  ["null", null],
+] as const;
 // With these an object would not be what it looks like: to JavaScript, or to the driver.
 const namesRefused = new Set(["__proto__", "_bsontype"]);
 
@@ -35,8 +39,12 @@ export function readJson(text: string, pointer: string, make: JsonMakers): unkno
     position += found.length;
     return found;
   };
+  const skipSpace = (): void => {
+    // Mostly there is none, and a pattern costs more than a look.
+    if (text.charCodeAt(position) <= 32) match(space);
+  };
   const take = (character: string): boolean => {
-    match(space);
+    skipSpace();
     if (text[position] !== character) return false;
     position++;
     return true;
@@ -100,17 +108,17 @@ export function readJson(text: string, pointer: string, make: JsonMakers): unkno
   }
 
   function readValue(): unknown {
-    match(space);
+    skipSpace();
     const first = text[position] ?? "";
     if ((first === "{" || first === "[") && path.length >= depthMax)
       throw invalid(at(), `is nested deeper than ${depthMax} levels`, "too_deep");
     if (take("{")) return readObject();
     if (take("[")) return readArray();
     if (take('"')) return readText();
-    const word = Object.keys(words).find((candidate) => text.startsWith(candidate, position));
-    if (word) {
+    for (const [word, value] of words) {
+      if (!text.startsWith(word, position)) continue;
       position += word.length;
-      return words[word];
+      return value;
     }
     const digits = match(number);
     if (digits === "") throw malformed();

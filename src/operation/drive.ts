@@ -57,13 +57,31 @@ async function holding(deps: DriveDeps, ask: (leaseMs: number) => Promise<Operat
   return operation && { operation, untilMs: askedMs + leaseMs };
 }
 
+/**
+ * Runs a step and holds the lease as long as it takes: an index may take minutes to build. A process that stands still holds
+ * nothing, and one that has lost the lease doesn't get it back.
+ */
+async function whileHolding<T>(
+  deps: DriveDeps,
+  held: Held,
+  run: (lease: ReturnType<typeof leaseOf>) => Promise<T>,
+): Promise<T> {
+  const lease = leaseOf(deps, held);
+  const beating = setInterval(() => void lease.keepHeld().catch(() => {}), deps.config.operationLeaseMs / 4);
+  try {
+    return await run(lease);
+  } finally {
+    clearInterval(beating);
+  }
+}
+
 /** Runs the next step and records what it made of the operation; null when the lease was lost. */
 async function takeStep(deps: DriveDeps, current: Held): Promise<Held | null> {
   const { operation } = current;
   const step = deps.flows[operation.kind]?.steps[operation.step];
   if (!step) throw new Error(`No step ${operation.kind}/${operation.step} in this version`);
   await deps.onStep?.(operation, "before");
-  const next = await step({ ...deps, ...leaseOf(deps, current) }, operation);
+  const next = await whileHolding(deps, current, (lease) => step({ ...deps, ...lease }, operation));
   await deps.onStep?.(operation, "after");
   const held = await holding(deps, (leaseMs) =>
     "go" in next

@@ -24,7 +24,12 @@ type Organization = { id: string; name: string; email: string; collection: strin
 type Admin = { id: string; organizationId: string; organizationName: string; email: string };
 
 /** What is wrong with these records; changes nothing and guesses nothing. */
-export function findDamage(all: Organization[], allAdmins: Admin[], collections: string[]): Finding[] {
+export function findDamage(
+  all: Organization[],
+  allAdmins: Admin[],
+  collections: string[],
+  isHeld: (collection: string) => boolean,
+): Finding[] {
   const findings: Finding[] = [];
   const organizationById = new Map(all.map((organization) => [organization.id, organization]));
   const adminsOf = Map.groupBy(allAdmins, ({ organizationId }) => organizationId);
@@ -57,7 +62,8 @@ export function findDamage(all: Organization[], allAdmins: Admin[], collections:
     if (same.length > 1) findings.push({ finding: "emails_differ_in_case_only", admin_ids: same.map(({ id }) => id) });
   }
   for (const collection of collections.filter(isTenantCollection)) {
-    if (!placed.has(collection)) findings.push({ finding: "collection_without_organization", collection });
+    if (!placed.has(collection) && !isHeld(collection))
+      findings.push({ finding: "collection_without_organization", collection });
   }
   return findings;
 }
@@ -97,12 +103,13 @@ export async function inspect({ db, log }: Pick<Deps, "db" | "log">): Promise<Fi
   const collections = await db.listCollections({}, { nameOnly: true, ...within(60_000) }).toArray();
   const home = { region: defaultRegion, database: db.databaseName };
   // A move holds the place that it goes to, and has stages; what of these is left over `croupier doctor` finds.
-  const isHeld = (collection: string) => held.has(placeKey({ ...home, collection }));
+  const isHeld = (collection: string) => isStage(collection) || held.has(placeKey({ ...home, collection }));
   const placedUnderWay = new Set(known.map(({ placement }) => placement?.collection));
   const findings = findDamage(
     active,
     allAdmins.filter(({ organizationId }) => !underWay.has(organizationId)),
-    collections.map(({ name }) => name).filter((name) => !placedUnderWay.has(name) && !isStage(name) && !isHeld(name)),
+    collections.map(({ name }) => name).filter((name) => !placedUnderWay.has(name)),
+    isHeld,
   );
   for (const finding of findings) log.warn(finding, "damaged record");
   return findings;

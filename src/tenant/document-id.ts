@@ -16,6 +16,8 @@ export const idBytes = (id: unknown): number =>
   typeof id === "string" ? Buffer.byteLength(id) : id instanceof Binary ? id.length() : 16;
 
 const objectIdText = /^[0-9a-f]{24}$/i;
+/** How the JSON of a scalar can begin; most ids that are text don't. */
+const scalarStart = /^\s*["{\d\-tf]/;
 
 /**
  * The id that a path names, its segment percent-decoded: 24 hex digits are an ObjectId, Extended JSON of a scalar is that
@@ -23,6 +25,7 @@ const objectIdText = /^[0-9a-f]{24}$/i;
  */
 export function parsePathId(segment: string): unknown {
   if (objectIdText.test(segment)) return new ObjectId(segment);
+  if (!scalarStart.test(segment)) return segment;
   try {
     const id = parseExtendedJson(segment);
     return isScalarId(id) ? id : segment;

@@ -115,6 +115,12 @@ export async function removeShared(db: Db, placement: Placement, keepHeld: () =>
     if (batch.length === 0) break;
     await shared.deleteMany({ _id: { $in: batch.map(({ _id }) => _id) }, tenant_id: placement.key }, within(60_000));
   }
+  await dropSharedIndexes(db, placement);
+}
+
+/** Drops the indexes that are one stay's alone: the collection can't have many. */
+export async function dropSharedIndexes(db: Db, placement: Placement): Promise<void> {
+  const shared = collectionAt(db, placement);
   for (const { name } of await shared.listIndexes(within()).toArray()) {
     if (String(name).startsWith(`${placement.key}~`)) await shared.dropIndex(name, within()).catch(() => {});
   }

@@ -13,6 +13,7 @@ import {
   Timestamp,
   UUID,
 } from "mongodb";
+import { isDocument } from "../../src/lib/bson.ts";
 
 // Small ranges: values that meet each other are the interesting ones.
 const int = fc.integer({ min: -3, max: 3 }).map((n) => new Int32(n));
@@ -93,3 +94,11 @@ export const flatValue = nest(nest(anyScalar, false), false);
 /** A document without an `_id`. */
 export const anyDocument = objectOf(fieldNames, anyValue);
 export const flatDocument = objectOf(fieldNames, flatValue);
+
+/** The same without MinKey and MaxKey. */
+export const withoutExtremes = (value: unknown): unknown => {
+  if (value instanceof MinKey || value instanceof MaxKey) return null;
+  if (Array.isArray(value)) return value.map(withoutExtremes);
+  if (!isDocument(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, withoutExtremes(part)]));
+};

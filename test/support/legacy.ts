@@ -77,6 +77,13 @@ export async function plantLegacy(db: Db, name: string, email: string, fields: F
   return { organizationId: organization._id, adminId, name, email: String(admin?.email ?? email) };
 }
 
+/** What a worker adds sooner or later when it stamps, which no comparison of two moments should hang on. */
+const ofStamping = new Set(["operations", "primaries", "guard", "unstamped", "tenant_id", "_croupier"]);
+
+/** All that a database holds, but for what stamping adds. */
+export const dumpBesideStamps = async (db: Db): Promise<string> =>
+  JSON.stringify(JSON.parse(await dump(db)), (name, value) => (ofStamping.has(name) ? undefined : value), 1);
+
 /** All that a database holds: every document of every collection and every index, as text that can be compared. */
 export async function dump(db: Db): Promise<string> {
   const names = (await db.listCollections({}, { nameOnly: true }).toArray()).map(({ name }) => name).sort();

