@@ -13,7 +13,7 @@ test("a mutant is the code with the bug in it, and its parts are found", async (
     mutant.remove();
     expect(built.success, mutation.name).toBe(true);
   }
-});
+}, 60_000);
 
 test("every fault has a name that can be asked for", () => {
   expect(allFaults.map((name) => faultNamed(name).name)).toEqual(allFaults);

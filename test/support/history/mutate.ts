@@ -19,7 +19,7 @@ async function hunt(mutation: Mutation, settings: { seed: number; runs: number; 
       const found = await runMoveHistory({
         ...{ seed, ...tiersOf(direction), fault, databaseUrl: settings.databaseUrl, program: mutant.program },
         // What is broken may never end, or never be swept up; there is no need to wait for it.
-        ...{ moveMs: 30_000, sweepMs: 2_000, clients: 8, afterMs: 3_000 },
+        ...{ moveMs: 60_000, sweepMs: 2_000, clients: 16, afterMs: 3_000 },
         ...(config && { config }),
       }).then(
         ({ violations, counts }) => {
@@ -43,15 +43,16 @@ async function hunt(mutation: Mutation, settings: { seed: number; runs: number; 
   }
 }
 
-/** Hunts for all mutations whose name has the text in it. @returns whether each was found, and none where there was none */
+/** Hunts for all mutations whose name has one of the texts in it, which are separated by commas. @returns whether each was found, and none where there was none */
 export async function huntAll(settings: {
   only: string;
   seed: number;
   runs: number;
   databaseUrl: string;
 }): Promise<boolean> {
+  const wanted = settings.only.split(",");
   const hunts: Hunt[] = [];
-  for (const mutation of mutations.filter(({ name }) => name.includes(settings.only))) {
+  for (const mutation of mutations.filter(({ name }) => wanted.some((text) => name.includes(text)))) {
     hunts.push(await hunt(mutation, settings));
   }
   console.table(hunts);

@@ -45,11 +45,17 @@ const longDrain: Edit[] = [
     replace: "if (performance.now() > untilMs) return;",
   },
 ];
-/** The first driver stands still for longer than its lease right before the cutover. */
+/** Half of all requests stand still before they come to the database. */
+const lateRequests: Edit = {
+  file: door,
+  find: use,
+  replace: `await (Math.random() < 0.5 ? sleep(Math.random() * 1_500) : null); ${use}`,
+};
+/** The first driver (the move was queued under the first fence) stands still for longer than its lease right before the cutover. */
 const lateCutover: Edit = {
   file: "src/flows/move-gate.ts",
   find: "const written = await organizationStore.cutOver(",
-  replace: "if (operation.lease.fence === 1) await Bun.sleep(3_500); const written = await organizationStore.cutOver(",
+  replace: "if (operation.lease.fence === 2) await Bun.sleep(3_500); const written = await organizationStore.cutOver(",
 };
 /** Every process stands still for longer than its lease with the first batch in its hands. */
 const lateBatch: Edit = {
@@ -156,14 +162,14 @@ export const mutations: Mutation[] = [
     name: "reads are not validated",
     breaks: "rule 2: a read is answered only from where the documents are",
     edits: [{ file: door, find: "if (leases.holds(lease))", replace: "if (!writes || leases.holds(lease))" }],
-    pauses: load,
+    pauses: [lateRequests, slowMover],
     shownBy: anyDirection,
   },
   {
     name: "refusals are not validated",
     breaks: "rule 2: that a document is not there counts only where the documents are",
     edits: [{ file: door, find: "if (isUnavailable(error)) throw error;", replace: "throw error;" }],
-    pauses: load,
+    pauses: [lateRequests, slowMover],
     shownBy: anyDirection,
   },
   {
