@@ -39,6 +39,7 @@ const settings = z.object({
   CROUPIER_OPERATOR_KEY: z.string().min(32, "must have 32 characters or more").optional(),
   MAX_BODY_BYTES: wholeNumber(1_048_576, 1_024, 64 * 1_048_576),
   MAX_DOCUMENTS_BYTES: wholeNumber(17 * 1_048_576, 1_024, 48_000_000),
+  TRUSTED_PROXIES: wholeNumber(0, 0, 10),
   LOG_LEVEL: oneOf("fatal", "error", "warn", "info", "debug", "trace", "silent").default("info"),
 });
 
@@ -69,6 +70,8 @@ export type Config = {
   bodyBytesMax: number;
   /** For bodies with documents. */
   documentsBytesMax: number;
+  /** How many proxies before the service write X-Forwarded-For and X-Forwarded-Proto; with 0 both are ignored. */
+  trustedProxies: number;
   logLevel: string;
 };
 
@@ -140,6 +143,7 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     operatorKey: value.CROUPIER_OPERATOR_KEY ?? null,
     bodyBytesMax: value.MAX_BODY_BYTES,
     documentsBytesMax: value.MAX_DOCUMENTS_BYTES,
+    trustedProxies: value.TRUSTED_PROXIES,
     logLevel: value.LOG_LEVEL,
   };
 }
