@@ -1,20 +1,24 @@
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
+import { createMiddleware } from "hono/factory";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
 import type { Deps } from "./deps.ts";
 import { adminRoutes } from "./http/admin-routes.ts";
 import type { Env } from "./http/context.ts";
+import { allowOrigins } from "./http/cors.ts";
 import { openApiDocument } from "./http/describe.ts";
 import { docsRoutes } from "./http/docs.ts";
 import { documentRoutes } from "./http/document-routes.ts";
+import { enforceHttps } from "./http/https.ts";
 import { indexRoutes } from "./http/index-routes.ts";
 import { organizationRoutes } from "./http/organization-routes.ts";
 import { type HttpFailure, handleError, sendProblem } from "./http/problems.ts";
 import { platformRoutes } from "./http/platform-routes.ts";
 import { requestLog } from "./http/request-log.ts";
 import { serviceRoutes } from "./http/service-routes.ts";
+import { timeLimit } from "./http/time-limit.ts";
 import { whenReady } from "./http/when-ready.ts";
 import { failure } from "./lib/failure.ts";
 
@@ -29,6 +33,12 @@ const limitBody = (maxSize: number) =>
 /** Queries don't: as BSON one can be many times its size as JSON, and more than a statement may have. */
 const carriesDocuments = (method: string, path: string) =>
   method === "POST" ? path === "/org/documents" : path.startsWith("/org/documents/");
+
+/** Nothing that needs or gives a token is kept by anybody on the way. */
+const noStore = createMiddleware<Env>(async function noStore(c, next) {
+  c.header("Cache-Control", "no-store");
+  await next();
+});
 
 /**
  * The table of contents of the API: what every request passes, in this order, and where it goes.
@@ -49,6 +59,8 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
       strictTransportSecurity: false,
     }),
   );
+  app.use(allowOrigins(deps.config.corsOrigins));
+  if (deps.config.enforceHttps) app.use(enforceHttps(deps.config.trustedProxies));
   app.use(
     methodNotAllowed({
       app,
@@ -58,6 +70,8 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
         }),
     }),
   );
+  for (const group of ["/org/*", "/admin/*", "/platform/*"])
+    app.use(group, noStore, timeLimit(deps.config.requestTimeoutMs));
   const limits = { documents: limitBody(deps.config.documentsBytesMax), others: limitBody(deps.config.bodyBytesMax) };
   app.use((c, next) => limits[carriesDocuments(c.req.method, c.req.path) ? "documents" : "others"](c, next));
 

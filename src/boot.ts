@@ -116,6 +116,7 @@ async function prepareUntilDone(deps: Deps, stopping: AbortSignal): Promise<bool
 export type RunningService = { url: string; deps: Deps; ready: Promise<boolean>; stop(): Promise<void> };
 
 const finishMs = 25_000;
+const idleSecondsMore = 10;
 
 /**
  * Starts the service and its worker. It listens at once; requests that need the database are refused until that has been
@@ -130,8 +131,10 @@ export async function startService(config: Config, log: Logger, onStep?: StepObs
     hostname: config.host,
     port: config.port,
     fetch: app.fetch,
-    // Sign-ins may wait for others; and what is too large is told by a problem document, not by a closed connection.
-    idleTimeout: 120,
+    // Bun counts it from the head of a request on, whatever trickles in: longer than the time limit, which answers first, and
+    // the end of a body that comes byte by byte. A head has 12 s and 16 KiB (431) by Bun itself.
+    idleTimeout: Math.ceil(config.requestTimeoutMs / 1000) + idleSecondsMore,
+    // What is too large is told by a problem document, not by a closed connection.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
   });
   const ready = prepareUntilDone(deps, stopping.signal).then((done) => {

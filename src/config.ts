@@ -13,6 +13,9 @@ const wholeNumber = (fallback: number, minimum: number, maximum: number) => {
 const oneOf = <const T extends string[]>(...values: T) =>
   z.enum(values, { error: `must be one of ${values.join(", ")}` });
 
+/** As browsers write it: no path, no default port, no capitals; `*` and `null` are none. */
+const isOrigin = (text: string) => /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
+
 const settings = z.object({
   CROUPIER_ENV: oneOf("production", "development").default("production"),
   HOST: z.string().default("127.0.0.1"),
@@ -39,6 +42,14 @@ const settings = z.object({
   CROUPIER_OPERATOR_KEY: z.string().min(32, "must have 32 characters or more").optional(),
   MAX_BODY_BYTES: wholeNumber(1_048_576, 1_024, 64 * 1_048_576),
   MAX_DOCUMENTS_BYTES: wholeNumber(17 * 1_048_576, 1_024, 48_000_000),
+  TRUSTED_PROXIES: wholeNumber(0, 0, 10),
+  ENFORCE_HTTPS: oneOf("true", "false").default("false"),
+  CORS_ORIGINS: z
+    .string()
+    .default("")
+    .transform((text) => text.split(",").flatMap((origin) => origin.trim() || []))
+    .refine((origins) => origins.every(isOrigin), "must be origins as browsers send them: https://app.example, …"),
+  REQUEST_TIMEOUT_MS: wholeNumber(30_000, 100, 240_000),
   LOG_LEVEL: oneOf("fatal", "error", "warn", "info", "debug", "trace", "silent").default("info"),
 });
 
@@ -69,6 +80,11 @@ export type Config = {
   bodyBytesMax: number;
   /** For bodies with documents. */
   documentsBytesMax: number;
+  /** How many proxies before the service write X-Forwarded-For and X-Forwarded-Proto; with 0 both are ignored. */
+  trustedProxies: number;
+  enforceHttps: boolean;
+  corsOrigins: string[];
+  requestTimeoutMs: number;
   logLevel: string;
 };
 
@@ -114,6 +130,9 @@ export function readConfig(environment: Record<string, string | undefined>): Con
   const development = given.CROUPIER_ENV === "development";
   const problem = development && !given.JWT_SECRET_KEY ? null : secretProblem(given.JWT_SECRET_KEY);
   if (problem && !development) wrong.push(`JWT_SECRET_KEY ${problem}`);
+  if (parsed.data?.ENFORCE_HTTPS === "true" && parsed.data.TRUSTED_PROXIES === 0) {
+    wrong.push("ENFORCE_HTTPS needs TRUSTED_PROXIES: only a proxy in front of the service can say what callers use");
+  }
   if (!parsed.success || wrong.length > 0) throw new Error(`The configuration is wrong:\n  ${wrong.join("\n  ")}`);
 
   const value = parsed.data;
@@ -140,6 +159,10 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     operatorKey: value.CROUPIER_OPERATOR_KEY ?? null,
     bodyBytesMax: value.MAX_BODY_BYTES,
     documentsBytesMax: value.MAX_DOCUMENTS_BYTES,
+    trustedProxies: value.TRUSTED_PROXIES,
+    enforceHttps: value.ENFORCE_HTTPS === "true",
+    corsOrigins: value.CORS_ORIGINS,
+    requestTimeoutMs: value.REQUEST_TIMEOUT_MS,
     logLevel: value.LOG_LEVEL,
   };
 }

@@ -4,10 +4,13 @@ import { passwordBytes, passwordCandidates } from "./password.ts";
 import type { PasswordAnswer, PasswordJob } from "./password-worker.ts";
 
 export type PasswordHasher = {
-  /** @returns a bcrypt hash of the configured rounds. @throws Failure `passwords_busy` */
-  hash(password: string): Promise<string>;
+  /**
+   * @param signal takes it out of the queue when nobody waits for it any more; its reason is thrown
+   * @returns a bcrypt hash of the configured rounds. @throws Failure `passwords_busy`
+   */
+  hash(password: string, signal?: AbortSignal): Promise<string>;
   /** Takes as long for no hash (an unknown email) as for one. @throws Failure `passwords_busy` */
-  matches(password: string, hash: string | null): Promise<boolean>;
+  matches(password: string, hash: string | null, signal?: AbortSignal): Promise<boolean>;
   rounds: number;
   close(): void;
 };
@@ -65,18 +68,26 @@ export function createPasswordHasher(options: {
     }
   };
 
-  const submit = async (job: PasswordJob): Promise<PasswordAnswer> => {
+  const submit = async (job: PasswordJob, signal?: AbortSignal): Promise<PasswordAnswer> => {
+    signal?.throwIfAborted();
     if (queue.length >= queueMax) {
       throw failure<AdminFailure>("passwords_busy", "Too many sign-ins are waiting; try again later.", {
         retryAfterSeconds: Math.ceil((queue.length * jobMs) / workers / 1000) || 1,
       });
     }
     const { promise, resolve, reject } = Promise.withResolvers<PasswordAnswer>();
-    queue.push({ job, resolve, reject });
+    const waiting: Waiting = { job, resolve, reject };
+    queue.push(waiting);
+    const leave = () => {
+      const place = queue.indexOf(waiting);
+      if (place !== -1) queue.splice(place, 1);
+      reject(signal!.reason);
+    };
+    signal?.addEventListener("abort", leave, { once: true });
     const startedMs = performance.now();
     const ahead = queue.length;
     next();
-    const answer = await promise;
+    const answer = await promise.finally(() => signal?.removeEventListener("abort", leave));
     jobMs += ((performance.now() - startedMs) / Math.max(1, Math.ceil(ahead / workers)) - jobMs) / 16;
     if ("error" in answer) throw new Error(answer.error);
     return answer;
@@ -84,13 +95,13 @@ export function createPasswordHasher(options: {
 
   return {
     rounds,
-    async hash(password) {
-      const answer = await submit({ kind: "hash", password: passwordBytes(password), rounds });
+    async hash(password, signal) {
+      const answer = await submit({ kind: "hash", password: passwordBytes(password), rounds }, signal);
       if (!("hash" in answer)) throw new Error("unexpected answer of a password thread");
       return answer.hash;
     },
-    async matches(password, hash) {
-      const answer = await submit({ kind: "check", candidates: passwordCandidates(password), hash, rounds });
+    async matches(password, hash, signal) {
+      const answer = await submit({ kind: "check", candidates: passwordCandidates(password), hash, rounds }, signal);
       return "matches" in answer && answer.matches;
     },
     close() {

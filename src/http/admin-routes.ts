@@ -3,6 +3,7 @@ import type { Deps } from "../deps.ts";
 import { signIn } from "../session/sign-in.ts";
 import type { Env } from "./context.ts";
 import { answer, body, databaseProblems, describe } from "./describe.ts";
+import { forRequest } from "./time-limit.ts";
 import { signInAnswer, signInRequest } from "./schemas.ts";
 
 export const adminRoutes = (deps: Deps) =>
@@ -24,6 +25,6 @@ export const adminRoutes = (deps: Deps) =>
     body(signInRequest),
     async (c) => {
       c.header("Cache-Control", "no-store");
-      return c.json(await signIn(deps, c.req.valid("json")), 200);
+      return c.json(await signIn(forRequest(deps, c), c.req.valid("json")), 200);
     },
   );

@@ -152,11 +152,14 @@ export const pathParameters = <S extends z.ZodObject>(schema: S) =>
 
 /** Problems that every route under the error handler may answer with. */
 const everywhere = { internal_error: "A defect of the service" };
+/** What only reads is sent on to HTTPS instead. */
+const whereChanged = { ...everywhere, https_required: "It was sent by HTTP, and the service is set to ENFORCE_HTTPS" };
 
 /** Problems of the routes that wait until the service is ready and ask the database. */
 export const databaseProblems = {
   database_unavailable: "The database can't be reached",
   starting: "The service is starting",
+  timeout: "It took more than REQUEST_TIMEOUT_MS",
 };
 
 const headersOf: Partial<Record<string, ZodOpenApiResponseObject["headers"]>> = {
@@ -192,7 +195,7 @@ export function openApiDocument(app: Hono<any>, components: { securitySchemes: R
     const part = (handler as Described)[described];
     if (!part) continue;
     const place = `${method.toLowerCase()} ${path}`;
-    const sofar: Description = operations.get(place) ?? { problems: everywhere };
+    const sofar: Description = operations.get(place) ?? { problems: method === "GET" ? everywhere : whereChanged };
     operations.set(place, {
       ...sofar,
       ...part,

@@ -8,6 +8,7 @@ import { requireAdmin } from "./auth.ts";
 import type { Env } from "./context.ts";
 import { answer, body, databaseProblems, describe, query } from "./describe.ts";
 import { createRequest, getQuery, organizationAnswer, updateRequest } from "./schemas.ts";
+import { forRequest } from "./time-limit.ts";
 
 const organization = (description: string, differs?: Record<string, unknown>) =>
   answer(description, organizationAnswer, differs);
@@ -39,7 +40,7 @@ export const organizationRoutes = (deps: Deps) =>
         },
       }),
       body(createRequest),
-      async (c) => c.json(await createOrganization(deps, c.req.valid("json")), 201),
+      async (c) => c.json(await createOrganization(forRequest(deps, c), c.req.valid("json")), 201),
     )
     .get(
       "/get",
@@ -70,7 +71,7 @@ export const organizationRoutes = (deps: Deps) =>
       }),
       requireAdmin(deps),
       body(updateRequest),
-      async (c) => c.json(await updateOrganization(deps, c.get("actor"), c.req.valid("json")), 200),
+      async (c) => c.json(await updateOrganization(forRequest(deps, c), c.get("actor"), c.req.valid("json")), 200),
     )
     .delete(
       "/delete",

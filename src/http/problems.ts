@@ -22,6 +22,8 @@ export type HttpFailure =
   | "not_found"
   | "method_not_allowed"
   | "body_too_large"
+  | "https_required"
+  | "timeout"
   | "database_unavailable"
   | "starting"
   | "internal_error";
@@ -36,7 +38,7 @@ type FailureCode =
   | PageFailure
   | SessionFailure
   | TenantFailure;
-type ProblemStatus = 400 | 401 | 404 | 405 | 409 | 412 | 413 | 422 | 500 | 503;
+type ProblemStatus = 400 | 401 | 403 | 404 | 405 | 409 | 412 | 413 | 422 | 500 | 503;
 
 /** Every problem type that the API answers with (RFC 9457): its status and its title. */
 export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: string }> = {
@@ -49,6 +51,7 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   tenant_gone: { status: 401, title: "The organization is gone" },
   operator_key_missing: { status: 401, title: "An operator's key is needed" },
   operator_key_invalid: { status: 401, title: "The operator's key is not valid" },
+  https_required: { status: 403, title: "HTTPS is needed" },
   organization_not_found: { status: 404, title: "No such organization" },
   not_found: { status: 404, title: "No such resource" },
   document_not_found: { status: 404, title: "No such document" },
@@ -83,6 +86,7 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   write_conflict: { status: 503, title: "Too many write this document" },
   write_in_doubt: { status: 503, title: "Whether it was written is not known" },
   passwords_busy: { status: 503, title: "Too many sign-ins are waiting" },
+  timeout: { status: 503, title: "The request took too long" },
   database_unavailable: { status: 503, title: "The database is away" },
   starting: { status: 503, title: "The service is starting" },
 };

@@ -1,0 +1,30 @@
+import { createMiddleware } from "hono/factory";
+import { failure } from "../lib/failure.ts";
+import { callerUsedHttps } from "./address.ts";
+import type { Env } from "./context.ts";
+import type { HttpFailure } from "./problems.ts";
+
+/** Those who look after the process ask it directly, not through the proxy. */
+const exempt = new Set(["/health", "/readiness"]);
+const year = 365 * 24 * 60 * 60;
+
+/**
+ * Lets only requests pass that came to the trusted proxy by HTTPS, and tells browsers to use nothing else (RFC 6797). What
+ * only reads is sent on to HTTPS; anything else is refused: its body, maybe a password, went in clear already, and a
+ * redirect would hide that from whoever has to change it.
+ */
+export const enforceHttps = (trustedProxies: number) =>
+  createMiddleware<Env>(async function enforceHttps(c, next) {
+    if (exempt.has(c.req.path)) return await next();
+    if (callerUsedHttps(c, trustedProxies)) {
+      c.header("Strict-Transport-Security", `max-age=${year}; includeSubDomains`);
+      return await next();
+    }
+    if (c.req.method === "GET" || c.req.method === "HEAD") {
+      const url = new URL(c.req.url);
+      url.protocol = "https:";
+      url.port = "";
+      return c.redirect(url.href, 308);
+    }
+    throw failure<HttpFailure>("https_required", "Use HTTPS; and change the password or token that was just sent.");
+  });

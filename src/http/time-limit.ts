@@ -1,0 +1,45 @@
+import type { Context } from "hono";
+import { createMiddleware } from "hono/factory";
+import type { Deps } from "../deps.ts";
+import { failure } from "../lib/failure.ts";
+import type { Env } from "./context.ts";
+import type { HttpFailure } from "./problems.ts";
+
+/**
+ * Answers 503 when a request takes too long, the time that its body takes to arrive included. Nothing can stop a function
+ * that runs: what it waits for ends by itself (a statement has its own time-out), and what it would do later is kept from
+ * starting by the signal that is left in `late`.
+ */
+export const timeLimit = (timeoutMs: number) =>
+  createMiddleware<Env>(async function timeLimit(c, next) {
+    const stop = new AbortController();
+    c.set("late", stop.signal);
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      const error = failure<HttpFailure>("timeout", "This took too long and was given up; it may have had its effect.");
+      stop.abort(error);
+      reject(error);
+    }, timeoutMs);
+    try {
+      await Promise.race([next(), late]);
+    } finally {
+      clearTimeout(timer);
+      // Whatever of the body hasn't come by now is not waited for.
+      if (stop.signal.aborted) c.header("Connection", "close");
+    }
+  });
+
+/** Deps for one request: its passwords leave the queue when it is late or its caller is gone. */
+export function forRequest<D extends Pick<Deps, "passwords">>(deps: D, c: Context<Env>): D {
+  const { passwords } = deps;
+  const late = c.get("late");
+  const signal = late ? AbortSignal.any([late, c.req.raw.signal]) : c.req.raw.signal;
+  return {
+    ...deps,
+    passwords: {
+      ...passwords,
+      hash: (password: string) => passwords.hash(password, signal),
+      matches: (password: string, hash: string | null) => passwords.matches(password, hash, signal),
+    },
+  };
+}

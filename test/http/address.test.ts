@@ -1,0 +1,94 @@
+import { describe, expect, test } from "bun:test";
+import { Hono } from "hono";
+import { callerAddress, callerUsedHttps, limitedAs, normalizeAddress } from "../../src/http/address.ts";
+
+describe("an address", () => {
+  test.each([
+    ["127.0.0.1", "127.0.0.1"],
+    ["::ffff:127.0.0.1", "127.0.0.1"],
+    ["::FFFF:7f00:1", "127.0.0.1"],
+    ["0:0:0:0:0:ffff:203.0.113.7", "203.0.113.7"],
+    [" 203.0.113.7 ", "203.0.113.7"],
+    ["203.0.113.7:4711", "203.0.113.7"],
+    ["[2001:DB8::1]:4711", "2001:db8:0:0:0:0:0:1"],
+    ["[2001:db8::1]", "2001:db8:0:0:0:0:0:1"],
+    ["2001:0db8:0000::0001", "2001:db8:0:0:0:0:0:1"],
+    ["fe80::1%eth0", "fe80:0:0:0:0:0:0:1"],
+    ["::", "0:0:0:0:0:0:0:0"],
+    ["64:ff9b::203.0.113.7", "64:ff9b:0:0:0:0:cb00:7107"],
+    ["unknown", null],
+    ["", null],
+    ["203.0.113.256", null],
+    ["203.0.113.7, 1.1.1.1", null],
+    ["1::2::3", null],
+    ["acme.example", null],
+    ["127.0.0.1\n", "127.0.0.1"],
+  ])("%p is %p", (text, expected) => {
+    expect(normalizeAddress(text)).toBe(expected);
+  });
+
+  test.each([
+    ["203.0.113.7", "203.0.113.7"],
+    ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
+    ["2001:db8:1:2::", "2001:db8:1:2::/64"],
+    ["2001:db8:1:3::", "2001:db8:1:3::/64"],
+    ["::1", "0:0:0:0::/64"],
+    ["::ffff:203.0.113.7", "203.0.113.7"],
+  ])("%p is limited as %p", (text, expected) => {
+    expect(limitedAs(normalizeAddress(text)!)).toBe(expected);
+  });
+});
+
+const socket = { requestIP: () => ({ address: "::ffff:10.0.0.9" }) };
+const ask = async (trustedProxies: number, headers: Record<string, string>, env: object = socket) => {
+  const app = new Hono().get("/", (c) =>
+    c.json([callerAddress(c, trustedProxies), callerUsedHttps(c, trustedProxies)]),
+  );
+  return (await (await app.request("/", { headers }, env)).json()) as [string, boolean | null];
+};
+
+describe("the caller's address", () => {
+  test.each([
+    ["no header", 0, undefined, "10.0.0.9"],
+    ["a header that nobody is trusted for", 0, "1.1.1.1", "10.0.0.9"],
+    ["one proxy", 1, "203.0.113.7", "203.0.113.7"],
+    ["one proxy, and what the caller made up before it", 1, "1.1.1.1, 2.2.2.2, 203.0.113.7", "203.0.113.7"],
+    ["two proxies", 2, "203.0.113.7, 10.0.0.1", "203.0.113.7"],
+    ["two proxies, and what the caller made up", 2, "1.1.1.1, 203.0.113.7, 10.0.0.1", "203.0.113.7"],
+    ["fewer entries than proxies", 3, "203.0.113.7, 10.0.0.1", "203.0.113.7"],
+    ["a proxy that adds the port", 1, "203.0.113.7:4711", "203.0.113.7"],
+    ["IPv6", 1, "2001:db8::1", "2001:db8:0:0:0:0:0:1"],
+    ["IPv4 as IPv6", 1, "::ffff:203.0.113.7", "203.0.113.7"],
+    ["an entry that is no address", 1, "203.0.113.7, unknown", "10.0.0.9"],
+    ["an empty entry", 1, "203.0.113.7,", "10.0.0.9"],
+    ["an empty header", 1, "", "10.0.0.9"],
+  ])("with %s", async (_name, trustedProxies, header, expected) => {
+    const [address] = await ask(trustedProxies, header === undefined ? {} : { "x-forwarded-for": header });
+    expect(address).toBe(expected);
+  });
+
+  test("isn't read from other headers", async () => {
+    const headers = { forwarded: "for=1.1.1.1", "x-real-ip": "1.1.1.1", "cf-connecting-ip": "1.1.1.1" };
+    expect((await ask(1, headers))[0]).toBe("10.0.0.9");
+  });
+
+  test("is unknown without a socket", async () => {
+    expect((await ask(0, {}, {}))[0]).toBe("unknown");
+  });
+});
+
+describe("whether the caller used HTTPS", () => {
+  test.each([
+    ["nobody is trusted", 0, "https", null],
+    ["the proxy doesn't say", 1, undefined, null],
+    ["the proxy says so", 1, "https", true],
+    ["the proxy says so in capitals", 1, "HTTPS", true],
+    ["the proxy says no", 1, "http", false],
+    ["the caller said so and the proxy says no", 1, "https, http", false],
+    ["two proxies, the outer one by HTTP", 2, "https, http, https", false],
+    ["it is something else", 1, "wss", null],
+  ])("when %s", async (_name, trustedProxies, header, expected) => {
+    const [, https] = await ask(trustedProxies, header === undefined ? {} : { "x-forwarded-proto": header });
+    expect(https).toBe(expected);
+  });
+});

@@ -1,0 +1,89 @@
+import { describe, expect, test } from "bun:test";
+import { readConfig } from "../../src/config.ts";
+import { useService } from "../support/service.ts";
+
+const listed = ["https://app.acme.example", "http://localhost:5173"];
+const service = useService({ CORS_ORIGINS: ` ${listed[0]} ,${listed[1]},` });
+const closed = useService();
+
+const corsHeaders = (headers: Headers) => [...headers.keys()].filter((name) => name.startsWith("access-control-"));
+const preflight = { "access-control-request-method": "PUT", "access-control-request-headers": "authorization,x-evil" };
+
+describe("a page of a listed origin", () => {
+  test.each(listed)("%s may ask, whatever the answer is, and read the headers that it needs", async (origin) => {
+    const { token } = await service.join();
+    const answers = [
+      await service.send("GET", "/", { headers: { origin } }),
+      await service.send("GET", "/org/get?organization_name=nobody-has-this", { headers: { origin } }),
+      await service.send("GET", "/nothing", { headers: { origin } }),
+      await service.send("PUT", "/org/update", { body: {}, headers: { origin } }),
+      await service.send("POST", "/org/documents", { token, body: { n: 1 }, headers: { origin } }),
+      await service.send("POST", "/org/get", { headers: { origin } }),
+    ];
+    expect(answers.map(({ status }) => status)).toEqual([200, 404, 404, 401, 201, 405]);
+    for (const { headers } of answers) {
+      expect(headers.get("access-control-allow-origin")).toBe(origin);
+      expect(headers.get("access-control-allow-credentials")).toBeNull();
+      expect(headers.get("vary")).toMatch(/\bOrigin\b/);
+      const exposed = headers.get("access-control-expose-headers")!.split(",");
+      expect(exposed).toEqual(
+        expect.arrayContaining(["ETag", "Location", "Retry-After", "RateLimit", "RateLimit-Policy"]),
+      );
+    }
+  });
+
+  test("has its preflight answered for every route, with what the API takes and nothing that was asked for beside it", async () => {
+    for (const path of ["/org/update", "/org/documents/1", "/admin/login", "/platform/operations"]) {
+      const { status, headers, text } = await service.send("OPTIONS", path, {
+        headers: { origin: listed[0]!, ...preflight },
+      });
+      expect([status, text]).toEqual([204, ""]);
+      expect(headers.get("access-control-allow-origin")).toBe(listed[0]!);
+      expect(headers.get("access-control-allow-methods")).toBe("GET,HEAD,POST,PUT,PATCH,DELETE");
+      expect(headers.get("access-control-allow-headers")).toContain("Authorization");
+      expect(headers.get("access-control-allow-headers")).not.toContain("x-evil");
+      expect(headers.get("access-control-max-age")).toBe("600");
+    }
+  });
+
+  test("gets 405 for an OPTIONS that is no preflight", async () => {
+    expect((await service.send("OPTIONS", "/org/update", { headers: { origin: listed[0]! } })).status).toBe(405);
+  });
+});
+
+describe("any other page", () => {
+  test.each([
+    "https://evil.example",
+    "https://app.acme.example.evil.example",
+    "https://app.acme.example:8443",
+    "http://app.acme.example",
+    "https://APP.acme.example",
+    "https://app.acme.example/",
+    "https://sub.app.acme.example",
+    "null",
+    "*",
+    "",
+  ])("of %p may neither ask nor read", async (origin) => {
+    const asked = await service.send("GET", "/", { headers: { origin } });
+    expect(corsHeaders(asked.headers)).toEqual([]);
+    expect(asked.headers.get("vary")).toMatch(/\bOrigin\b/);
+    const before = await service.send("OPTIONS", "/org/update", { headers: { origin, ...preflight } });
+    expect([before.status, corsHeaders(before.headers)]).toEqual([405, []]);
+  });
+
+  test("of any origin may not when none is listed, which is the default", async () => {
+    for (const origin of [...listed, "https://evil.example"]) {
+      const asked = await closed.send("GET", "/", { headers: { origin } });
+      const before = await closed.send("OPTIONS", "/org/update", { headers: { origin, ...preflight } });
+      expect([...corsHeaders(asked.headers), ...corsHeaders(before.headers)]).toEqual([]);
+    }
+  });
+});
+
+test.each(["*", "null", "app.acme.example", "https://app.acme.example/", "https://a.example, *", "ftp://a.example"])(
+  "the service doesn't start with the origin %p",
+  (origins) => {
+    const settings = { MONGODB_URL: "mongodb://x/", JWT_SECRET_KEY: "gN3vJd0sQyq2cT8mZ1xR5uW7pL4kH6bA" };
+    expect(() => readConfig({ ...settings, CORS_ORIGINS: origins })).toThrow("CORS_ORIGINS must be origins");
+  },
+);
