@@ -41,7 +41,8 @@ export async function runWithDatabase(
     });
     let asked = false;
     forward = (signal) => {
-      child.kill(asked ? "SIGKILL" : signal);
+      // A closed terminal means the end here; to the service SIGHUP means to read its keys again.
+      child.kill(asked ? "SIGKILL" : signal === "SIGHUP" ? "SIGTERM" : signal);
       asked = true;
     };
     const code = await child.exited;

@@ -113,7 +113,14 @@ async function prepareUntilDone(deps: Deps, stopping: AbortSignal): Promise<bool
   return false;
 }
 
-export type RunningService = { url: string; deps: Deps; ready: Promise<boolean>; stop(): Promise<void> };
+export type RunningService = {
+  url: string;
+  deps: Deps;
+  ready: Promise<boolean>;
+  /** Reads the keys of the tokens again; when they can't be used it goes on with those that it has. */
+  reloadKeys(): Promise<void>;
+  stop(): Promise<void>;
+};
 
 const finishMs = 25_000;
 const idleSecondsMore = 10;
@@ -151,6 +158,11 @@ export async function startService(config: Config, log: Logger, onStep?: StepObs
     url: server.url.href.replace(/\/$/, ""),
     deps,
     ready,
+    reloadKeys: () =>
+      deps.tokens.reload().then(
+        () => log.info("keys read again"),
+        (error) => log.error({ err: error }, "keys not read again; those before go on"),
+      ),
     stop: async () => {
       stopping.abort();
       void server.stop();

@@ -3,6 +3,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
 import * as z from "zod";
+import type { JwtAlgorithm } from "./session/keys.ts";
+import { secretsProblem, splitSecrets } from "./session/secret.ts";
 import { type Tier, tiers } from "./tenant/placement.ts";
 
 /** A setting that isn't given and one that is given empty are the same, as in most shells and compose files. */
@@ -28,7 +30,9 @@ const settings = z.object({
     .regex(/^[^/\\. "$*<>:|?\0]{1,63}$/, "must be a name that MongoDB allows for a database")
     .default("croupier_master"),
   JWT_SECRET_KEY: z.string().optional(),
-  JWT_ALGORITHM: oneOf("HS256", "HS384", "HS512").default("HS256"),
+  JWT_SECRET_KEY_FILE: z.string().optional(),
+  JWT_PRIVATE_KEY_FILES: z.string().optional(),
+  JWT_ALGORITHM: oneOf("HS256", "HS384", "HS512", "RS256", "ES256", "EdDSA").default("HS256"),
   JWT_ISSUER: z.string().default("croupier"),
   JWT_AUDIENCE: z.string().default("croupier"),
   ACCESS_TOKEN_EXPIRE_MINUTES: wholeNumber(60, 1, 525_600),
@@ -60,8 +64,13 @@ export type Config = {
   mongodbUrl: string;
   databaseName: string;
   jwt: {
-    secret: string;
-    algorithm: "HS256" | "HS384" | "HS512";
+    algorithm: JwtAlgorithm;
+    /** Of HS256 and its like: the first signs, all verify. None when they are in a file. */
+    secrets: string[];
+    /** One secret a line. */
+    secretFile: string | null;
+    /** Of RS256 and its like, PEM: the first signs, all verify. */
+    privateKeyFiles: string[];
     issuer: string;
     audience: string;
     lifeMinutes: number;
@@ -88,10 +97,6 @@ export type Config = {
   logLevel: string;
 };
 
-/** Secrets that stand in tutorials and in the first Croupier's examples; compared without regard to case. */
-const wellKnownSecrets =
-  /^(?:your[-_ ]|change[-_ ]?(?:me|this)|(?:my[-_ ]?)?(?:super[-_ ]?)?secret|example|default|test|(.)\1+$)/i;
-const secretBytesMin = 32;
 const keptSecretFile = ".croupier/jwt-secret";
 
 /** A random secret for development, kept so that tokens outlive a restart. Never used in production. */
@@ -108,11 +113,18 @@ function keptSecret(file: string): string {
   return readFileSync(file, "utf8").trim();
 }
 
-function secretProblem(secret: string | undefined): string | null {
-  if (!secret) return "is missing; in production it has to be set (openssl rand -base64 48)";
-  if (Buffer.byteLength(secret) < secretBytesMin) return `is shorter than ${secretBytesMin} bytes`;
-  if (wellKnownSecrets.test(secret)) return "is one that everybody knows; make one with: openssl rand -base64 48";
-  return null;
+/** Where the keys come from has to be clear: of two sources one would be forgotten when keys are changed. */
+function keysProblem(given: Record<string, string | undefined>, secrets: string[], files: string[]): string | null {
+  if (/^(RS|ES|Ed)/.test(given.JWT_ALGORITHM ?? "")) {
+    return files.length === 0
+      ? `JWT_PRIVATE_KEY_FILES is missing: ${given.JWT_ALGORITHM} signs with a key in PEM`
+      : null;
+  }
+  if (given.JWT_SECRET_KEY_FILE) {
+    return given.JWT_SECRET_KEY ? "JWT_SECRET_KEY and JWT_SECRET_KEY_FILE are both set: one of them" : null;
+  }
+  const problem = secretsProblem(secrets);
+  return problem && given.CROUPIER_ENV !== "development" ? `JWT_SECRET_KEY ${problem}` : null;
 }
 
 /**
@@ -127,15 +139,17 @@ export function readConfig(environment: Record<string, string | undefined>): Con
   given.ACCESS_TOKEN_EXPIRE_MINUTES ??= given.JWT_ACCESS_TOKEN_EXPIRE_MINUTES;
   const parsed = settings.safeParse(given);
   const wrong = parsed.success ? [] : parsed.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`);
-  const development = given.CROUPIER_ENV === "development";
-  const problem = development && !given.JWT_SECRET_KEY ? null : secretProblem(given.JWT_SECRET_KEY);
-  if (problem && !development) wrong.push(`JWT_SECRET_KEY ${problem}`);
+  const secrets = splitSecrets(given.JWT_SECRET_KEY ?? "", /,/);
+  const privateKeyFiles = splitSecrets(given.JWT_PRIVATE_KEY_FILES ?? "", /,/);
+  const problem = keysProblem(given, secrets, privateKeyFiles);
+  if (problem) wrong.push(problem);
   if (parsed.data?.ENFORCE_HTTPS === "true" && parsed.data.TRUSTED_PROXIES === 0) {
     wrong.push("ENFORCE_HTTPS needs TRUSTED_PROXIES: only a proxy in front of the service can say what callers use");
   }
   if (!parsed.success || wrong.length > 0) throw new Error(`The configuration is wrong:\n  ${wrong.join("\n  ")}`);
 
   const value = parsed.data;
+  const needsSecret = value.JWT_ALGORITHM.startsWith("HS") && value.JWT_SECRET_KEY_FILE === undefined;
   return {
     environment: value.CROUPIER_ENV,
     host: value.HOST,
@@ -143,8 +157,11 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     mongodbUrl: value.MONGODB_URL,
     databaseName: value.MONGODB_DB_NAME,
     jwt: {
-      secret: value.JWT_SECRET_KEY ?? keptSecret(keptSecretFile),
       algorithm: value.JWT_ALGORITHM,
+      // Missing in development only.
+      secrets: needsSecret && secrets.length === 0 ? [keptSecret(keptSecretFile)] : secrets,
+      secretFile: value.JWT_SECRET_KEY_FILE ?? null,
+      privateKeyFiles,
       issuer: value.JWT_ISSUER,
       audience: value.JWT_AUDIENCE,
       lifeMinutes: value.ACCESS_TOKEN_EXPIRE_MINUTES,

@@ -16,12 +16,13 @@ const program = new Command(service)
 
 program
   .command("serve", { isDefault: true })
-  .description("listen on HOST:PORT and finish operations that others left")
+  .description("listen on HOST:PORT and finish operations that others left; SIGHUP reads the keys of the tokens again")
   .action(async () => {
     const config = readConfig(process.env);
     const running = await startService(config, createLogger(config.logLevel));
     const stop = () => void running.stop().then(() => process.exit(0));
     process.once("SIGTERM", stop).once("SIGINT", stop);
+    process.on("SIGHUP", () => void running.reloadKeys());
   });
 
 program

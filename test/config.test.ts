@@ -23,6 +23,17 @@ describe("the configuration", () => {
     expect(readConfig({ ...production, ...both }).jwt.lifeMinutes).toBe(8);
   });
 
+  test("takes a list of secrets, or files with keys", () => {
+    const other = "uY6tR3eW1qA8sD5fG2hJ9kL4zX7cV0bN";
+    const { jwt } = readConfig({ ...production, JWT_SECRET_KEY: `${production.JWT_SECRET_KEY}, ${other}` });
+    expect(jwt.secrets).toEqual([production.JWT_SECRET_KEY, other]);
+    const files = { JWT_SECRET_KEY: "", JWT_ALGORITHM: "EdDSA", JWT_PRIVATE_KEY_FILES: "a.pem,b.pem" };
+    expect(readConfig({ ...production, ...files }).jwt).toMatchObject({
+      secrets: [],
+      privateKeyFiles: ["a.pem", "b.pem"],
+    });
+  });
+
   test("takes an empty setting for one that isn't given", () => {
     expect(readConfig({ ...production, PORT: "", BCRYPT_ROUNDS: "" })).toMatchObject({ port: 8000, bcryptRounds: 12 });
   });
@@ -33,11 +44,33 @@ describe("the configuration", () => {
     ["a short secret", { JWT_SECRET_KEY: "0123456789abcdef" }, "shorter than 32 bytes"],
     ["a well-known secret", { JWT_SECRET_KEY: "your-secret-key-change-this-in-production" }, "everybody knows"],
     ["a secret of one letter", { JWT_SECRET_KEY: "x".repeat(40) }, "everybody knows"],
+    ["a list with a short secret", { JWT_SECRET_KEY: `${production.JWT_SECRET_KEY},short` }, "bytes (secret 2 of 2)"],
+    [
+      "a list with a well-known secret",
+      { JWT_SECRET_KEY: `secret${"-".repeat(32)},${production.JWT_SECRET_KEY}` },
+      "1 of 2",
+    ],
+    ["a list of nothing", { JWT_SECRET_KEY: " , ," }, "JWT_SECRET_KEY is missing"],
+    [
+      "a public key as its secret",
+      { JWT_SECRET_KEY: `-----BEGIN PUBLIC KEY-----${"A".repeat(40)}` },
+      "is a key in PEM",
+    ],
+    [
+      "secrets in two places",
+      { JWT_SECRET_KEY_FILE: "secrets" },
+      "JWT_SECRET_KEY and JWT_SECRET_KEY_FILE are both set",
+    ],
+    ["RS256 and no key", { JWT_ALGORITHM: "RS256" }, "JWT_PRIVATE_KEY_FILES is missing"],
     ["no database", { MONGODB_URL: undefined }, "MONGODB_URL is missing"],
     ["a database that is none", { MONGODB_URL: "postgres://127.0.0.1/" }, "MONGODB_URL must be a connection string"],
     ["a port out of range", { PORT: "70000" }, "PORT must be a whole number from 0 to 65535"],
     ["a port that is no number", { PORT: "http" }, "PORT must be a whole number from 0 to 65535"],
-    ["algorithm none", { JWT_ALGORITHM: "none" }, "JWT_ALGORITHM must be one of HS256, HS384, HS512"],
+    [
+      "algorithm none",
+      { JWT_ALGORITHM: "none" },
+      "JWT_ALGORITHM must be one of HS256, HS384, HS512, RS256, ES256, EdDSA",
+    ],
     ["too few rounds", { BCRYPT_ROUNDS: "3" }, "BCRYPT_ROUNDS must be a whole number from 4 to 16"],
     ["an unknown environment", { CROUPIER_ENV: "staging" }, "CROUPIER_ENV must be one of production, development"],
   ])("doesn't let production start with %s", (_name, wrong, message) => {

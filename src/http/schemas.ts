@@ -131,3 +131,27 @@ export const rootAnswer = z
       .meta({ example: { docs: "/docs", openapi: "/openapi.json", health: "/health" } }),
   })
   .meta({ id: "Service" });
+
+const publicKey = z.looseObject({
+  kty: z.enum(["RSA", "EC", "OKP"]),
+  kid: z.string().meta({ description: "In the header of each token that was signed with it" }),
+  alg: z.enum(["RS256", "ES256", "EdDSA"]),
+  use: z.literal("sig"),
+});
+
+export const jwksAnswer = z
+  .object({
+    keys: z.array(publicKey).meta({
+      example: [
+        {
+          kty: "OKP",
+          crv: "Ed25519",
+          x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+          kid: "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+          alg: "EdDSA",
+          use: "sig",
+        },
+      ],
+    }),
+  })
+  .meta({ id: "PublicKeys" });

@@ -4,7 +4,7 @@ import { within } from "../lib/mongo.ts";
 import { service, version } from "../lib/version.ts";
 import type { Env } from "./context.ts";
 import { answer, describe } from "./describe.ts";
-import { healthAnswer, readinessAnswer, rootAnswer } from "./schemas.ts";
+import { healthAnswer, jwksAnswer, readinessAnswer, rootAnswer } from "./schemas.ts";
 
 const pingTimeoutMs = 1_500;
 
@@ -17,7 +17,7 @@ const databaseAnswers = ({ db }: Pick<Deps, "db">): Promise<boolean> =>
 const tags = ["Service"];
 
 /** @param isReady whether the database has been prepared and the process is not about to stop */
-export const serviceRoutes = (deps: Pick<Deps, "db">, isReady: () => boolean) =>
+export const serviceRoutes = (deps: Pick<Deps, "db" | "tokens">, isReady: () => boolean) =>
   new Hono<Env>()
     .get(
       "/",
@@ -29,6 +29,21 @@ export const serviceRoutes = (deps: Pick<Deps, "db">, isReady: () => boolean) =>
       }),
       (c) =>
         c.json({ name: service, version, links: { docs: "/docs", openapi: "/openapi.json", health: "/health" } }, 200),
+    )
+    .get(
+      "/.well-known/jwks.json",
+      describe({
+        operationId: "publicKeys",
+        summary: "The public keys that access tokens are verified with (RFC 7517)",
+        tags,
+        answers: {
+          "200": answer("The first one signs; there is none when JWT_ALGORITHM is HS256 or its like", jwksAnswer),
+        },
+      }),
+      (c) => {
+        c.header("Cache-Control", "public, max-age=300");
+        return c.json({ keys: deps.tokens.publicKeys() }, 200);
+      },
     )
     .get(
       "/health",

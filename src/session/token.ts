@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
-import { sign, verify } from "hono/jwt";
+import { decode, sign, verify } from "hono/jwt";
 import { LRUCache } from "lru-cache";
 import * as z from "zod";
 import type { Config } from "../config.ts";
+import { type Keys, readKeys, type SigningJwk } from "./keys.ts";
 
 /** What an access token says (RFC 7519); times in seconds since 1970. */
 const claimsSchema = z.object({
@@ -21,6 +22,10 @@ export type TokenIssuer = {
   issue(whose: Pick<Claims, "admin_id" | "organization_id">): Promise<{ token: string; expiresInSeconds: number }>;
   /** @returns what the token says, or null when it is not one of ours, altered, or too old */
   read(token: string): Promise<Claims | null>;
+  /** The public keys for whoever verifies tokens elsewhere (RFC 7517); empty with a shared secret. */
+  publicKeys(): SigningJwk[];
+  /** Reads the keys again. @throws Error when they can't be used: then the ones before stay */
+  reload(): Promise<void>;
 };
 
 /** How many tokens a process knows to be right without checking them again. */
@@ -29,18 +34,49 @@ const verifiedMax = 10_000;
 const isCanonical = (token: string): boolean =>
   token.split(".").every((part) => Buffer.from(part, "base64url").toString("base64url") === part);
 
+/** The keys that a token may be signed with: the one that it names, or each when it is from before keys had names. */
+function candidatesOf(keys: Keys, token: string): CryptoKey[] {
+  const { kid } = decode(token).header as { kid?: unknown };
+  if (kid === undefined) return [...keys.verifying.values()];
+  const key = typeof kid === "string" ? keys.verifying.get(kid) : undefined;
+  return key ? [key] : [];
+}
+
+/** @throws Error when a key can't be read */
 export async function createTokenIssuer(jwt: Config["jwt"], now: () => Date): Promise<TokenIssuer> {
   const { algorithm, issuer, audience } = jwt;
-  // Imported once: given a string, hono/jwt would import it for every token.
-  const key = await crypto.subtle.importKey(
-    "raw",
-    new TextEncoder().encode(jwt.secret),
-    { name: "HMAC", hash: `SHA-${algorithm.slice(2)}` },
-    false,
-    ["sign", "verify"],
-  );
-  // A signature that was right stays so; only the time has to be looked at again.
+  let keys = await readKeys(jwt);
+  // A signature that was right stays so as long as its key is one; only the time has to be looked at again.
   const verified = new LRUCache<string, Claims>({ max: verifiedMax });
+
+  /** The algorithm is ours to say, never the token's (RFC 8725, 3.1); a claim that is missing is refused by the schema. */
+  const check = async (token: string, key: CryptoKey): Promise<Claims | null> => {
+    try {
+      return claimsSchema.parse(await verify(token, key as never, { alg: algorithm, iss: issuer, aud: audience }));
+    } catch {
+      return null;
+    }
+  };
+  const verifyWith = async (used: Keys, token: string): Promise<Claims | null> => {
+    for (const key of candidatesOf(used, token)) {
+      const claims = await check(token, key);
+      if (claims) return claims;
+    }
+    return null;
+  };
+
+  async function read(token: string): Promise<Claims | null> {
+    const known = verified.get(token);
+    if (known) return known.exp > now().getTime() / 1000 ? known : null;
+    if (!isCanonical(token)) return null;
+    const used = keys;
+    const claims = await verifyWith(used, token).catch(() => null);
+    // The keys were changed meanwhile: its own may be gone.
+    if (used !== keys) return read(token);
+    if (claims) verified.set(token, claims);
+    return claims;
+  }
+
   return {
     async issue(whose) {
       const expiresInSeconds = jwt.lifeMinutes * 60;
@@ -53,20 +89,13 @@ export async function createTokenIssuer(jwt: Config["jwt"], now: () => Date): Pr
         aud: audience,
         jti: randomUUID(),
       };
-      return { token: await sign(claims, key, algorithm), expiresInSeconds };
+      return { token: await sign(claims, keys.signing as never, algorithm), expiresInSeconds };
     },
-    async read(token) {
-      const known = verified.get(token);
-      if (known) return known.exp > now().getTime() / 1000 ? known : null;
-      if (!isCanonical(token)) return null;
-      try {
-        // The algorithm is ours to say, never the token's (RFC 8725, 3.1); a claim that is missing is refused by the schema.
-        const claims = claimsSchema.parse(await verify(token, key, { alg: algorithm, iss: issuer, aud: audience }));
-        verified.set(token, claims);
-        return claims;
-      } catch {
-        return null;
-      }
+    read,
+    publicKeys: () => keys.published,
+    async reload() {
+      keys = await readKeys(jwt);
+      verified.clear();
     },
   };
 }

@@ -104,6 +104,7 @@ describe("/openapi.json", () => {
 
   test.each([
     ["get", "/", [200]],
+    ["get", "/.well-known/jwks.json", [200]],
     ["get", "/health", [200, 503]],
     ["get", "/readiness", [200, 503]],
     ["post", "/org/create", [201, 400, 413, 422, 500, 503]],
@@ -197,6 +198,7 @@ describe("/openapi.json", () => {
     type Options = { at?: string; query?: string } & Parameters<typeof service.send>[2];
     const calls = [
       ["get", "/", {}],
+      ["get", "/.well-known/jwks.json", {}],
       ["get", "/health", {}],
       ["get", "/readiness", {}],
       ["post", "/org/create", { body: who }],

@@ -43,7 +43,7 @@ test("the log is one JSON object a line and names each request by its id, its ro
 });
 
 test("the log holds no email, password, hash, token or secret, whatever goes well or wrong", async () => {
-  const secrets: string[] = [running.deps.config.jwt.secret, "$2b$"];
+  const secrets: string[] = [running.deps.config.jwt.secrets[0]!, "$2b$"];
   const who = { ...newcomer("logged"), email: "o'brien{logged}`x@secret-mail.example", password: "Logged-Horse-7" };
   const other = { ...newcomer("logged"), email: "other.logged@secret-mail.example", password: "Logged-Horse-8" };
   secrets.push("secret-mail", "brien", "{logged}", "other.logged", who.password, other.password);

@@ -103,7 +103,7 @@ describe("a token means an organization, never a name:", () => {
   test("a name in a token, even one that is signed, decides nothing", async () => {
     const a = await service.join("acme");
     const b = await successor(newcomer("target").organization_name);
-    const { secret } = service.running.deps.config.jwt;
+    const secret = service.running.deps.config.jwt.secrets[0]!;
     const claims = { ...readClaims(a.token), organization_name: b.organization_name, email: b.email, sub: b.id };
     const token = makeToken(claims, secret, { alg: "HS256" });
     expect((await update(token, { password: "Another-Horse-8" })).body.id).toBe(a.id);
@@ -114,7 +114,7 @@ describe("a token means an organization, never a name:", () => {
   test("ids of two organizations in one token are refused, whichever is named first", async () => {
     const a = await service.join("acme");
     const b = await service.join("other");
-    const { secret } = service.running.deps.config.jwt;
+    const secret = service.running.deps.config.jwt.secrets[0]!;
     for (const [first, second] of [
       [a, b],
       [b, a],

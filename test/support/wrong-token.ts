@@ -16,7 +16,7 @@ export function wrongAuthorizations(service: Service, request: Pick<Row, "body">
   let gone: string;
   let foreign: string;
   const claims = () => readClaims(own);
-  const secret = () => service.running.deps.config.jwt.secret;
+  const secret = () => service.running.deps.config.jwt.secrets[0]!;
 
   beforeAll(async () => {
     own = (await service.join("claims")).token;
