@@ -1,4 +1,5 @@
 /** What it costs to find a tenant's place: the same requests with ten tenants in the database and with many. */
+import type { Config } from "../src/config.ts";
 import { type Db, type Document, ObjectId } from "mongodb";
 import { createTokenIssuer } from "../src/session/token.ts";
 import { sharedCollection } from "../src/tenant/placement.ts";
@@ -28,13 +29,15 @@ async function cloneTenants(db: Db, seedId: ObjectId, count: number, offset: num
   const admin = (await db.collection("admin_users").findOne({
     organization_id: { $in: [seedId, seedId.toHexString()] } as never,
   })) as Document;
-  const jwt = {
-    secret: jwtSecret,
+  const jwt: Config["jwt"] = {
     algorithm: "HS256",
+    secrets: [jwtSecret],
+    secretFile: null,
+    privateKeyFiles: [],
     issuer: "croupier",
     audience: "croupier",
     lifeMinutes: 600,
-  } as const;
+  };
   const tokens = await createTokenIssuer(jwt, () => new Date());
   const known: Known[] = [];
   for (let start = 0; start < count; start += 500) {
