@@ -1,5 +1,5 @@
 /**
- * `bun run bench:moves [--quick] [--binary] [--documents=100000] [--rate=40] [--tenants=10000]`
+ * `bun run bench:moves [--quick] [--binary] [--documents=100000] [--rate=16] [--tenants=10000]`
  *
  * A tenant is moved in all six directions while eight clients write to it; before each move the server copies the same
  * documents by itself (`$merge`). Then what finding a tenant's place costs, with ten tenants and with many.
@@ -24,7 +24,7 @@ const { values: options } = parseArgs({
     quick: { type: "boolean", default: false },
     binary: { type: "boolean", default: false },
     documents: { type: "string" },
-    rate: { type: "string", default: "40" },
+    rate: { type: "string", default: "16" },
     tenants: { type: "string" },
   },
 });

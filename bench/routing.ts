@@ -63,6 +63,7 @@ async function cloneTenants(db: Db, seedId: ObjectId, count: number, offset: num
         ...admin,
         _id: adminId,
         email: `admin@many${number}.example`,
+        email_keys: [`admin@many${number}.example`],
         organization_id: isText ? id.toHexString() : id,
       })),
     );

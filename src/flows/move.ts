@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ObjectId } from "mongodb";
 import { isFailure } from "../lib/failure.ts";
+import { whileHeld } from "../lib/held.ts";
 import type { Flow, Operation, Step, StepDeps } from "../operation/operation.ts";
 import * as organizationStore from "../organization/store.ts";
 import { compareAll } from "../tenant/compare.ts";
@@ -155,7 +156,7 @@ const copy: MoveStep = async ({ db, config, assertHeld, keepHeld }, operation) =
   do {
     const batchMs = performance.now();
     await keepHeld();
-    const batch = await copyBatch(db, from, stage, upTo, size, assertHeld);
+    const batch = await whileHeld(keepHeld, copyBatch(db, from, stage, upTo, size, assertHeld));
     await writeNotes(db, operation._id, batch.refused);
     copied += batch.copied;
     if (batch.next === null) return { go: "drain", progress: { copied } };

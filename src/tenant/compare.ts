@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { exactBson } from "../lib/bson.ts";
+import { whileHeld } from "../lib/held.ts";
 import { BSON, type Db, type Document } from "mongodb";
 import { findStored, type Position, readBatch } from "./copy.ts";
 import { isShared, type Placement } from "./placement.ts";
@@ -59,7 +60,7 @@ export type Comparison = { documents: number; checksum: bigint; differing: unkno
 /**
  * Compares all documents of two placements by content, both in the order of `_id`.
  *
- * @param keepHeld called between batches
+ * @param keepHeld called again and again meanwhile
  * @returns the ids that are on one side only or differ: while the tenant is written to, those of the writes in between
  */
 export async function compareAll(
@@ -81,7 +82,7 @@ export async function compareAll(
   const differing: unknown[] = [];
   let reading = read();
   for (;;) {
-    const batches = await reading;
+    const batches = await whileHeld(keepHeld, reading);
     if (batches.every((batch) => batch.length === 0)) break;
     // The next ones are on their way while these are compared.
     reading = read();
