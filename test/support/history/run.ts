@@ -1,4 +1,4 @@
-import { createClient } from "../../../src/boot.ts";
+import { MongoClient } from "mongodb";
 import { startProxy } from "../proxy.ts";
 import { createRandom } from "../random.ts";
 import { freshDatabaseName } from "../service.ts";
@@ -72,7 +72,7 @@ export async function runMoveHistory(run: MoveRun): Promise<RunVerdict> {
   } = run;
   const fault = faultNamed(run.fault);
   const random = createRandom(seed);
-  const client = createClient(databaseUrl);
+  const client = new MongoClient(databaseUrl, { writeConcern: { w: "majority" } });
   const db = client.db(freshDatabaseName());
   const proxy = fault.throughProxy ? await startProxy(databaseUrl) : null;
   const fleet = await startFleet({
