@@ -19,6 +19,8 @@ import { service, version } from "./lib/version.ts";
 import type { StepObserver } from "./operation/operation.ts";
 import { createOperationIndexes } from "./operation/store.ts";
 import { createOrganizationIndexes, findStanding } from "./organization/store.ts";
+import { createRevocations } from "./session/revocations.ts";
+import * as revocationStore from "./session/revocation-store.ts";
 import { createTokenIssuer } from "./session/token.ts";
 import { inspect } from "./takeover/inspect.ts";
 import { takeOver } from "./takeover/take-over.ts";
@@ -52,6 +54,15 @@ export async function createDeps(
   const db = client.db(config.databaseName);
   const reconnecting = reconnectWhenStuck(client, connectTimeoutMS + heartbeatFrequencyMS + 1_000);
   const now = () => new Date();
+  const revocations = createRevocations({
+    store: {
+      write: (revocation) => revocationStore.write(db, revocation),
+      readSince: (newest) => revocationStore.readSince(db, newest),
+    },
+    staleMs: config.revocationStaleMs,
+    now,
+    log,
+  });
   const passwords = createPasswordHasher({
     // Named from here: this folder is the root of the files inside the compiled program.
     program: new URL("./admin/password-worker.ts", import.meta.url),
@@ -72,6 +83,7 @@ export async function createDeps(
     now,
     passwords,
     tokens: await createTokenIssuer(config.jwt, now),
+    revocations,
     flows,
     owner: randomUUID(),
     // Nobody waits for others only to hear that the database is away.
@@ -79,6 +91,7 @@ export async function createDeps(
     ...(onStep && { onStep }),
     close: async () => {
       passwords.close();
+      revocations.stop();
       reconnecting.stop();
       await client.close();
     },
@@ -93,6 +106,7 @@ export async function prepare(deps: Deps): Promise<void> {
   await createPrimaryIndexes(deps.db);
   await createNoteIndexes(deps.db);
   await createIdempotencyIndexes(deps.db);
+  await revocationStore.createRevocationIndexes(deps.db);
   await createSharedCollection(deps.db);
   await takeOver(deps);
 }
@@ -104,6 +118,7 @@ async function prepareUntilDone(deps: Deps, stopping: AbortSignal): Promise<bool
       // When the first try to connect has failed the driver stays closed until it is told again.
       await deps.db.client.connect();
       await prepare(deps);
+      await deps.revocations.start();
       return true;
     } catch (error) {
       deps.log.warn({ err: error }, "the database is not prepared yet");

@@ -36,6 +36,7 @@ const settings = z.object({
   JWT_ISSUER: z.string().default("croupier"),
   JWT_AUDIENCE: z.string().default("croupier"),
   ACCESS_TOKEN_EXPIRE_MINUTES: wholeNumber(60, 1, 525_600),
+  REVOCATION_STALE_MS: wholeNumber(5_000, 1_000, 600_000),
   BCRYPT_ROUNDS: wholeNumber(12, 4, 16),
   PASSWORD_QUEUE_MAX: wholeNumber(256, 1, 100_000),
   PASSWORD_WORKERS: wholeNumber(availableParallelism(), 1, 256),
@@ -75,6 +76,8 @@ export type Config = {
     audience: string;
     lifeMinutes: number;
   };
+  /** How long it may be unknown which tokens were ended elsewhere before writes are refused. */
+  revocationStaleMs: number;
   bcryptRounds: number;
   passwordQueueMax: number;
   passwordWorkers: number;
@@ -166,6 +169,7 @@ export function readConfig(environment: Record<string, string | undefined>): Con
       audience: value.JWT_AUDIENCE,
       lifeMinutes: value.ACCESS_TOKEN_EXPIRE_MINUTES,
     },
+    revocationStaleMs: value.REVOCATION_STALE_MS,
     bcryptRounds: value.BCRYPT_ROUNDS,
     passwordQueueMax: value.PASSWORD_QUEUE_MAX,
     passwordWorkers: value.PASSWORD_WORKERS,

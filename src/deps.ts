@@ -5,6 +5,7 @@ import type { Config } from "./config.ts";
 import type { InTurn } from "./lib/turns.ts";
 import type { LookUp } from "./look-up.ts";
 import type { Flows, StepObserver } from "./operation/operation.ts";
+import type { Revocations } from "./session/revocations.ts";
 import type { TokenIssuer } from "./session/token.ts";
 import type { Leases } from "./tenant/lease.ts";
 
@@ -18,6 +19,7 @@ export type Deps = {
   now: () => Date;
   passwords: PasswordHasher;
   tokens: TokenIssuer;
+  revocations: Revocations;
   flows: Flows;
   /** Names this process in the leases that it holds. */
   owner: string;

@@ -14,11 +14,15 @@ export type LookUp = {
   adminById(id: ObjectId): Promise<AdminDocument | null>;
   /** As it was at some time within the last `recentMs`. */
   recentAdminById(id: ObjectId): Promise<AdminDocument | null>;
+  /** This process has changed the admin: the next look reads it again. */
+  forgetAdmin(id: ObjectId): void;
 };
 
 const idOf = ({ _id }: { _id: ObjectId }) => _id.toHexString();
 
 const recentMax = 10_000;
+/** What is ended in one process has to be ended in every other within a second, however long placements may be used. */
+const recentMsMax = 500;
 
 /**
  * Finds active organizations only: the others are seen by nobody.
@@ -27,7 +31,9 @@ const recentMax = 10_000;
  */
 export function createLookUp(db: Db, recentMs: number): LookUp {
   const adminById = together((ids: readonly ObjectId[]) => adminStore.findByIds(db, ids), idOf);
-  const recent = new LRUCache<string, AdminDocument>({ max: recentMax, ttl: recentMs, allowStale: false });
+  const ttl = Math.min(recentMs, recentMsMax);
+  const recent = new LRUCache<string, AdminDocument>({ max: recentMax, ttl, allowStale: false });
+  let forgotten = 0;
   return {
     organizationByName: together(
       (names: readonly string[]) => organizationStore.findActiveByNames(db, names),
@@ -39,10 +45,15 @@ export function createLookUp(db: Db, recentMs: number): LookUp {
       const known = recent.get(id.toHexString());
       if (known) return known;
       const start = performance.now();
+      const before = forgotten;
       const admin = await adminById(id);
-      // It is as old as the question, not as the answer.
-      if (admin) recent.set(id.toHexString(), admin, { start });
+      // It is as old as the question, not as the answer; and that may be older than what was changed here meanwhile.
+      if (admin && before === forgotten) recent.set(id.toHexString(), admin, { start });
       return admin;
+    },
+    forgetAdmin(id) {
+      forgotten++;
+      recent.delete(id.toHexString());
     },
   };
 }

@@ -15,11 +15,28 @@ export type AdminDocument = {
   password: string;
   organization_id: string;
   organization_name: string;
+  /**
+   * Which of the admin's access tokens hold: those of this generation or a later one, and one more that goes on, the one that
+   * changed the password. In one record with the password, so that they change in one write. `by` is the operation that
+   * changed it last. Missing is generation 0.
+   */
+  tokens?: { generation: number; kept: string | null; by?: ObjectId };
   /** That of the organization's driver who entered last. */
   guard?: number;
   created_at: Date;
   updated_at: Date | null;
 };
+
+/**
+ * Whether an admin's access token still holds. A counter, not a time: clocks of two processes differ, and a sign-in that has
+ * read the old password gets the old number, however late it ends.
+ */
+export const holdsFor = (
+  admin: Pick<AdminDocument, "organization_id" | "tokens"> | null,
+  token: { organization_id: string; gen: number; jti: string },
+): boolean =>
+  admin?.organization_id === token.organization_id &&
+  (token.gen >= (admin.tokens?.generation ?? 0) || token.jti === admin.tokens?.kept);
 
 /** The form in which two emails are compared. */
 export const emailKey = (email: string): string => email.normalize("NFC").toLowerCase();

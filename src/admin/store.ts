@@ -89,6 +89,26 @@ export async function writeChanges(db: Db, { id, guard }: Guarded, changes: Admi
   await admins(db).updateOne({ _id: id, guard }, { $set: changes }, within());
 }
 
+/**
+ * Writes a new password and ends the tokens of before it, all but one, at once: no moment and no crash is in between. An
+ * operation does this once, however often it tries, or it would end those of whoever has signed in since.
+ */
+export async function writePassword(
+  db: Db,
+  { id, guard }: Guarded,
+  changes: AdminChanges & { password: string },
+  { kept, by }: { kept: string | null; by: ObjectId },
+): Promise<void> {
+  const change = { $set: { ...changes, "tokens.kept": kept, "tokens.by": by }, $inc: { "tokens.generation": 1 } };
+  await retryDeadlock(() => admins(db).updateOne({ _id: id, guard, "tokens.by": { $ne: by } }, change, within()));
+}
+
+/** Ends all tokens that an admin has. */
+export async function endTokens(db: Db, id: ObjectId): Promise<void> {
+  const change = { $set: { "tokens.kept": null }, $inc: { "tokens.generation": 1 } };
+  await retryDeadlock(() => admins(db).updateOne({ _id: id }, change, within()));
+}
+
 /** The name is kept beside each admin as the first Croupier did; nothing is decided by it. */
 export async function writeOrganizationName(db: Db, organization: Guarded, name: string): Promise<void> {
   const filter = { organization_id: organization.id.toHexString(), guard: organization.guard };

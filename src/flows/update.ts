@@ -17,7 +17,14 @@ import { emailTaken, nameTaken, organizationMissing } from "./failures.ts";
 import { enter, organizationOf } from "./guard.ts";
 import { afterLease } from "./lease-wait.ts";
 
-export type UpdateInput = { admin_id: ObjectId; organization_name?: string; email?: string; updated_at: Date };
+export type UpdateInput = {
+  admin_id: ObjectId;
+  organization_name?: string;
+  email?: string;
+  /** The `jti` of the token that asked for it, which goes on when the password is changed. */
+  acting_token?: string;
+  updated_at: Date;
+};
 type Progress = {
   from: Placement;
   to: Placement;
@@ -45,7 +52,7 @@ const reserveEmail: UpdateStep = async ({ db }, operation) => {
 };
 
 const writeOrganization: UpdateStep = async ({ db }, operation) => {
-  const { admin_id: _, ...changes } = operation.input;
+  const { admin_id: _admin, acting_token: _token, ...changes } = operation.input;
   const written = await organizationStore.writeUpdate(db, organizationOf(operation), changes);
   if (written === "written") return { go: "admin" };
   return { go: written === "name_taken" ? "undo_name_taken" : "undo_missing" };
@@ -61,11 +68,16 @@ const releaseEmail =
 
 const writeAdmin: UpdateStep = async ({ db }, operation) => {
   const { input, secret } = operation;
-  await adminStore.writeChanges(db, adminOf(operation), {
+  const changes = {
     ...(input.email !== undefined && { email: input.email, email_keys: [emailKey(input.email)] }),
-    ...(secret?.password_hash !== undefined && { password: String(secret.password_hash) }),
     updated_at: input.updated_at,
-  });
+  };
+  if (secret?.password_hash === undefined) await adminStore.writeChanges(db, adminOf(operation), changes);
+  else {
+    const withPassword = { ...changes, password: String(secret.password_hash) };
+    const tokens = { kept: input.acting_token ?? null, by: operation._id };
+    await adminStore.writePassword(db, adminOf(operation), withPassword, tokens);
+  }
   if (input.organization_name === undefined) return { done: true };
   await adminStore.writeOrganizationName(db, organizationOf(operation), input.organization_name);
   return { go: "place" };

@@ -97,6 +97,7 @@ const ifMatch = z.object({ "If-Match": z.string().optional().meta({ description:
 
 export function documentRoutes(deps: Deps) {
   const tenant = requireTenant(deps);
+  const reader = requireTenant(deps, "read");
   const document = extendedBody(documentSchema, { document: exampleDocument });
   const documents = extendedBody(newDocuments, { one: exampleDocument, many });
   const patch = extendedBody(documentSchema, { patch: { color: "red", weight: null } }, [
@@ -158,7 +159,7 @@ export function documentRoutes(deps: Deps) {
         },
         problems: listed,
       }),
-      tenant,
+      reader,
       query(listQuery),
       async (c) => {
         const { filter, projection, ...rest } = c.req.valid("query");
@@ -179,7 +180,7 @@ export function documentRoutes(deps: Deps) {
         answers: { "200": answer("One page", listAnswer) },
         problems: listed,
       }),
-      tenant,
+      reader,
       extendedBody(findRequest, { page: { filter: { color: "red" }, sort: "-weight", limit: 10 } }),
       async (c) => {
         const sent = readMembers(c, ["filter", "sort", "projection", "limit", "cursor"]);
@@ -195,7 +196,7 @@ export function documentRoutes(deps: Deps) {
         answers: { "200": answer("How many match", countAnswer) },
         problems: queried,
       }),
-      tenant,
+      reader,
       extendedBody(countRequest, { some: { filter: { color: "red" } } }),
       async (c) => {
         const { filter } = readMembers(c, ["filter"]);
@@ -211,7 +212,7 @@ export function documentRoutes(deps: Deps) {
         answers: { "200": answer("What comes out", aggregateAnswer) },
         problems: queried,
       }),
-      tenant,
+      reader,
       extendedBody(pipelineRequest, { group: { pipeline: [{ $group: { _id: "$color", count: { $sum: 1 } } }] } }),
       async (c) => {
         const { pipeline } = readMembers(c, ["pipeline"]);
@@ -231,7 +232,7 @@ export function documentRoutes(deps: Deps) {
         },
         problems: { ...found, invalid_request: "A header is wrong" },
       }),
-      tenant,
+      reader,
       async (c) => {
         const document = await getDocument(deps, organizationOf(c), idOf(c));
         const header = c.req.header("if-none-match");

@@ -17,6 +17,7 @@ const changed = {
 /** The indexes of an organization's own, the same in every tier. */
 export function indexRoutes(deps: Deps) {
   const tenant = requireTenant(deps);
+  const reader = requireTenant(deps, "read");
   return new Hono<Env>()
     .get(
       "/",
@@ -27,7 +28,7 @@ export function indexRoutes(deps: Deps) {
         answers: { "200": answer("Beside those on `_id` and `created_at`", indexesAnswer) },
         problems: databaseProblems,
       }),
-      tenant,
+      reader,
       async (c) => c.json({ indexes: await listIndexes(deps, c.get("actor").organizationId) }, 200),
     )
     .post(

@@ -85,6 +85,7 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   tenant_moving: { status: 503, title: "The organization is being moved" },
   write_conflict: { status: 503, title: "Too many write this document" },
   write_in_doubt: { status: 503, title: "Whether it was written is not known" },
+  revocations_unknown: { status: 503, title: "Which tokens were ended is not known" },
   passwords_busy: { status: 503, title: "Too many sign-ins are waiting" },
   timeout: { status: 503, title: "The request took too long" },
   database_unavailable: { status: 503, title: "The database is away" },

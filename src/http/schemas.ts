@@ -109,6 +109,16 @@ export const signInAnswer = z
   })
   .meta({ id: "SignedIn" });
 
+export const whoAnswer = z
+  .object({
+    admin_id: id,
+    organization_id: id,
+    organization_name: z.string().meta({ example: "acme" }),
+    email: z.string().meta({ example: "ada@acme.example" }),
+    expires_at: time.meta({ description: "When the access token ends by itself" }),
+  })
+  .meta({ id: "SignedInAs" });
+
 export const healthAnswer = z
   .object({
     status: z.enum(["healthy", "unhealthy"]).meta({ example: "healthy" }),

@@ -17,7 +17,7 @@ const databaseAnswers = ({ db }: Pick<Deps, "db">): Promise<boolean> =>
 const tags = ["Service"];
 
 /** @param isReady whether the database has been prepared and the process is not about to stop */
-export const serviceRoutes = (deps: Pick<Deps, "db" | "tokens">, isReady: () => boolean) =>
+export const serviceRoutes = (deps: Pick<Deps, "db" | "tokens" | "revocations">, isReady: () => boolean) =>
   new Hono<Env>()
     .get(
       "/",
@@ -73,7 +73,7 @@ export const serviceRoutes = (deps: Pick<Deps, "db" | "tokens">, isReady: () => 
         },
       }),
       async (c) =>
-        isReady() && (await databaseAnswers(deps))
+        isReady() && deps.revocations.areKnown() && (await databaseAnswers(deps))
           ? c.json({ status: "ready" }, 200)
           : c.json({ status: "not_ready" }, 503),
     );

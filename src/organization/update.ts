@@ -16,25 +16,31 @@ export type OrganizationChanges = {
 const budgetMs = 20_000;
 
 /**
- * Changes an admin's organization and sign-in: all that is asked or, when a name or email is taken, nothing.
+ * Changes an admin's organization and sign-in: all that is asked or, when a name or email is taken, nothing. A new password
+ * ends the admin's tokens but for the one that acts.
  *
  * @throws Failure `organization_name_taken`, `email_taken`, `organization_not_found`, `passwords_busy`, `operation_pending`
  */
 export async function updateOrganization(
-  deps: DriveDeps & Pick<Deps, "passwords">,
+  deps: DriveDeps & Pick<Deps, "passwords" | "lookUp">,
   actor: Actor,
   changes: OrganizationChanges,
 ): Promise<OrganizationView> {
   const input = {
     admin_id: actor.adminId,
+    acting_token: actor.claims.jti,
     updated_at: deps.now(),
     ...(changes.organization_name !== undefined && { organization_name: changes.organization_name.toLowerCase() }),
     ...(changes.email !== undefined && { email: normalizeEmail(changes.email) }),
   };
   const secret = changes.password === undefined ? {} : { password_hash: await deps.passwords.hash(changes.password) };
   const { organizationId: organization_id } = actor;
-  await despiteLeftovers(deps, input, budgetMs, () =>
-    run(deps, { _id: new ObjectId(), organization_id, kind: "update", input, secret }, budgetMs),
-  );
+  try {
+    await despiteLeftovers(deps, input, budgetMs, () =>
+      run(deps, { _id: new ObjectId(), organization_id, kind: "update", input, secret }, budgetMs),
+    );
+  } finally {
+    deps.lookUp.forgetAdmin(actor.adminId);
+  }
   return viewOrganization(await getById(deps.db, organization_id));
 }

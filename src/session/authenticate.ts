@@ -1,39 +1,50 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { ObjectId } from "mongodb";
+import { holdsFor } from "../admin/admin.ts";
 import type { Deps } from "../deps.ts";
 import { failure } from "../lib/failure.ts";
-import type { Actor, SessionFailure } from "./session.ts";
+import type { Actor, Intent, SessionFailure } from "./session.ts";
 
-const invalid = () =>
+export const invalidToken = () =>
   failure<SessionFailure>("token_invalid", "The access token is not valid or no longer valid; sign in again.");
 
+type TokenDeps = Pick<Deps, "lookUp" | "tokens" | "revocations">;
+
 /**
- * Says who sends a request. A token holds only as long as its admin and its organization are there; both are looked up by
- * id, so it can't come to mean another organization that took the name.
+ * Says who sends a request. A token holds only as long as its admin and its organization are there and neither it nor all of
+ * the admin's were ended; both are looked up by id, so it can't come to mean another organization that took the name.
  *
  * @param authorization the header of that name, `Bearer` and a token (RFC 6750)
- * @throws Failure `token_missing`, `token_invalid`
+ * @throws Failure `token_missing`, `token_invalid`, `revocations_unknown`
  */
-export async function authenticate(
-  { lookUp, tokens }: Pick<Deps, "lookUp" | "tokens">,
-  authorization: string | undefined,
-): Promise<Actor> {
-  const { claims, actor } = await readActor(tokens, authorization);
+export async function authenticate(deps: TokenDeps, authorization: string | undefined, intent: Intent): Promise<Actor> {
+  const { lookUp } = deps;
+  const actor = await readActor(deps, authorization, intent);
   const [admin, organization] = await Promise.all([
     lookUp.adminById(actor.adminId),
     lookUp.organizationById(actor.organizationId),
   ]);
-  if (!organization || admin?.organization_id !== claims.organization_id) throw invalid();
+  if (!organization || !holdsFor(admin, actor.claims)) throw invalidToken();
   return actor;
 }
 
-async function readActor(tokens: Deps["tokens"], authorization: string | undefined) {
+async function readActor(
+  { tokens, revocations }: Pick<Deps, "tokens" | "revocations">,
+  authorization: string | undefined,
+  intent: Intent,
+): Promise<Actor> {
   const token = bearerOf(authorization);
   if (!token) throw failure<SessionFailure>("token_missing", "Send an access token: Authorization: Bearer TOKEN.");
-  const claims = await tokens.read(token);
-  if (!claims) throw invalid();
-  const actor = { adminId: new ObjectId(claims.admin_id), organizationId: new ObjectId(claims.organization_id) };
-  return { claims, actor };
+  const areKnown = revocations.areKnown();
+  // One that is seen for the first time while it isn't known which were ended doesn't become known by that.
+  const isKnown = tokens.knows(token);
+  const claims = await tokens.read(token, areKnown);
+  if (!claims || revocations.isEnded(claims)) throw invalidToken();
+  if (!areKnown && (intent === "write" || !isKnown)) {
+    const detail = "Whether this access token was ended can't be told just now; try again shortly.";
+    throw failure<SessionFailure>("revocations_unknown", detail, { retryAfterSeconds: 1 });
+  }
+  return { adminId: new ObjectId(claims.admin_id), organizationId: new ObjectId(claims.organization_id), claims };
 }
 
 /** The token of an Authorization header (RFC 6750, 2.1). */
@@ -44,18 +55,20 @@ const bearerOf = (authorization: string | undefined): string | undefined =>
  * Says who sends a request, from what this process has read within the last lease: for requests of which there are many.
  * Whether the organization is there, the lease of its placement says.
  *
- * @throws Failure `token_missing`, `token_invalid`
+ * @throws Failure `token_missing`, `token_invalid`, `revocations_unknown`
  */
 export async function authenticateOften(
-  { lookUp, tokens, leases }: Pick<Deps, "lookUp" | "tokens" | "leases">,
+  deps: TokenDeps & Pick<Deps, "leases">,
   authorization: string | undefined,
+  intent: Intent,
 ): Promise<Actor> {
-  const { claims, actor } = await readActor(tokens, authorization);
+  const { lookUp, leases } = deps;
+  const actor = await readActor(deps, authorization, intent);
   const [admin, lease] = await Promise.all([
     lookUp.recentAdminById(actor.adminId),
     leases.acquire(actor.organizationId),
   ]);
-  if (!lease || admin?.organization_id !== claims.organization_id) throw invalid();
+  if (!lease || !holdsFor(admin, actor.claims)) throw invalidToken();
   return actor;
 }
 

@@ -36,7 +36,9 @@ export async function signIn(deps: SignInDeps, input: { email: string; password:
   if (rounds !== null && rounds < passwords.rounds) await renew(deps, known._id, known.password, input.password);
 
   const whose = { admin_id: known._id.toHexString(), organization_id: organization._id.toHexString() };
-  const { token, expiresInSeconds } = await tokens.issue(whose);
+  // That of the record whose password was checked: when the password was changed meanwhile, so was this, and the token holds
+  // for nothing.
+  const { token, expiresInSeconds } = await tokens.issue({ ...whose, gen: known.tokens?.generation ?? 0 });
   return {
     access_token: token,
     token_type: "bearer",

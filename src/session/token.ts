@@ -14,14 +14,23 @@ const claimsSchema = z.object({
   iss: z.string(),
   aud: z.string(),
   jti: z.string().min(1),
+  /** The generation of the admin's tokens that it is of; tokens of before there were any are of 0. */
+  gen: z.int().min(0).default(0),
 });
 export type Claims = z.infer<typeof claimsSchema>;
 
 export type TokenIssuer = {
   /** @returns a signed token and how many seconds it lives */
-  issue(whose: Pick<Claims, "admin_id" | "organization_id">): Promise<{ token: string; expiresInSeconds: number }>;
-  /** @returns what the token says, or null when it is not one of ours, altered, or too old */
-  read(token: string): Promise<Claims | null>;
+  issue(
+    whose: Pick<Claims, "admin_id" | "organization_id" | "gen">,
+  ): Promise<{ token: string; expiresInSeconds: number }>;
+  /**
+   * @param remember whether the next time this process knows it
+   * @returns what the token says, or null when it is not one of ours, altered, or too old
+   */
+  read(token: string, remember?: boolean): Promise<Claims | null>;
+  /** Whether this process has found it right before. */
+  knows(token: string): boolean;
   /** The public keys for whoever verifies tokens elsewhere (RFC 7517); empty with a shared secret. */
   publicKeys(): SigningJwk[];
   /** Reads the keys again. @throws Error when they can't be used: then the ones before stay */
@@ -65,15 +74,15 @@ export async function createTokenIssuer(jwt: Config["jwt"], now: () => Date): Pr
     return null;
   };
 
-  async function read(token: string): Promise<Claims | null> {
+  async function read(token: string, remember = true): Promise<Claims | null> {
     const known = verified.get(token);
     if (known) return known.exp > now().getTime() / 1000 ? known : null;
     if (!isCanonical(token)) return null;
     const used = keys;
     const claims = await verifyWith(used, token).catch(() => null);
     // The keys were changed meanwhile: its own may be gone.
-    if (used !== keys) return read(token);
-    if (claims) verified.set(token, claims);
+    if (used !== keys) return read(token, remember);
+    if (claims && remember) verified.set(token, claims);
     return claims;
   }
 
@@ -92,6 +101,7 @@ export async function createTokenIssuer(jwt: Config["jwt"], now: () => Date): Pr
       return { token: await sign(claims, keys.signing as never, algorithm), expiresInSeconds };
     },
     read,
+    knows: (token) => verified.has(token),
     publicKeys: () => keys.published,
     async reload() {
       keys = await readKeys(jwt);

@@ -112,6 +112,9 @@ describe("/openapi.json", () => {
     ["put", "/org/update", [200, 400, 401, 404, 413, 422, 500, 503]],
     ["delete", "/org/delete", [204, 401, 404, 413, 500, 503]],
     ["post", "/admin/login", [200, 401, 413, 422, 500, 503]],
+    ["get", "/admin/me", [200, 401, 500, 503]],
+    ["post", "/admin/logout", [204, 401, 413, 500, 503]],
+    ["post", "/admin/logout-all", [204, 401, 413, 500, 503]],
     ["post", "/org/documents", [201, 401, 409, 413, 422, 500, 503]],
     ["get", "/org/documents", [200, 401, 422, 500, 503]],
     ["post", "/org/documents/find", [200, 401, 413, 422, 500, 503]],
@@ -149,7 +152,8 @@ describe("/openapi.json", () => {
       operatorKey: { type: "http", scheme: "bearer", description: expect.any(String) },
     });
     for (const { path, operation } of operations) {
-      const tenants = /^\/org\/(update|delete|documents|indexes)\b/.test(path) ? [{ accessToken: [] }] : undefined;
+      const needed = /^\/(org\/(update|delete|documents|indexes)|admin\/(me|logout|logout-all))\b/.test(path);
+      const tenants = needed ? [{ accessToken: [] }] : undefined;
       const expected = path.startsWith("/platform/") ? [{ operatorKey: [] }] : tenants;
       expect({ path, security: operation.security }).toEqual({ path, security: expected! });
     }
@@ -193,7 +197,9 @@ describe("/openapi.json", () => {
 
   test("what the service answers is what it describes", async () => {
     const who = newcomer();
-    const { token, id: organizationId } = await service.join();
+    const { token, id: organizationId, ...own } = await service.join();
+    const signedIn = await service.send("POST", "/admin/login", { body: { email: own.email, password: own.password } });
+    const another = signedIn.body.access_token;
     const noId = "0123456789abcdef01234567";
     type Options = { at?: string; query?: string } & Parameters<typeof service.send>[2];
     const calls = [
@@ -211,6 +217,11 @@ describe("/openapi.json", () => {
       ["post", "/admin/login", { body: { email: who.email, password: who.password } }],
       ["post", "/admin/login", { body: { email: who.email, password: "wrong" } }],
       ["post", "/admin/login", { body: "{" }],
+      ["get", "/admin/me", { token }],
+      ["get", "/admin/me", {}],
+      ["post", "/admin/logout", { token: another, body: "x".repeat(2_000_000) }],
+      ["post", "/admin/logout", { token: another }],
+      ["post", "/admin/logout-all", { token: another }],
       ["put", "/org/update", { body: { password: "Another-Horse-8" } }],
       ["put", "/org/update", { token, body: { email: who.email } }],
       ["put", "/org/update", { token, body: { email: newcomer().email } }],
@@ -274,5 +285,5 @@ describe("/openapi.json", () => {
       const { schema } = described!.content![type!]!;
       expect({ place, wrong: checkValue(document, schema!, answer.body) }).toEqual({ place, wrong: [] });
     }
-  });
+  }, 30_000);
 });

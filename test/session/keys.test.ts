@@ -14,7 +14,7 @@ const secrets = ["a", "b", "c"].map((letter) => `${letter}-secret-of-the-tests-a
   string,
   string,
 ];
-const whose = { admin_id: new ObjectId().toHexString(), organization_id: new ObjectId().toHexString() };
+const whose = { admin_id: new ObjectId().toHexString(), organization_id: new ObjectId().toHexString(), gen: 0 };
 const issuerOf = (settings: Record<string, string>, now = () => new Date()) =>
   createTokenIssuer(testConfig({ JWT_SECRET_KEY: "", ...settings }).jwt, now);
 const withSecrets = (...list: string[]) => issuerOf({ JWT_SECRET_KEY: list.join(",") });

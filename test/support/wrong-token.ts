@@ -15,18 +15,40 @@ export function wrongAuthorizations(service: Service, request: Pick<Row, "body">
   let other: string;
   let gone: string;
   let foreign: string;
+  let ended: string;
+  let endedWithAll: string;
+  let endedByPassword: string;
   const claims = () => readClaims(own);
   const secret = () => service.running.deps.config.jwt.secrets[0]!;
 
+  const makeEnded = async (path: string) => {
+    const { token } = await service.join("ended");
+    await service.send("POST", path, { token });
+    return token;
+  };
+  const makeGone = async () => {
+    const { token } = await service.join("gone");
+    await service.send("DELETE", "/org/delete", { token });
+    return token;
+  };
+  const makeOutdated = async () => {
+    const { token, email, password } = await service.join("ended");
+    const signedIn = await service.send("POST", "/admin/login", { body: { email, password } });
+    await service.send("PUT", "/org/update", { token, body: { password: "Another-Horse-8" } });
+    return signedIn.body.access_token;
+  };
   beforeAll(async () => {
-    own = (await service.join("claims")).token;
-    other = (await service.join("other")).token;
-    const removed = await service.join("gone");
-    gone = removed.token;
-    await service.send("DELETE", "/org/delete", { token: gone });
+    [own, other, gone, ended, endedWithAll, endedByPassword] = await Promise.all([
+      service.join("claims").then(({ token }) => token),
+      service.join("other").then(({ token }) => token),
+      makeGone(),
+      makeEnded("/admin/logout"),
+      makeEnded("/admin/logout-all"),
+      makeOutdated(),
+    ]);
     const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
     foreign = await sign(claims(), privateKey.export({ type: "pkcs8", format: "pem" }) as string, "RS256");
-  });
+  }, 60_000);
 
   const missing = (name: string, value?: string): Row => ({
     name: `authorization: ${name}`,
@@ -115,6 +137,14 @@ export function wrongAuthorizations(service: Service, request: Pick<Row, "body">
     claiming("an operator as organization_id", () => ({ organization_id: { $ne: null } })),
     claiming("an operator as admin_id", () => ({ admin_id: { $gt: "" } })),
     claiming("an id in upper case", () => ({ organization_id: String(claims().organization_id).toUpperCase() + "A" })),
+    claiming("a generation as text", () => ({ gen: "9" })),
+    claiming("a generation that is none", () => ({ gen: -1 })),
     invalid("a deleted organization", () => gone),
+    invalid("one that was ended", () => ended),
+    invalid("one that was ended, its claims signed again", () =>
+      makeToken({ ...readClaims(ended), exp: now() + 999 }, secret(), { alg: "HS256" }),
+    ),
+    invalid("one that was ended with all of its admin's", () => endedWithAll),
+    invalid("one of before a change of the password", () => endedByPassword),
   ];
 }

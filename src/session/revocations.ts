@@ -1,0 +1,111 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Logger } from "pino";
+import type { Claims } from "./token.ts";
+
+type Known = { _id: string; revoked_at: Date; expires_at: Date };
+
+/** Where all processes keep what they have ended. */
+export type RevocationStore = {
+  write(revocation: { _id: string; admin_id: string; organization_id: string; expires_at: Date }): Promise<void>;
+  /** What may be new since the newest that is known, perhaps with some that is known; all when none is. */
+  readSince(newest: Date | null): Promise<Known[]>;
+};
+
+export type Revocations = {
+  /** Ends a token: here when this returns, in every other process when that has looked next. */
+  end(claims: Claims): Promise<void>;
+  isEnded(claims: Claims): boolean;
+  /** Whether what others have ended is known up to a moment that is no longer ago than the bound. */
+  areKnown(): boolean;
+  /** Reads all and then goes on looking. @throws what the store throws: then it may be called again */
+  start(): Promise<void>;
+  stop(): void;
+};
+
+const pollMs = 300;
+const purgeMs = 60_000;
+
+/**
+ * Keeps in memory which tokens were ended before their time, so that no request asks the database for it. Several
+ * processes tell each other through the store, which each of them reads again and again.
+ *
+ * Only single tokens are here. What ends all tokens of an admin is in the admin's own record (`admin/admin.ts`), and what
+ * ends an organization is that it can't be found any more.
+ *
+ * @param staleMs how long a look at the store may be ago before what it said is no longer enough
+ */
+export function createRevocations(options: {
+  store: RevocationStore;
+  staleMs: number;
+  now: () => Date;
+  log: Pick<Logger, "info" | "warn">;
+}): Revocations {
+  const { store, staleMs, now, log } = options;
+  /** When each token would have ended, in seconds since 1970: 100,000 of these are to be held. */
+  const ended = new Map<string, number>();
+  const stopping = new AbortController();
+  let newest: Date | null = null;
+  /** By this process's monotonic clock. */
+  let knownAtMs = Number.NEGATIVE_INFINITY;
+  let purgedAtMs = performance.now();
+  let failing = false;
+  let started = false;
+
+  const areKnown = () => performance.now() - knownAtMs <= staleMs;
+
+  const purge = () => {
+    const nowSeconds = now().getTime() / 1000;
+    for (const [jti, until] of ended) if (until <= nowSeconds) ended.delete(jti);
+    purgedAtMs = performance.now();
+  };
+
+  const read = async (since: Date | null) => {
+    for (const { _id, revoked_at, expires_at } of await store.readSince(since)) {
+      ended.set(_id, expires_at.getTime() / 1000);
+      if (newest === null || revoked_at > newest) newest = revoked_at;
+    }
+  };
+
+  const look = async () => {
+    // Everything when it could not look for long: the primary, and with it the clock of the stamps, may be another. That may
+    // take a while, so what is new meanwhile is read after it.
+    if (!areKnown()) await read(null);
+    // What was true when it was asked for may not be when the answer comes.
+    const askedMs = performance.now();
+    await read(newest);
+    knownAtMs = askedMs;
+    if (askedMs - purgedAtMs > purgeMs) purge();
+  };
+
+  const lookAgainAndAgain = async () => {
+    while (!stopping.signal.aborted) {
+      await sleep(pollMs, undefined, { signal: stopping.signal }).catch(() => {});
+      if (stopping.signal.aborted) return;
+      try {
+        await look();
+        if (failing) log.info("revocations are known again");
+        failing = false;
+      } catch (error) {
+        if (!failing && !stopping.signal.aborted) log.warn({ err: error }, "revocations could not be read");
+        failing = true;
+      }
+    }
+  };
+
+  return {
+    async end({ jti, exp, admin_id, organization_id }) {
+      await store.write({ _id: jti, admin_id, organization_id, expires_at: new Date(exp * 1000) });
+      // Not before: whoever hears that it failed has to be able to ask again with the same token.
+      ended.set(jti, exp);
+    },
+    isEnded: ({ jti }) => ended.has(jti),
+    areKnown,
+    async start() {
+      await look();
+      if (!started) void lookAgainAndAgain();
+      started = true;
+    },
+    // A look that is under way is not waited for: with the store away it could take long.
+    stop: () => stopping.abort(),
+  };
+}
