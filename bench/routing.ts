@@ -76,7 +76,7 @@ async function cloneTenants(db: Db, seedId: ObjectId, count: number, offset: num
       })),
     );
     for (const { id, adminId, documentId } of some) {
-      const whose = { admin_id: adminId.toHexString(), organization_id: id.toHexString() };
+      const whose = { admin_id: adminId.toHexString(), organization_id: id.toHexString(), gen: 0 };
       known.push({ token: (await tokens.issue(whose)).token, documentId });
     }
   }
