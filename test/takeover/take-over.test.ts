@@ -153,8 +153,10 @@ describe("a database of the first Croupier", () => {
     await serve(db);
     expect(await dumpBesideStamps(db)).toBe(after);
     const violations = await findViolations(db);
-    // The first Croupier made no such index.
-    expect(violations.filter((violation) => !/no index created_at_1|another's documents/.test(violation))).toEqual([]);
+    // The first Croupier made no such index, and stamping may not have ended.
+    expect(
+      violations.filter((violation) => !/no index created_at_1|another's documents|operation stamp/.test(violation)),
+    ).toEqual([]);
   });
 });
 
@@ -220,14 +222,15 @@ describe(`${many} organizations of the first Croupier`, () => {
     const children = await Promise.all(Array.from({ length: 5 }, () => startChild({ databaseName: db.databaseName })));
     try {
       expect(children.map(({ url }) => url !== "")).toEqual([true, true, true, true, true]);
-      await assertCompleted(db);
-      const alone = await legacyDatabase(plant);
-      await serve(alone);
-      expect(await dumpBesideStamps(db)).toBe(await dumpBesideStamps(alone));
     } finally {
+      // Before they have stamped all of it, which is long and not what this is about.
       await Promise.all(children.map((child) => child.end()));
     }
-  }, 120_000);
+    await assertCompleted(db);
+    const alone = await legacyDatabase(plant);
+    await serve(alone);
+    expect(await dumpBesideStamps(db)).toBe(await dumpBesideStamps(alone));
+  }, 180_000);
 
   test("are completed in the same way when processes are killed in between", async () => {
     const db = await legacyDatabase(plant);
