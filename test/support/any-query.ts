@@ -208,16 +208,17 @@ const call = (arg: fc.Arbitrary<unknown>) =>
   );
 const expression = fc.oneof(fieldPath, literal, call(fc.oneof(fieldPath, literal, call(fieldPath))));
 
-const newName = fc.constantFrom("n", "m", "a", "b.tenant_id", "c._croupier", "b.n", "_id");
+// Not those that are taken away below: MongoDB may put a field that is set again where it had been, or at the end.
+const newName = fc.constantFrom("n", "m", "b.tenant_id", "b._croupier", "b.n");
 const stage: fc.Arbitrary<Record<string, unknown>> = fc.oneof(
   anyFilter.map(($match) => ({ $match })),
   expression.map((value) => ({ $match: { $expr: { $gt: [value, null] } } })),
   fc.tuple(newName, expression).map(([name, value]) => ({ $set: { [name]: value } })),
   fc
-    .tuple(fc.constantFrom("a", "b.tenant_id", "c", "_id"), fc.constantFrom(0, 1))
+    .tuple(fc.constantFrom("a", "b.a", "c", "_id"), fc.constantFrom(0, 1))
     .map(([name, flag]) => ({ $project: { [name]: flag } })),
   fc.tuple(newName, expression).map(([name, value]) => ({ $project: { [name]: value, c: 1 } })),
-  fc.constantFrom("a", "b.a", "b.tenant_id", "_id").map(($unset) => ({ $unset })),
+  fc.constantFrom("a", "b.a", "c", "_id").map(($unset) => ({ $unset })),
   fc.constantFrom("$a", "$b", "$a.b").map((each) => ({ $unwind: { path: each, preserveNullAndEmptyArrays: true } })),
   expression.map((value) => ({ $replaceWith: { v: value, _id: "$_id" } })),
   fc.integer({ min: 1, max: 5 }).map((n) => ({ $limit: new Int32(n) })),

@@ -99,11 +99,7 @@ describe("ids in paths", () => {
     const tricky = fc.constantFrom("", ".", "..", " 5", "null", "true", hex, '"a"', "{}", "%2e", "a/b", "1e5", "-0");
     fc.assert(
       fc.property(
-        fc.oneof(
-          anyId,
-          tricky,
-          fc.string({ unit: "binary" }).filter((text) => text.isWellFormed()),
-        ),
+        fc.oneof(anyId, tricky, fc.string({ unit: fc.constantFrom(..."az09AF\"'{}[]$%/.:+-# \0\n\u2028é😀") })),
         (id) => {
           expect(sameId(parsePathId(printPathId(id)), id)).toBe(true);
           const url = new URL(`/documents/${encodeURIComponent(printPathId(id))}`, "http://localhost");
