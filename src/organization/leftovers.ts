@@ -45,6 +45,14 @@ async function discardLeftovers(deps: DriveDeps, wanted: Wanted, budgetMs: numbe
   return freed;
 }
 
+/** Whether what was taken is taken no more: a worker may have undone the leftover in between. */
+async function isFree(db: Deps["db"], refusedFor: string, { organization_name, email }: Wanted): Promise<boolean> {
+  if (refusedFor === "organization_name_taken") {
+    return organization_name !== undefined && !(await organizationStore.findByName(db, organization_name));
+  }
+  return email !== undefined && !(await adminStore.findByEmail(db, emailKey(email)));
+}
+
 /** Tries once more what was refused only because of leftovers. */
 export async function despiteLeftovers<T>(
   deps: DriveDeps,
@@ -56,7 +64,9 @@ export async function despiteLeftovers<T>(
     return await attempt();
   } catch (error) {
     const taken = isFailure(error) && (error.failure === "organization_name_taken" || error.failure === "email_taken");
-    if (!taken || !(await discardLeftovers(deps, wanted, budgetMs))) throw error;
+    if (!taken) throw error;
+    const free = (await discardLeftovers(deps, wanted, budgetMs)) || (await isFree(deps.db, error.failure, wanted));
+    if (!free) throw error;
     return await attempt();
   }
 }
