@@ -272,5 +272,5 @@ describe("/openapi.json", () => {
       const { schema } = described!.content![type!]!;
       expect({ place, wrong: checkValue(document, schema!, answer.body) }).toEqual({ place, wrong: [] });
     }
-  });
+  }, 60_000);
 });
