@@ -1,9 +1,11 @@
-import { beforeAll, describe, expect, test } from "bun:test";
+import { beforeAll, describe, expect, test, setDefaultTimeout } from "bun:test";
 import { documentBytesMax } from "../../src/document/document.ts";
 import { tiers } from "../../src/tenant/placement.ts";
 import { expectProblem } from "../support/problem.ts";
 import { type Client, joinAs, moveTo, useTiers } from "../support/tenants.ts";
 
+// Three services, moves, and documents of 16 MB: a busy machine takes its time.
+setDefaultTimeout(60_000);
 const services = useTiers();
 const hexId = expect.stringMatching(/^[0-9a-f]{24}$/);
 const tag = expect.stringMatching(/^"[1-9]\d*-[\w-]{12}"$/);

@@ -1,8 +1,10 @@
-import { beforeAll, describe, expect, test } from "bun:test";
+import { beforeAll, describe, expect, test, setDefaultTimeout } from "bun:test";
 import { type Tier, tiers } from "../../src/tenant/placement.ts";
 import { type Answer } from "../support/service.ts";
 import { type Client, joinAs, useTiers } from "../support/tenants.ts";
 
+// Three services, moves, and documents of 16 MB: a busy machine takes its time.
+setDefaultTimeout(60_000);
 const services = useTiers();
 let clients: Record<Tier, Client>;
 beforeAll(async () => {
