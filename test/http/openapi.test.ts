@@ -285,9 +285,5 @@ describe("/openapi.json", () => {
       const { schema } = described!.content![type!]!;
       expect({ place, wrong: checkValue(document, schema!, answer.body) }).toEqual({ place, wrong: [] });
     }
-<<<<<<< HEAD
-  }, 30_000);
-=======
   }, 60_000);
->>>>>>> api
 });
