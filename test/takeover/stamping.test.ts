@@ -44,6 +44,7 @@ async function takeOver(documents: Document[]): Promise<Legacy> {
   await createLegacyIndexes(db);
   const { organizationId: id } = await plantLegacy(db, "acme", "ada@acme.example", { documents });
   await prepare(deps);
+  await deps.revocations.start();
   const app = createApp(deps, () => true);
   const ask: Legacy["ask"] = async (method, path, body, headers = {}) =>
     readAnswer(
