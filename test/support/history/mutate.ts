@@ -19,7 +19,7 @@ async function hunt(mutation: Mutation, settings: { seed: number; runs: number; 
       const found = await runMoveHistory({
         ...{ seed, ...tiersOf(direction), fault, databaseUrl: settings.databaseUrl, program: mutant.program },
         // What is broken may never end, or never be swept up; there is no need to wait for it.
-        ...{ moveMs: 60_000, sweepMs: 2_000, clients: 16, afterMs: 3_000 },
+        ...{ moveMs: 90_000, sweepMs: 2_000, clients: 16, afterMs: 3_000 },
         config: { OPERATION_LEASE_MS: "3000", ...config },
       }).then(
         ({ violations, counts }) => {

@@ -55,7 +55,8 @@ const lateRequests: Edit = {
 const lateCutover: Edit = {
   file: "src/flows/move-gate.ts",
   find: "const written = await organizationStore.cutOver(",
-  replace: "if (operation.lease.fence === 2) await Bun.sleep(3_500); const written = await organizationStore.cutOver(",
+  replace:
+    "if (operation.lease.fence === 2) await Bun.sleep(6_000 + Math.random() * 3_000); const written = await organizationStore.cutOver(",
 };
 /** Every process stands still for longer than its lease with the first batch in its hands. */
 const lateBatch: Edit = {
