@@ -40,11 +40,13 @@ const startedAt = performance.now();
 const scope = createScope();
 onStopSignal(() => scope.close().finally(() => process.exit(130)));
 
-/** The server copies a tenant's documents into a fresh collection. @returns how long it took, in seconds */
+/** The server copies a tenant's documents into a fresh collection that has the index of every place. @returns how long it took, in seconds */
 async function timeMerge(client: MongoClient, from: Placement): Promise<number> {
   const fresh = `merged_${new ObjectId().toHexString()}`;
   const database = client.db(from.database);
   await database.createCollection(fresh);
+  // What every place of documents has.
+  await database.collection(fresh).createIndex({ created_at: 1 });
   const began = performance.now();
   const stages = [{ $match: { tenant_id: from.key } }, { $merge: { into: fresh } }];
   await database.collection(from.collection).aggregate(stages).toArray();

@@ -38,6 +38,8 @@ export type MoveProgress = {
   upTo: Position;
   /** How many documents the next batch has. */
   batch: number;
+  /** How many batches more are not left to the server. */
+  by_hand: number;
   total: number;
   copied: number;
   copying_since: Date;
@@ -152,11 +154,12 @@ const copy: MoveStep = async ({ db, config, assertHeld, keepHeld }, operation) =
   const { from, stage, fence, ...progress } = operation.progress as MoveProgress;
   const perSecond = config.moveDocumentsPerSecond;
   const startedMs = performance.now();
-  let { upTo, copied, batch: size = batchFirst } = progress;
+  let { upTo, copied, batch: size = batchFirst, by_hand: byHand = 0 } = progress;
   do {
     const batchMs = performance.now();
     await keepHeld();
-    const batch = await whileHeld(keepHeld, copyBatch(db, from, stage, upTo, size, assertHeld));
+    const how = { documentsMax: size, ...((upTo === null || byHand > 0) && { byHand: true }) };
+    const batch = await whileHeld(keepHeld, copyBatch(db, from, stage, upTo, how, assertHeld));
     await writeNotes(db, operation._id, batch.refused);
     copied += batch.copied;
     if (batch.next === null) return { go: "drain", progress: { copied } };
@@ -164,14 +167,25 @@ const copy: MoveStep = async ({ db, config, assertHeld, keepHeld }, operation) =
     await saveCheckpoint(db, { placement: stage, checkpoint: { upTo, copied } }, fence);
     const tookMs = performance.now() - batchMs;
     size = nextBatch(size, tookMs, perSecond);
+    byHand = how.byHand
+      ? Math.max(0, byHand - 1)
+      : tookMs > Math.max(slowMs, stuckMs * batch.copied)
+        ? byHandBatches
+        : 0;
     if (perSecond > 0) await sleep(Math.max(0, (batch.copied / perSecond) * 1000 - tookMs));
   } while (performance.now() - startedMs < recordEveryMs);
-  return { go: "copy", progress: { upTo, copied, batch: size } };
+  return { go: "copy", progress: { upTo, copied, batch: size, by_hand: byHand } };
 };
 
 const batchFirst = 500;
 const batchMax = 8_000;
 const [quickMs, slowMs] = [250, 750];
+/**
+ * A server that takes so many milliseconds for each document has lost its way, as FerretDB does with a collection that it
+ * hasn't counted yet: then so many batches are copied by hand before it tries again.
+ */
+const stuckMs = 2;
+const byHandBatches = 10;
 
 /**
  * Batches grow while they are quick and shrink when they are slow: neither the lease nor the database's other work should

@@ -13,6 +13,8 @@ import { idPath, ofTenant, readStored, storedId, toStored } from "./stored.ts";
  */
 const batchDocumentsMax = 4_000;
 const batchBytesMax = 4 * 1024 * 1024;
+/** What passes through this process is decoded and encoded while requests wait. */
+const handBatchMax = 1_000;
 /** What the server copies by itself takes no memory here. */
 const serverBatchBytesMax = 8 * 1024 * 1024;
 const statementMs = 30_000;
@@ -33,7 +35,7 @@ export async function readBatch<T extends Document | Uint8Array = Document>(
   placement: Placement,
   after: Position,
   sizeOf: (document: T) => number,
-  options: { raw?: boolean } = {},
+  { documentsMax = batchDocumentsMax, ...options }: { raw?: boolean; documentsMax?: number } = {},
 ): Promise<T[]> {
   const path = idPath(placement);
   const batch: T[] = [];
@@ -42,7 +44,7 @@ export async function readBatch<T extends Document | Uint8Array = Document>(
     const cursor = collectionAt(db, placement).find(filter, {
       sort: { [path]: 1 },
       batchSize: 1_000,
-      limit: batchDocumentsMax,
+      limit: documentsMax,
       ...exactBson,
       ...options,
       ...majority,
@@ -80,15 +82,19 @@ export type Batch = {
  * The server does it by itself where it can: their content never comes here, so that requests don't wait for it. What it
  * refuses, and ids that no single range holds, is copied by hand. Each is one statement that inserts what isn't there
  * yet and overwrites nothing, so what arrives late does no more harm than an insert (spec: rule 6).
+ *
+ * The first batch is copied by hand too: FerretDB keeps to the plan that it made for an empty collection, and comes to
+ * compare every document with every other.
  */
 export async function copyBatch(
   db: Db,
   source: Placement,
   stage: Placement,
   after: Position,
-  documentsMax: number,
+  { documentsMax, byHand = after === null }: { documentsMax: number; byHand?: boolean },
   beforeWrite: () => void,
 ): Promise<Batch> {
+  if (byHand) return await copyByHand(db, source, stage, after, documentsMax, beforeWrite);
   const ids = await readIds(db, source, after, documentsMax);
   const [first, last] = [ids[0], ids.at(-1)];
   if (ids.length === 0) return { next: null, copied: 0, refused: [] };
@@ -97,7 +103,7 @@ export async function copyBatch(
     if (await mergeRange(db, source, stage, first, last))
       return { next: { id: last }, copied: ids.length, refused: [] };
   }
-  return await copyByHand(db, source, stage, after, beforeWrite);
+  return await copyByHand(db, source, stage, after, documentsMax, beforeWrite);
 }
 
 /** The ids of the next documents, as many as a statement may copy. */
@@ -169,9 +175,11 @@ async function copyByHand(
   source: Placement,
   stage: Placement,
   after: Position,
+  documentsMax: number,
   beforeWrite: () => void,
 ): Promise<Batch> {
-  const documents = await readBatch(db, source, after, (document) => BSON.calculateObjectSize(document));
+  const options = { documentsMax: Math.min(documentsMax, handBatchMax) };
+  const documents = await readBatch(db, source, after, (document) => BSON.calculateObjectSize(document), options);
   const last = documents.at(-1);
   if (!last) return { next: null, copied: 0, refused: [] };
   beforeWrite();

@@ -66,10 +66,10 @@ async function fill(place: Placement): Promise<void> {
   await collectionAt(db, place).insertMany(documents, { ordered: false });
 }
 
-async function copyAll(from: Placement, to: Placement, size: number): Promise<number> {
+async function copyAll(from: Placement, to: Placement, size: number, byHand = false): Promise<number> {
   let at: Position = null;
   for (let copied = 0; ;) {
-    const batch = await copyBatch(db, from, to, at, size, () => {});
+    const batch = await copyBatch(db, from, to, at, { documentsMax: size, byHand }, () => {});
     copied += batch.copied;
     expect(batch.refused).toEqual([]);
     if (batch.next === null) return copied;
@@ -100,6 +100,13 @@ describe("copying a tenant's documents", () => {
     }
   }
 
+  test("by hand it comes to the same", async () => {
+    const [source, stage] = [placeOf("starter"), placeOf("professional")];
+    await fill(source);
+    expect(await copyAll(source, stage, 30, true)).toBe(ids.length);
+    expect((await differences(source, stage)).differing).toEqual([]);
+  });
+
   test("what an interrupted batch left is brought to what it is now", async () => {
     const [source, stage] = [placeOf("professional"), placeOf("enterprise")];
     await fill(source);
@@ -118,7 +125,7 @@ describe("copying a tenant's documents", () => {
     const stored = (id: unknown, value: number) =>
       toStored(source, { id, fields: { value }, meta: { v: 1, h: ["a"] } });
     await collectionAt(db, source).insertMany([stored(a, 1), stored(b, 1), stored(c, 2)]);
-    const batch = await copyBatch(db, source, stage, null, 100, () => {});
+    const batch = await copyBatch(db, source, stage, null, { documentsMax: 100, byHand: false }, () => {});
     expect(batch).toEqual({ next: { id: c }, copied: 3, refused: [b] });
     expect((await differences(source, stage)).differing).toEqual([b]);
   });
