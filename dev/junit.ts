@@ -15,3 +15,21 @@ export function countResults(report: string, exitCode: number): Counts {
 export function closingLine({ passed, failed, skipped }: Counts): string {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
 }
+
+const named: Record<string, string> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
+const decode = (text: string) =>
+  text.replace(/&(?:#(\d+)|#x([\da-f]+)|(\w+));/gi, (whole, decimal, hex, name) =>
+    name ? (named[name] ?? whole) : String.fromCodePoint(decimal ? Number(decimal) : Number.parseInt(hex, 16)),
+  );
+const attribute = (tag: string, name: string) => decode(tag.match(new RegExp(`\\s${name}="([^"]*)"`))?.[1] ?? "");
+
+/** What failed: where, the test's name, and what was said of it; to be read again below thousands of lines. */
+export function failuresOf(report: string): string[] {
+  return [...report.matchAll(/(<testcase\b[^>]*[^/]>)\s*(<(?:failure|error)\b[^>]*>)/g)].map(
+    ([, test = "", said = ""]) => {
+      const name = [attribute(test, "classname"), attribute(test, "name")].filter(Boolean).join(" > ");
+      const message = attribute(said, "message").trim() || attribute(said, "type");
+      return `FAILED: ${attribute(test, "file")}:${attribute(test, "line")}: ${name}\n${message.replace(/^/gm, "  ")}`;
+    },
+  );
+}

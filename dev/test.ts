@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { closingLine, countResults } from "./junit.ts";
+import { closingLine, countResults, failuresOf } from "./junit.ts";
 import { runWithDatabase } from "./run.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "croupier-junit-"));
@@ -12,8 +12,10 @@ const reporter = ["--reporter=junit", `--reporter-outfile=${report}`];
 const command = [process.execPath, "test", "--isolate", "--timeout=60000", ...reporter, ...process.argv.slice(2)];
 
 const exitCode = await runWithDatabase("test", command);
-const counts = countResults(existsSync(report) ? readFileSync(report, "utf8") : "", exitCode);
+const results = existsSync(report) ? readFileSync(report, "utf8") : "";
+const counts = countResults(results, exitCode);
 rmSync(folder, { recursive: true, force: true });
 
+for (const failure of failuresOf(results)) console.log(failure);
 console.log(closingLine(counts));
 process.exit(counts.failed > 0 || counts.passed === 0 ? 1 : 0);

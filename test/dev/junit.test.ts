@@ -1,5 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { closingLine, countResults } from "../../dev/junit.ts";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { closingLine, countResults, failuresOf } from "../../dev/junit.ts";
 
 const report = (attributes: string) => `<?xml version="1.0"?>\n<testsuites name="bun test" ${attributes} time="0.1">`;
 
@@ -17,4 +20,32 @@ describe("the closing line of a test run", () => {
   test("counts a failure when the run crashed and left no report", () => {
     expect(closingLine(countResults("", 139))).toBe("0 passed, 1 failed");
   });
+});
+
+test("what failed is said again at the end, with its place, its name and why", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "croupier-failing-"));
+  const report = join(folder, "report.xml");
+  writeFileSync(
+    join(folder, "one.test.ts"),
+    `import { describe, expect, test } from "bun:test";
+describe("a group", () => {
+  test("holds", () => {});
+  test('1 < 2 & "so on"', () => expect("a > b").toBe("a < b"));
+});
+test("throws", () => { throw new Error("the reason"); });
+`,
+  );
+  const run = Bun.spawn([process.execPath, "test", "--reporter=junit", `--reporter-outfile=${report}`], {
+    cwd: folder,
+    stdio: ["ignore", "ignore", "ignore"],
+  });
+  expect(await run.exited).toBe(1);
+  const failures = failuresOf(readFileSync(report, "utf8"));
+  rmSync(folder, { recursive: true });
+  expect(failures).toHaveLength(2);
+  expect(failures[0]).toStartWith(
+    'FAILED: one.test.ts:4: a group > 1 < 2 & "so on"\n  expect(received).toBe(expected)',
+  );
+  expect(failures[0]).toContain('Received: "a > b"');
+  expect(failures[1]).toBe("FAILED: one.test.ts:6: throws\n  the reason");
 });
