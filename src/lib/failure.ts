@@ -9,6 +9,8 @@ export type Failure<Code extends string = string> = Error & {
   readonly failure: Code;
   readonly retryAfterSeconds?: number;
   readonly errors?: FieldError[];
+  /** What the credentials would have had to allow (RFC 6750, 3). */
+  readonly scope?: string;
   /** More members of the problem document (RFC 9457, 3.2), as BSON. */
   readonly members?: Record<string, unknown>;
 };
@@ -16,7 +18,13 @@ export type Failure<Code extends string = string> = Error & {
 export const failure = <Code extends string>(
   code: Code,
   detail: string,
-  more: { retryAfterSeconds?: number; errors?: FieldError[]; members?: Record<string, unknown>; cause?: unknown } = {},
+  more: {
+    retryAfterSeconds?: number;
+    errors?: FieldError[];
+    scope?: string;
+    members?: Record<string, unknown>;
+    cause?: unknown;
+  } = {},
 ): Failure<Code> => {
   const { cause, ...rest } = more;
   return Object.assign(new Error(detail, { cause }), { failure: code, ...rest });

@@ -12,7 +12,7 @@ export const within = (timeoutMs = statementTimeoutMs): Pick<CommandOperationOpt
   signal: AbortSignal.timeout(timeoutMs),
 });
 
-type ServerError = { code?: unknown; name?: unknown; message?: unknown; errorLabels?: unknown };
+type ServerError = { code?: unknown; name?: unknown; message?: unknown; errorResponse?: unknown };
 const asServerError = (error: unknown): ServerError => (typeof error === "object" && error !== null ? error : {});
 export const hasErrorCode = (error: unknown, code: number) => asServerError(error).code === code;
 
@@ -71,10 +71,16 @@ const unavailableNames = new Set([
 // Not primary, stepping down, shutting down, no majority, too long: MongoDB's error codes for "try again elsewhere or later".
 const unavailableCodes = new Set([50, 64, 89, 91, 133, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436, 6, 7]);
 
+/** What FerretDB answers while the PostgreSQL behind it starts, stops or is away: it passes its words on, without a code of their own. */
+const isAwayBehindFerret = (error: unknown): boolean =>
+  hasErrorCode(error, 1) && /the database system is |failed to connect to `/.test(messageOf(error));
+
 /** The database, not the request, is the reason: gone, changing its primary, or too slow to answer. */
 export const isUnavailable = (error: unknown): boolean => {
-  const { name, code } = asServerError(error);
-  return unavailableNames.has(String(name)) || (typeof code === "number" && unavailableCodes.has(code));
+  const { name, code, errorResponse } = asServerError(error);
+  if (unavailableNames.has(String(name)) || (typeof code === "number" && unavailableCodes.has(code))) return true;
+  // The driver wraps what ended an insert of many in an error of another name, and keeps it there.
+  return isAwayBehindFerret(error) || (errorResponse instanceof Error && isUnavailable(errorResponse));
 };
 
 /** FerretDB answers this instead of a duplicate key when several write one value of a unique index at once. */
@@ -84,8 +90,13 @@ const isFerretDeadlock = (error: unknown): boolean =>
   hasErrorCode(error, ferretDeadlock) ||
   (hasErrorCode(error, 1) && asServerError(error).message === "deadlock detected");
 
+/** …and this when a pipeline with `$$NOW` meets a document that a rival has just written. */
+const isFerretNowLost = (error: unknown): boolean =>
+  hasErrorCode(error, 9) && String(asServerError(error).message).includes("$$NOW operator cannot be used");
+
 /** The server gave up on a write because of a rival: it changed nothing. */
-export const isRivalry = (error: unknown): boolean => isFerretDeadlock(error) || hasErrorCode(error, 112);
+export const isRivalry = (error: unknown): boolean =>
+  isFerretDeadlock(error) || isFerretNowLost(error) || hasErrorCode(error, 112);
 
 /** Runs one guarded write again when the server gave up on it because of a rival, which has decided by then. */
 export async function retryDeadlock<T>(write: () => Promise<T>, attemptsMax = 8): Promise<T> {

@@ -1,0 +1,143 @@
+import { LRUCache } from "lru-cache";
+import type { Db, ObjectId } from "mongodb";
+import type { Logger } from "pino";
+import type { Config } from "./config.ts";
+import { boundKeys } from "./lib/bounded.ts";
+import { type Counters, createMemoryCounters, createSharedCounters } from "./lib/counters.ts";
+import { isFailure } from "./lib/failure.ts";
+import { type Crowd, createCrowd } from "./lib/crowd.ts";
+import { insure } from "./lib/insured.ts";
+import { createRateLimit, type RateLimit } from "./lib/rate-limit.ts";
+import type { Redis } from "./lib/redis.ts";
+import { createRedisCounters } from "./lib/redis-counters.ts";
+import type { TokenIssuer } from "./session/token.ts";
+import type { Leases } from "./tenant/lease.ts";
+import type { Tier } from "./tenant/placement.ts";
+
+/** All limits of a process. What guesses and floods come by is counted for all processes, the rest in each one. */
+export type Limits = {
+  /** With one email, right ones too: each costs a core for a while. */
+  signIns: RateLimit;
+  signInByEmail: RateLimit;
+  signInByAddress: RateLimit;
+  createByAddress: RateLimit;
+  passwordsByOrganization: RateLimit;
+  /** Reads without a token. */
+  readByAddress: RateLimit;
+  /** Tokens and keys that are not valid. */
+  refusedByAddress: RateLimit;
+  /** Of an organization, and of one of its tokens, which can't use up all of it: an admin can always end a token. */
+  byTier: Record<Tier, { organization: RateLimit; token: RateLimit }>;
+  byOperatorKey: RateLimit;
+  tierOf(organizationId: ObjectId): Promise<Tier>;
+  /** How many requests are at work at once: of an organization or an operator's key, and of one token. */
+  crowd: Crowd;
+  tokenCrowd: Crowd;
+  /** What stands in the store for an email or an address: nobody can read it out of there without the key that signs tokens. */
+  keyOf(text: string): string;
+};
+
+const minute = 60;
+const hour = 60 * minute;
+const waitMs = 1_000;
+/** Keys that one limit remembers in this process: some 700 bytes each. */
+const keysMax = 50_000;
+/** For so long an organization that was moved may go on with the limit of its old tier. */
+const tierMs = 10_000;
+/** How long a Redis that didn't answer isn't asked again. */
+const redisPauseMs = 1_000;
+
+type Hashing = Pick<TokenIssuer, "keyedHash">;
+type LimitDeps = { config: Config; db: Db; redis: Redis | null; log: Logger; leases: Leases; tokens: Hashing };
+
+/** Counts for all processes: in Redis where there is one, else and meanwhile in MongoDB, meanwhile in memory. */
+function sharedCounters({ config, db, redis, log }: LimitDeps): Counters {
+  const inDatabase = createSharedCounters(db, (error) =>
+    log.warn({ err: error }, "limits are counted by each process for itself"),
+  );
+  if (config.limits.store !== "redis" || !redis) return inDatabase;
+  return insure({
+    first: createRedisCounters(redis, `croupier:${config.databaseName}:limit`),
+    second: inDatabase,
+    pauseMs: redisPauseMs,
+    onAway: (error) => log.warn({ err: error }, "limits are counted in the database"),
+  });
+}
+
+export function createLimits(deps: LimitDeps): Limits {
+  const { config, leases, tokens } = deps;
+  const { limits } = config;
+  const inMemory = () => boundKeys(createMemoryCounters(), keysMax);
+  const shared = limits.store === "memory" ? inMemory() : sharedCounters(deps);
+  // Each has a bound of its own: whoever comes from ever other addresses drives no organization's count out.
+  const perMinute = (name: string, limit: number) =>
+    createRateLimit({ name, limit, windowSeconds: minute, counters: inMemory() });
+  const share = (limit: number) => Math.max(1, Math.floor((limit * limits.tokenPercent) / 100));
+  const ofTier = (limit: number) => ({
+    organization: perMinute("organization", limit),
+    token: perMinute("token", share(limit)),
+  });
+  const tiers = new LRUCache<string, Tier>({ max: 10_000, ttl: tierMs });
+  const growing = { windowSeconds: limits.signInWindowSeconds, windowSecondsMax: limits.signInWaitSecondsMax };
+  return {
+    signIns: perMinute("sign-in", limits.signIns),
+    signInByEmail: createRateLimit({
+      name: "sign-in-email",
+      limit: limits.signInsPerEmail,
+      ...growing,
+      counters: shared,
+    }),
+    signInByAddress: createRateLimit({
+      name: "sign-in-address",
+      limit: limits.signInsPerAddress,
+      ...growing,
+      counters: shared,
+    }),
+    createByAddress: createRateLimit({
+      name: "create-address",
+      limit: limits.createsPerAddress,
+      windowSeconds: hour,
+      counters: shared,
+    }),
+    passwordsByOrganization: createRateLimit({
+      name: "password",
+      limit: limits.passwordChanges,
+      windowSeconds: hour,
+      counters: shared,
+    }),
+    readByAddress: perMinute("read-address", limits.readsPerAddress),
+    refusedByAddress: perMinute("refused-address", limits.refusedPerAddress),
+    byTier: {
+      starter: ofTier(limits.starter),
+      professional: ofTier(limits.professional),
+      enterprise: ofTier(limits.enterprise),
+    },
+    byOperatorKey: perMinute("operator-key", limits.operator),
+    async tierOf(organizationId) {
+      const id = organizationId.toHexString();
+      const known = tiers.get(id);
+      if (known) return known;
+      // One of the first Croupier's whose place nobody knows can still be renamed and removed.
+      const lease = await leases.acquire(organizationId).catch((error) => {
+        if (isFailure(error)) return null;
+        throw error;
+      });
+      const tier = lease?.placement.tier ?? config.defaultTier;
+      tiers.set(id, tier);
+      return tier;
+    },
+    crowd: createCrowd({
+      name: "at-once",
+      atOnce: limits.requestsAtOnce,
+      waitingMax: limits.requestsWaiting,
+      waitMs,
+    }),
+    tokenCrowd: createCrowd({
+      name: "token-at-once",
+      atOnce: share(limits.requestsAtOnce),
+      waitingMax: share(limits.requestsWaiting),
+      waitMs,
+    }),
+    keyOf: (text) => tokens.keyedHash(`rate limit\0${text}`).slice(0, 32),
+  };
+}

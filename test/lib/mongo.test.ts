@@ -1,0 +1,39 @@
+import { describe, expect, test } from "bun:test";
+import { MongoBulkWriteError, MongoClient } from "mongodb";
+import { isUnavailable } from "../../src/lib/mongo.ts";
+import { startProxy } from "../support/proxy.ts";
+import { freshDatabaseName } from "../support/service.ts";
+
+describe("the database is known to be the reason", () => {
+  test("when it goes away in the middle of an insert of many, which the driver wraps in an error of its own", async () => {
+    const proxy = await startProxy(process.env.MONGODB_URL!);
+    const client = new MongoClient(proxy.url, { serverSelectionTimeoutMS: 500, retryWrites: false });
+    const db = client.db(freshDatabaseName());
+    try {
+      await db.collection("some").insertOne({});
+      proxy.hang();
+      const inserting = db
+        .collection("some")
+        .insertMany([{}, {}])
+        .catch((error: unknown) => error);
+      await proxy.refuse();
+      const error = await inserting;
+      expect(error).toBeInstanceOf(MongoBulkWriteError);
+      expect(isUnavailable(error)).toBe(true);
+    } finally {
+      await proxy.forward();
+      await db.dropDatabase();
+      await client.close();
+      await proxy.close();
+    }
+  });
+
+  test.each([
+    ["the database system is starting up", true],
+    ["FATAL: the database system is not yet accepting connections (SQLSTATE 57P03)", true],
+    ["failed to connect to `host=127.0.0.1 user=ferret`: dial error", true],
+    ["operator does not exist: the database", false],
+  ])("when FerretDB passes on of the PostgreSQL behind it: %s: %p", (message, unavailable) => {
+    expect(isUnavailable({ name: "MongoServerError", code: 1, message })).toBe(unavailable);
+  });
+});
