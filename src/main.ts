@@ -1,8 +1,11 @@
 #!/usr/bin/env bun
+import { readFile } from "node:fs/promises";
 import { Command } from "commander";
+import { isChain, readNotes, verify } from "./audit/verify.ts";
 import { createClient, createDeps, prepare, startService } from "./boot.ts";
 import { readConfig } from "./config.ts";
 import { doctor } from "./fleet/doctor.ts";
+import { addKeyCommands } from "./key-commands.ts";
 import { service, version } from "./lib/version.ts";
 import { createLogger } from "./log.ts";
 import { inspect } from "./takeover/inspect.ts";
@@ -69,6 +72,33 @@ be shown to be a leftover is never removed. It may run beside services, with mov
     const left = await doctor(deps, { repair }, (finding) => console.log(JSON.stringify(finding)));
     await deps.close();
     process.exit(left === 0 ? 0 : 1);
+  });
+
+addKeyCommands(program, () => readConfig(process.env));
+const audit = program.command("audit").description("the record of who did what");
+
+audit
+  .command("verify")
+  .description("check that the record is whole and unaltered; exit code 0 when it is, 1 when it isn't")
+  .option("--organization <id>", "check this organization's chain only; platform is what belongs to none")
+  .option("--against <file>", "what this printed earlier: the last entries that it names have to be there still")
+  .addHelpText(
+    "after",
+    `
+Prints one JSON object a line for each chain: how many entries it has, and the place and the hash of its last one. "broken"
+says at which place ("seq") an entry is altered, reordered, missing or cut off. Whoever can write to the database can write a
+whole chain anew: keep what this prints somewhere else and give it back with --against. It may run beside services.`,
+  )
+  .action(async ({ organization, against }: { organization?: string; against?: string }) => {
+    if (organization !== undefined && !isChain(organization)) {
+      throw new Error("--organization must be an organization's id, 24 hexadecimal digits, or platform");
+    }
+    const notes = against === undefined ? undefined : readNotes(await readFile(against, "utf8"));
+    const config = readConfig(process.env);
+    const deps = await createDeps(config, createClient(config.mongodbUrl), createLogger("silent"));
+    const intact = await verify(deps, organization ?? null, (chain) => console.log(JSON.stringify(chain)), notes);
+    await deps.close();
+    process.exit(intact ? 0 : 1);
   });
 
 try {

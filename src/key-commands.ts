@@ -1,0 +1,90 @@
+import { type Command, InvalidArgumentError } from "commander";
+import type { AuditDeps } from "./audit/audited.ts";
+import { createClient } from "./boot.ts";
+import { depsOfCommand } from "./command-line.ts";
+import type { Config } from "./config.ts";
+import { parseCidr } from "./lib/cidr.ts";
+import { createKey } from "./operator/create-key.ts";
+import { isScope, type Scope, scopes, viewKey } from "./operator/key.ts";
+import { revokeKey } from "./operator/revoke-key.ts";
+import { listAll } from "./operator/store.ts";
+
+const now = () => new Date();
+const dayMs = 86_400_000;
+
+const listed = (text: string): string[] => text.split(",").flatMap((part) => part.trim() || []);
+
+function readName(text: string): string {
+  if (/^[^\p{C}\p{Zl}\p{Zp}]{1,100}$/u.test(text)) return text;
+  throw new InvalidArgumentError("It must be one line of 1 to 100 characters.");
+}
+
+function readScopes(text: string): Scope[] {
+  const given = listed(text);
+  const wrong = given.filter((scope) => !isScope(scope));
+  if (given.length > 0 && wrong.length === 0) return scopes.filter((scope) => given.includes(scope));
+  throw new InvalidArgumentError(`${wrong.join(", ") || "None"}: there are ${scopes.join(", ")}.`);
+}
+
+/** A number of days (`90d`), or a time (RFC 3339). */
+export function readExpiry(text: string): Date {
+  const days = /^([1-9]\d{0,4})d$/.exec(text)?.[1];
+  const time = /^\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))?$/.test(text)
+    ? Date.parse(text)
+    : Number.NaN;
+  const at = days === undefined ? time : now().getTime() + Number(days) * dayMs;
+  if (at > now().getTime()) return new Date(at);
+  throw new InvalidArgumentError("It must be a number of days like 90d, or a time to come like 2027-01-31T12:00:00Z.");
+}
+
+function readNetworks(text: string): string[] {
+  return listed(text).map((network) => {
+    const cidr = parseCidr(network);
+    if (cidr !== null) return cidr;
+    throw new InvalidArgumentError(`${network} is no network like 192.0.2.0/24 or 2001:db8::/32.`);
+  });
+}
+
+/** The commands that make, show and revoke operators' keys: only whoever may use the server and its database can. */
+export function addKeyCommands(program: Command, readSettings: () => Config): void {
+  const withDb = async <T>(act: (deps: AuditDeps) => Promise<T>): Promise<T> => {
+    const config = readSettings();
+    const client = createClient(config.mongodbUrl);
+    const deps = depsOfCommand(client.db(config.databaseName));
+    try {
+      return await act(deps);
+    } finally {
+      await deps.audit.flush();
+      await client.close();
+    }
+  };
+  const print = (value: unknown) => console.log(JSON.stringify(value));
+  const key = program.command("key").description("make, list and revoke the keys by which operators use /platform");
+
+  key
+    .command("create")
+    .description("make a key and print it, this once; what else there is to say goes to standard error")
+    .requiredOption("--name <name>", "what it is for", readName)
+    .requiredOption("--scopes <list>", `what it may be used for: ${scopes.join(",")}`, readScopes)
+    .option("--expires <when>", "when it ends: 90d, or a time (RFC 3339)", readExpiry)
+    .option("--allow <list>", "networks that it may be used from: 192.0.2.0/24,2001:db8::/32", readNetworks)
+    .action(
+      async ({ name, scopes, expires, allow }: { name: string; scopes: Scope[]; expires?: Date; allow?: string[] }) => {
+        const wanted = { name, scopes, ...(expires && { expires_at: expires }), ...(allow && { allow }) };
+        const { key: text, record } = await withDb((deps) => createKey(deps, wanted));
+        console.error(JSON.stringify(viewKey(record, now())));
+        console.log(text);
+      },
+    );
+  key
+    .command("list")
+    .description("print all keys, one JSON object a line, without what they could be used by")
+    .action(async () => {
+      for (const one of await withDb(({ db }) => listAll(db))) print(viewKey(one, now()));
+    });
+  key
+    .command("revoke")
+    .description("end a key: every process refuses it within a second")
+    .argument("<id>", "its id, as key list prints it, or the whole key")
+    .action(async (id: string) => print(viewKey(await withDb((deps) => revokeKey(deps, id)), now())));
+}

@@ -1,0 +1,48 @@
+import { timingSafeEqual } from "node:crypto";
+import type { Deps } from "../deps.ts";
+import { bearerOf } from "../lib/bearer.ts";
+import { failure } from "../lib/failure.ts";
+import { isExpired, type Operator, type OperatorFailure, type Scope } from "./key.ts";
+import { hashKey, readKeyId } from "./key-text.ts";
+import type { KnownKey } from "./known-keys.ts";
+
+type KeyDeps = Pick<Deps, "knownKeys" | "now">;
+
+/**
+ * Lets an operator pass who has a key for this. Of a key that can't be used nobody is told whether it was ever one.
+ *
+ * @param authorization the header of that name, `Bearer` and a key (RFC 6750)
+ * @param address where the request comes from, as `normalizeAddress` gives it
+ * @throws Failure `operator_key_missing`, `operator_key_invalid`, `address_not_allowed`, `scope_missing`
+ */
+export async function authenticateOperator(
+  deps: KeyDeps,
+  authorization: string | undefined,
+  scope: Scope,
+  address: string,
+): Promise<Operator> {
+  const text = bearerOf(authorization);
+  if (!text) {
+    throw failure<OperatorFailure>("operator_key_missing", "Send an operator's key: Authorization: Bearer KEY.");
+  }
+  const key = await findUsable(deps, text);
+  if (!key) throw failure<OperatorFailure>("operator_key_invalid", "The operator's key is not valid.");
+  if (!key.allows(address)) {
+    const detail = `The operator's key may not be used from here (${address}).`;
+    throw failure<OperatorFailure>("address_not_allowed", detail);
+  }
+  deps.knownKeys.noteUse(key);
+  if (!key.scopes.includes(scope)) {
+    throw failure<OperatorFailure>("scope_missing", `This needs a key with the scope ${scope}.`, { scope });
+  }
+  return { keyId: key._id, name: key.name };
+}
+
+async function findUsable({ knownKeys, now }: KeyDeps, text: string): Promise<KnownKey | null> {
+  const id = readKeyId(text);
+  const key = id === null ? null : await knownKeys.find(id);
+  if (!key) return null;
+  // Hashes of one length and in constant time, so that nothing can be learned by trying.
+  const matches = timingSafeEqual(Buffer.from(hashKey(text)), Buffer.from(key.hash));
+  return matches && !key.revoked_at && !isExpired(key, now()) ? key : null;
+}

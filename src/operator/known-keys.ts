@@ -1,0 +1,66 @@
+import { LRUCache } from "lru-cache";
+import type { Logger } from "pino";
+import { createNetworks, type Networks } from "../lib/cidr.ts";
+import type { KeyDocument } from "./key.ts";
+
+export type KnownKey = KeyDocument & { allows: Networks };
+
+export type KnownKeys = {
+  /** As it was at some time within the last `recentMs`; null when there is none. */
+  find(id: string): Promise<KnownKey | null>;
+  /** Notes that it was used, at most once a minute; nobody waits for it, and that it fails stops nobody. */
+  noteUse(key: KeyDocument): void;
+};
+
+const keysMax = 1_000;
+/** A key that is revoked has to be refused in every process within a second. */
+const recentMsDefault = 500;
+const noteEveryMs = 60_000;
+
+/** The keys that a process remembers, so that not each request asks the database for its own. */
+export function createKnownKeys(options: {
+  store: {
+    find(id: string): Promise<KeyDocument | null>;
+    noteUse(id: string, at: Date, before: Date): Promise<void>;
+  };
+  now: () => Date;
+  log: Pick<Logger, "warn">;
+  recentMs?: number;
+}): KnownKeys {
+  const { store, now, log, recentMs = recentMsDefault } = options;
+  const recent = new LRUCache<string, KnownKey>({ max: keysMax, ttl: recentMs, allowStale: false });
+  const asked = new Map<string, Promise<KnownKey | null>>();
+  /** When a use was noted last, in milliseconds since 1970. */
+  const noted = new LRUCache<string, number>({ max: keysMax });
+
+  const ask = async (id: string): Promise<KnownKey | null> => {
+    // What is remembered is as old as the question, not as the answer.
+    const start = performance.now();
+    const found = await store.find(id);
+    if (!found) return null;
+    const key = { ...found, allows: found.allow.length > 0 ? createNetworks(found.allow) : () => true };
+    recent.set(id, key, { start });
+    return key;
+  };
+
+  return {
+    async find(id) {
+      const known = recent.get(id);
+      if (known) return known;
+      const asking = asked.get(id) ?? ask(id).finally(() => asked.delete(id));
+      asked.set(id, asking);
+      return await asking;
+    },
+    noteUse({ _id, last_used_at }) {
+      const at = now();
+      const before = new Date(at.getTime() - noteEveryMs);
+      const last = Math.max(noted.get(_id) ?? 0, last_used_at?.getTime() ?? 0);
+      if (last > before.getTime()) return;
+      noted.set(_id, at.getTime());
+      store.noteUse(_id, at, before).catch((error) => {
+        noted.delete(_id);
+        log.warn({ err: error, operator_key: _id }, "the use of an operator's key was not noted");
+      });
+    },
+  };
+}
