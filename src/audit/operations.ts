@@ -1,0 +1,67 @@
+import type { Operation, OperationEnd } from "../operation/operation.ts";
+import type { Act, Details, Entry, NewEntry, Origin } from "./audit.ts";
+import { entryOf } from "./audit.ts";
+
+type Ended = { act: Act; details?: Details };
+
+/** What an operation has done to its organization, by its kind. What the service does for itself, as cleaning up, is no act. */
+const actsOf: Record<string, (operation: Operation) => Ended[]> = {
+  provision: ({ input }) => [
+    {
+      act: "organization.create",
+      details: {
+        organization_name: String(input.organization_name),
+        tier: String(input.tier),
+        admin_id: String(input.admin_id),
+      },
+    },
+  ],
+  update: ({ input, secret }) => [
+    ...(input.organization_name === undefined
+      ? []
+      : [{ act: "organization.rename" as const, details: { organization_name: String(input.organization_name) } }]),
+    ...(input.email === undefined ? [] : [{ act: "admin.email" as const }]),
+    ...(secret?.password_hash === undefined ? [] : [{ act: "admin.password" as const }]),
+  ],
+  remove: () => [{ act: "organization.delete" }],
+  move: ({ input }) => [{ act: "move.end", details: { tier: String(input.tier) } }],
+  index: ({ input }) => {
+    const { create, drop } = JSON.parse(String(input.change)) as Record<string, { name: string } | undefined>;
+    return [{ act: create ? "index.create" : "index.drop", details: { name: String((create ?? drop)?.name) } }];
+  },
+};
+
+const originOf = (operation: Operation) => (operation.origin ? { origin: operation.origin as Origin } : {});
+const idOf = (operation: Operation) => operation._id.toHexString();
+
+/** That a move was asked for: of the operation's own record, so that it is recorded however often it is tried. */
+export const moveStarted = (operation: Operation): NewEntry => ({
+  act: "move.start",
+  organizationId: operation.organization_id,
+  at: operation.created_at,
+  actId: `${idOf(operation)}:move.start`,
+  details: { operation_id: idOf(operation), tier: String(operation.input.tier) },
+});
+
+/** What is to be recorded of an operation that is about to be closed; the same again for whoever takes it over. */
+export function entriesOf(now: () => Date, operation: Operation, { status, failure }: OperationEnd): Entry[] {
+  const deps = { now, ...originOf(operation) };
+  const succeeded = status === "succeeded";
+  // An organization that was never made has no chain.
+  const organizationId = operation.kind === "provision" && !succeeded ? null : operation.organization_id;
+  const outcome = succeeded ? "success" : "failure";
+  const code = failure?.code ?? (status === "cancelled" ? "cancelled" : undefined);
+  const ended = (actsOf[operation.kind]?.(operation) ?? []).map(({ act, details }) =>
+    entryOf(
+      deps,
+      {
+        act,
+        organizationId,
+        actId: `${idOf(operation)}:${act}`,
+        details: { ...details, operation_id: idOf(operation), ...(code !== undefined && { code }) },
+      },
+      outcome,
+    ),
+  );
+  return operation.kind === "move" ? [entryOf(deps, moveStarted(operation), "success"), ...ended] : ended;
+}
