@@ -17,10 +17,10 @@ export type AdminDocument = {
   organization_name: string;
   /**
    * Which of the admin's access tokens hold: those of this generation or a later one, and one more that goes on, the one that
-   * changed the password. In one record with the password, so that they change in one write. `by` is the operation that
-   * changed it last. Missing is generation 0.
+   * changed the password. In one record with the password, so that they change in one write. `kept_session` is the session of
+   * that token, which may be renewed; `by` is the operation that changed it last. Missing is generation 0.
    */
-  tokens?: { generation: number; kept: string | null; by?: ObjectId };
+  tokens?: { generation: number; kept: string | null; kept_session?: string | null; by?: ObjectId };
   /** That of the organization's driver who entered last. */
   guard?: number;
   created_at: Date;
@@ -37,6 +37,14 @@ export const holdsFor = (
 ): boolean =>
   admin?.organization_id === token.organization_id &&
   (token.gen >= (admin.tokens?.generation ?? 0) || token.jti === admin.tokens?.kept);
+
+/** Whether a session of the admin may still be renewed: its generation is that of the sign-in or of the last renewal. */
+export const sessionHolds = (
+  admin: Pick<AdminDocument, "organization_id" | "tokens">,
+  session: { _id: string; organization_id: ObjectId; gen: number },
+): boolean =>
+  admin.organization_id === session.organization_id.toHexString() &&
+  (session.gen >= (admin.tokens?.generation ?? 0) || session._id === admin.tokens?.kept_session);
 
 /** The form in which two emails are compared. */
 export const emailKey = (email: string): string => email.normalize("NFC").toLowerCase();

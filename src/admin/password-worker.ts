@@ -5,7 +5,7 @@ import { setPriority } from "node:os";
 import { bcryptRounds } from "./password.ts";
 
 // A thread of Linux has a priority of its own: what answers at once goes before what takes a quarter of a second.
-if (process.platform === "linux") setPriority(5);
+if (process.platform === "linux") setPriority(10);
 
 declare const self: DedicatedWorkerGlobalScope;
 

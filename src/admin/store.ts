@@ -89,24 +89,48 @@ export async function writeChanges(db: Db, { id, guard }: Guarded, changes: Admi
   await admins(db).updateOne({ _id: id, guard }, { $set: changes }, within());
 }
 
+/** The token that asks for a new password, and its session; of the tokens' generation `gen`. */
+export type Keeping = { kept: string | null; keptSession: string | null; gen: number; by: ObjectId };
+
+/** In a pipeline every value is an expression, and a hash begins with `$`. */
+const literal = (value: unknown) => ({ $literal: value });
+const generation = { $ifNull: ["$tokens.generation", 0] };
+
 /**
  * Writes a new password and ends the tokens of before it, all but one, at once: no moment and no crash is in between. An
- * operation does this once, however often it tries, or it would end those of whoever has signed in since.
+ * operation does this once, however often it tries, or it would end those of whoever has signed in since. A token that was
+ * ended while the operation was under way stays ended.
  */
 export async function writePassword(
   db: Db,
   { id, guard }: Guarded,
   changes: AdminChanges & { password: string },
-  { kept, by }: { kept: string | null; by: ObjectId },
+  { kept, keptSession, gen, by }: Keeping,
 ): Promise<void> {
-  const change = { $set: { ...changes, "tokens.kept": kept, "tokens.by": by }, $inc: { "tokens.generation": 1 } };
-  await retryDeadlock(() => admins(db).updateOne({ _id: id, guard, "tokens.by": { $ne: by } }, change, within()));
+  const holds = { $or: [{ $lte: [generation, gen] }, { $eq: ["$tokens.kept", literal(kept)] }] };
+  const set = {
+    ...Object.fromEntries(Object.entries(changes).map(([name, value]) => [name, literal(value)])),
+    "tokens.kept": { $cond: [holds, literal(kept), null] },
+    "tokens.kept_session": { $cond: [holds, literal(keptSession), null] },
+    "tokens.by": by,
+    "tokens.generation": { $add: [generation, 1] },
+  };
+  const filter = { _id: id, guard, "tokens.by": { $ne: by } };
+  await retryDeadlock(() => admins(db).updateOne(filter, [{ $set: set }], within()));
 }
+
+const allEnded = { $set: { "tokens.kept": null, "tokens.kept_session": null }, $inc: { "tokens.generation": 1 } };
 
 /** Ends all tokens that an admin has. */
 export async function endTokens(db: Db, id: ObjectId): Promise<void> {
-  const change = { $set: { "tokens.kept": null }, $inc: { "tokens.generation": 1 } };
-  await retryDeadlock(() => admins(db).updateOne({ _id: id }, change, within()));
+  await retryDeadlock(() => admins(db).updateOne({ _id: id }, allEnded, within()));
+}
+
+/** Ends all tokens that any admin of an organization has. @returns these admins, as they are after it */
+export async function endTokensOf(db: Db, organizationId: ObjectId): Promise<AdminDocument[]> {
+  const whose = { organization_id: organizationId.toHexString() };
+  await retryDeadlock(() => admins(db).updateMany(whose, allEnded, within()));
+  return await admins(db).find(whose, within()).toArray();
 }
 
 /** The name is kept beside each admin as the first Croupier did; nothing is decided by it. */

@@ -1,9 +1,10 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import { ObjectId } from "mongodb";
 import { holdsFor } from "../admin/admin.ts";
 import type { Deps } from "../deps.ts";
+import { bearerOf } from "../lib/bearer.ts";
 import { failure } from "../lib/failure.ts";
-import type { Actor, Intent, SessionFailure } from "./session.ts";
+import { allowsAddress } from "../organization/organization.ts";
+import { type Actor, addressNotAllowed, type Intent, type SessionFailure, type SignedIn } from "./session.ts";
 
 export const invalidToken = () =>
   failure<SessionFailure>("token_invalid", "The access token is not valid or no longer valid; sign in again.");
@@ -15,17 +16,24 @@ type TokenDeps = Pick<Deps, "lookUp" | "tokens" | "revocations">;
  * the admin's were ended; both are looked up by id, so it can't come to mean another organization that took the name.
  *
  * @param authorization the header of that name, `Bearer` and a token (RFC 6750)
- * @throws Failure `token_missing`, `token_invalid`, `revocations_unknown`
+ * @param addressOf says where the request comes from, as `normalizeAddress` gives it
+ * @throws Failure `token_missing`, `token_invalid`, `revocations_unknown`, `address_not_allowed`
  */
-export async function authenticate(deps: TokenDeps, authorization: string | undefined, intent: Intent): Promise<Actor> {
+export async function authenticate(
+  deps: TokenDeps,
+  authorization: string | undefined,
+  intent: Intent,
+  addressOf: () => string,
+): Promise<SignedIn> {
   const { lookUp } = deps;
   const actor = await readActor(deps, authorization, intent);
   const [admin, organization] = await Promise.all([
     lookUp.adminById(actor.adminId),
     lookUp.organizationById(actor.organizationId),
   ]);
-  if (!organization || !holdsFor(admin, actor.claims)) throw invalidToken();
-  return actor;
+  if (!organization || !admin || !holdsFor(admin, actor.claims)) throw invalidToken();
+  if (!allowsAddress(organization, addressOf)) throw addressNotAllowed(addressOf());
+  return { actor, admin, organization };
 }
 
 async function readActor(
@@ -47,20 +55,17 @@ async function readActor(
   return { adminId: new ObjectId(claims.admin_id), organizationId: new ObjectId(claims.organization_id), claims };
 }
 
-/** The token of an Authorization header (RFC 6750, 2.1). */
-const bearerOf = (authorization: string | undefined): string | undefined =>
-  /^Bearer +([A-Za-z0-9_.~+/=-]+) *$/i.exec(authorization ?? "")?.[1];
-
 /**
  * Says who sends a request, from what this process has read within the last lease: for requests of which there are many.
- * Whether the organization is there, the lease of its placement says.
+ * Whether the organization is there, and from where it may be used, the lease of its placement says.
  *
- * @throws Failure `token_missing`, `token_invalid`, `revocations_unknown`
+ * @throws Failure `token_missing`, `token_invalid`, `revocations_unknown`, `address_not_allowed`
  */
 export async function authenticateOften(
   deps: TokenDeps & Pick<Deps, "leases">,
   authorization: string | undefined,
   intent: Intent,
+  addressOf: () => string,
 ): Promise<Actor> {
   const { lookUp, leases } = deps;
   const actor = await readActor(deps, authorization, intent);
@@ -69,17 +74,6 @@ export async function authenticateOften(
     leases.acquire(actor.organizationId),
   ]);
   if (!lease || !holdsFor(admin, actor.claims)) throw invalidToken();
+  if (lease.allows && !lease.allows(addressOf())) throw addressNotAllowed(addressOf());
   return actor;
-}
-
-const digest = (text: string) => createHash("sha256").update(text).digest();
-
-/** Lets an operator pass. @throws Failure `operator_key_missing`, `operator_key_invalid` */
-export function authenticateOperator(operatorKey: string | null, authorization: string | undefined): void {
-  const key = bearerOf(authorization);
-  if (!key) throw failure<SessionFailure>("operator_key_missing", "Send an operator's key: Authorization: Bearer KEY.");
-  // Of one length and in constant time, so that nothing can be learned by trying.
-  if (operatorKey === null || !timingSafeEqual(digest(key), digest(operatorKey))) {
-    throw failure<SessionFailure>("operator_key_invalid", "The operator's key is not valid.");
-  }
 }

@@ -1,16 +1,16 @@
 import type { Collection, Db } from "mongodb";
 import { retryDeadlock, within } from "../lib/mongo.ts";
 
-/** A token that was ended before its time. */
+/** A token, or all of a session, ended before its time. */
 export type Revocation = {
-  /** The token's `jti`. */
+  /** The token's `jti` or the session's `sid`. */
   _id: string;
-  kind: "token";
+  kind: "token" | "session";
   admin_id: string;
   organization_id: string;
   /** By the database's clock. */
   revoked_at: Date;
-  /** When the token would have ended by itself: then MongoDB removes this. */
+  /** When the last that it is about would have ended by itself: then MongoDB removes this. */
   expires_at: Date;
 };
 
@@ -23,6 +23,8 @@ export async function createRevocationIndexes(db: Db): Promise<void> {
 
 /** How long the database works at a write at the most: what is stamped but not seen after that will never be. */
 const writeMsMax = 2_000;
+/** How long a reader waits for the next of what it has asked for. */
+const silenceMsMax = 2_000;
 /**
  * How far a reader looks back behind the newest stamp that it has seen. A write is stamped when it starts and seen when it
  * is done, so a later one may be seen before it; the rest is for the clocks of two primaries, which may differ.
@@ -30,8 +32,8 @@ const writeMsMax = 2_000;
 const overlapMs = 10_000;
 
 /** Writes one; it may be written again. */
-export async function write(db: Db, { _id, ...rest }: Omit<Revocation, "kind" | "revoked_at">): Promise<void> {
-  const set = { $set: { ...rest, kind: "token", revoked_at: "$$NOW" } };
+export async function write(db: Db, { _id, ...rest }: Omit<Revocation, "revoked_at">): Promise<void> {
+  const set = { $set: { ...rest, revoked_at: "$$NOW" } };
   await retryDeadlock(() =>
     revocations(db).updateOne({ _id }, [set], { upsert: true, maxTimeMS: writeMsMax, ...within() }),
   );
@@ -43,14 +45,28 @@ type Read = Pick<Revocation, "_id" | "revoked_at" | "expires_at">;
  * Reads what may be new since the newest that is known, and what was read before again; all when none is.
  *
  * @param newest the latest `revoked_at` that was read
+ * @param seenMs for how long it had been known when the last look was asked for: so much of the overlap that look has covered,
+ * and many that were ended at once are not read again and again until something else is ended
+ * @returns one after the other: at a start there may be 100,000
+ * @throws Error also when nothing comes for too long: the driver may wait for a connection that is gone for ever
  */
-export const readSince = (db: Db, newest: Date | null): Promise<Read[]> =>
-  revocations(db)
-    .find(newest ? { revoked_at: { $gte: new Date(newest.getTime() - overlapMs) } } : {}, {
-      projection: { revoked_at: 1, expires_at: 1 },
-      // In the order of the stamps, so that what is written while this reads comes at its end or is within the overlap.
-      sort: { revoked_at: 1 },
-      batchSize: 5_000,
-      ...within(newest ? 2_000 : 60_000),
-    })
-    .toArray();
+export async function* readSince(db: Db, newest: Date | null, seenMs = 0): AsyncGenerator<Read> {
+  const waiting = new AbortController();
+  const timer = setTimeout(() => waiting.abort(new DOMException("nothing came", "TimeoutError")), silenceMsMax);
+  const from = newest && new Date(newest.getTime() - Math.max(0, overlapMs - seenMs));
+  const cursor = revocations(db).find(from ? { revoked_at: { $gte: from } } : {}, {
+    projection: { revoked_at: 1, expires_at: 1 },
+    // In the order of the stamps, so that what is written while this reads comes at its end or is within the overlap.
+    sort: { revoked_at: 1 },
+    batchSize: 5_000,
+    signal: waiting.signal,
+  });
+  try {
+    for await (const one of cursor) {
+      timer.refresh();
+      yield one;
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+}

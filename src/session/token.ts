@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { createHmac, randomUUID } from "node:crypto";
 import { decode, sign, verify } from "hono/jwt";
 import { LRUCache } from "lru-cache";
 import * as z from "zod";
@@ -14,15 +14,19 @@ const claimsSchema = z.object({
   iss: z.string(),
   aud: z.string(),
   jti: z.string().min(1),
+  nbf: z.number().exactOptional(),
+  /** The session that it is of; tokens of before there were sessions are of none. */
+  sid: z.string().min(1).exactOptional(),
   /** The generation of the admin's tokens that it is of; tokens of before there were any are of 0. */
   gen: z.int().min(0).default(0),
 });
 export type Claims = z.infer<typeof claimsSchema>;
 
 export type TokenIssuer = {
-  /** @returns a signed token and how many seconds it lives */
+  /** @returns a signed token, of this time if not of another, and how many seconds it lives */
   issue(
-    whose: Pick<Claims, "admin_id" | "organization_id" | "gen">,
+    whose: Pick<Claims, "admin_id" | "organization_id" | "gen" | "sid">,
+    at?: Date,
   ): Promise<{ token: string; expiresInSeconds: number }>;
   /**
    * @param remember whether the next time this process knows it
@@ -33,6 +37,11 @@ export type TokenIssuer = {
   knows(token: string): boolean;
   /** The public keys for whoever verifies tokens elsewhere (RFC 7517); empty with a shared secret. */
   publicKeys(): SigningJwk[];
+  /**
+   * A keyed hash, the same in every process with the same keys: for what is stored and shall not be read by whoever reads the
+   * store. In base64url; another one when the keys change.
+   */
+  keyedHash(text: string): string;
   /** Reads the keys again. @throws Error when they can't be used: then the ones before stay */
   reload(): Promise<void>;
 };
@@ -51,17 +60,32 @@ function candidatesOf(keys: Keys, token: string): CryptoKey[] {
   return key ? [key] : [];
 }
 
+/** From the secret part of the key that signs, and of no use for tokens (RFC 5869's reason: a key for each purpose). */
+const hashKeyOf = ({ signing }: Keys): Buffer =>
+  createHmac("sha256", signing.k ?? signing.d ?? "")
+    .update("croupier keyed hash")
+    .digest();
+
 /** @throws Error when a key can't be read */
 export async function createTokenIssuer(jwt: Config["jwt"], now: () => Date): Promise<TokenIssuer> {
-  const { algorithm, issuer, audience } = jwt;
+  const { algorithm, issuer, audience, leewaySeconds } = jwt;
   let keys = await readKeys(jwt);
+  let hashKey = hashKeyOf(keys);
   // A signature that was right stays so as long as its key is one; only the time has to be looked at again.
   const verified = new LRUCache<string, Claims>({ max: verifiedMax });
+
+  /** RFC 7519, 4.1.4 to 4.1.6; clocks of those who sign and those who verify may differ by the leeway. */
+  const isTimely = ({ exp, iat, nbf = iat }: Claims): boolean => {
+    const seconds = now().getTime() / 1000;
+    return exp + leewaySeconds > seconds && Math.max(iat, nbf) - leewaySeconds <= seconds;
+  };
+  const wanted = { alg: algorithm, iss: issuer, aud: audience, exp: false, nbf: false, iat: false };
 
   /** The algorithm is ours to say, never the token's (RFC 8725, 3.1); a claim that is missing is refused by the schema. */
   const check = async (token: string, key: CryptoKey): Promise<Claims | null> => {
     try {
-      return claimsSchema.parse(await verify(token, key as never, { alg: algorithm, iss: issuer, aud: audience }));
+      const claims = claimsSchema.parse(await verify(token, key as never, wanted));
+      return isTimely(claims) ? claims : null;
     } catch {
       return null;
     }
@@ -76,7 +100,7 @@ export async function createTokenIssuer(jwt: Config["jwt"], now: () => Date): Pr
 
   async function read(token: string, remember = true): Promise<Claims | null> {
     const known = verified.get(token);
-    if (known) return known.exp > now().getTime() / 1000 ? known : null;
+    if (known) return isTimely(known) ? known : null;
     if (!isCanonical(token)) return null;
     const used = keys;
     const claims = await verifyWith(used, token).catch(() => null);
@@ -87,9 +111,9 @@ export async function createTokenIssuer(jwt: Config["jwt"], now: () => Date): Pr
   }
 
   return {
-    async issue(whose) {
+    async issue(whose, at = now()) {
       const expiresInSeconds = jwt.lifeMinutes * 60;
-      const iat = Math.floor(now().getTime() / 1000);
+      const iat = Math.floor(at.getTime() / 1000);
       const claims: Claims = {
         ...whose,
         iat,
@@ -98,13 +122,15 @@ export async function createTokenIssuer(jwt: Config["jwt"], now: () => Date): Pr
         aud: audience,
         jti: randomUUID(),
       };
-      return { token: await sign(claims, keys.signing as never, algorithm), expiresInSeconds };
+      return { token: await sign(claims, keys.signing as never, algorithm), jti: claims.jti, expiresInSeconds };
     },
     read,
     knows: (token) => verified.has(token),
     publicKeys: () => keys.published,
+    keyedHash: (text) => createHmac("sha256", hashKey).update(text).digest("base64url"),
     async reload() {
       keys = await readKeys(jwt);
+      hashKey = hashKeyOf(keys);
       verified.clear();
     },
   };

@@ -74,6 +74,25 @@ describe("several secrets", () => {
   });
 });
 
+test("what is hashed with a key is the same wherever the first key is, in a file or not, and nothing else tells it", async () => {
+  writeFileSync(fileOf("secrets"), secrets.join("\n"));
+  const inFile = { JWT_SECRET_KEY_FILE: fileOf("secrets") };
+  const hashes = (await Promise.all([withSecrets(...secrets), withSecrets(secrets[0]), issuerOf(inFile)])).map(
+    (issuer) => issuer.keyedHash("text"),
+  );
+  expect(hashes[0]).toMatch(/^[\w-]{43}$/);
+  expect(new Set(hashes).size).toBe(1);
+  const others = [await withSecrets(secrets[1]), await withSecrets(secrets[2])].map((issuer) =>
+    issuer.keyedHash("text"),
+  );
+  for (const [index, alg] of (["RS256", "ES256", "EdDSA"] as const).entries()) {
+    const settings = { JWT_ALGORITHM: alg, JWT_PRIVATE_KEY_FILES: writeKey(`hash-${index}`, pairs[alg]().privateKey) };
+    others.push((await issuerOf(settings)).keyedHash("text"), (await issuerOf(settings)).keyedHash("other text"));
+    expect((await issuerOf(settings)).keyedHash("text")).toBe(others.at(-2)!);
+  }
+  expect(new Set([...hashes, ...others]).size).toBe(9);
+});
+
 describe.each(["RS256", "ES256", "EdDSA"] as const)("%s", (alg) => {
   let issuer: Awaited<ReturnType<typeof issuerOf>>;
   let first: ReturnType<(typeof pairs)[typeof alg]>;

@@ -16,7 +16,7 @@ const claimsOf = (jti: string): Claims => {
   const iat = Math.floor(Date.now() / 1000);
   return { ...ids, jti, iat, exp: iat + 600, iss: "croupier", aud: "croupier", gen: 0 };
 };
-const entry = (_id: string) => ({ _id, ...ids, expires_at: new Date(Date.now() + 600_000) });
+const entry = (_id: string) => ({ _id, kind: "token" as const, ...ids, expires_at: new Date(Date.now() + 600_000) });
 
 /** The service's own store, which can be away. */
 function breakable() {
@@ -27,7 +27,9 @@ function breakable() {
   };
   const through: RevocationStore = {
     write: (revocation) => pass(() => store.write(service.db, revocation)),
-    readSince: (newest) => pass(() => store.readSince(service.db, newest)),
+    async *readSince(newest, seenMs) {
+      yield* await pass(async () => store.readSince(service.db, newest, seenMs));
+    },
   };
   return { through, setAway: (value: boolean) => void (away = value) };
 }
@@ -43,7 +45,7 @@ describe("what other processes have ended", () => {
     await until("the new one", async () => revocations.isEnded(claimsOf("after")), 2_000);
     // Stamped before the newest that is known, and seen after it.
     const stamp = (await store.revocations(service.db).findOne({ _id: "after" }))!.revoked_at;
-    const late = { ...entry("late"), kind: "token" as const, revoked_at: new Date(stamp.getTime() - 5_000) };
+    const late = { ...entry("late"), revoked_at: new Date(stamp.getTime() - 5_000) };
     await store.revocations(service.db).insertOne(late);
     await until("the late one", async () => revocations.isEnded(claimsOf("late")), 2_000);
     expect(revocations.isEnded(claimsOf("another"))).toBe(false);
@@ -103,6 +105,7 @@ test("while it isn't known what others have ended, writes are refused and known 
     ["POST", "/org/documents/aggregate", { pipeline: [] }],
     ["GET", "/org/indexes"],
     ["GET", "/admin/me"],
+    ["GET", "/admin/sessions"],
   ];
   const writes: [string, string, object?][] = [
     ["POST", "/org/documents", { _id: "b" }],
@@ -114,6 +117,7 @@ test("while it isn't known what others have ended, writes are refused and known 
     ["PUT", "/org/update", { password: "Another-Horse-8" }],
     ["DELETE", "/org/delete"],
     ["POST", "/admin/logout"],
+    ["DELETE", "/admin/sessions/0b9f7a3e-3c1d-4d0e-9f5b-6a2c8d7e1f40"],
     ["POST", "/admin/logout-all"],
   ];
   const unknown = { status: 503, type: "revocations_unknown" };

@@ -33,24 +33,25 @@ describe("GET /admin/me", () => {
 });
 
 describe("POST /admin/logout", () => {
-  test("ends this token at once and no other, and tells when it would have ended by itself", async () => {
+  test("ends this token's session at once and no other, and tells when it would have ended by itself", async () => {
     const who = await service.join();
     const other = await signIn(who);
     expect([await asks(who.token), await asks(other)]).toEqual([lets, lets]);
     expect(await post("/admin/logout", who.token)).toBe(204);
     expect([await asks(who.token), await asks(other)]).toEqual([refuses, lets]);
     expect(await post("/admin/logout", who.token)).toBe(401);
-    const { jti, exp, admin_id, organization_id } = readClaims(who.token);
-    const entry = await service.db.collection("revocations").findOne({ _id: jti as never });
-    const expires_at = new Date(exp * 1000);
+    const { sid, exp, admin_id, organization_id } = readClaims(who.token);
+    const entry = await service.db.collection("revocations").findOne({ _id: sid as never });
     expect(entry).toEqual({
-      _id: jti,
-      kind: "token",
+      _id: sid,
+      kind: "session",
       admin_id,
       organization_id,
       revoked_at: expect.any(Date),
-      expires_at,
+      expires_at: expect.any(Date),
     });
+    // A token tells its time in whole seconds.
+    expect(Math.floor(entry!.expires_at.getTime() / 1000)).toBe(exp);
     const indexes = await service.db.collection("revocations").indexes();
     expect(indexes).toContainEqual(expect.objectContaining({ key: { expires_at: 1 }, expireAfterSeconds: 0 }));
     expectProblem(await service.send("GET", "/admin/me", { token: who.token }), {

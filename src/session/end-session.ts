@@ -1,0 +1,39 @@
+import type { ObjectId } from "mongodb";
+import type { Deps } from "../deps.ts";
+import type { SessionDocument } from "./session.ts";
+import * as sessionStore from "./session-store.ts";
+
+export type EndDeps = Pick<Deps, "db" | "now" | "revocations">;
+
+/** So long the process that ends a session has for it before others do. */
+const finishMs = 5_000;
+const atOnceMax = 20;
+
+/**
+ * Ends a session: its refresh token with the first write, its access tokens here when this returns and in every other
+ * process within a second. A process that dies in between leaves a note, and `finishEndedSessions` goes on.
+ *
+ * @param of only if it is this admin's
+ * @returns false when there is no such session
+ */
+export async function endSession(deps: EndDeps, id: string, of?: ObjectId): Promise<boolean> {
+  const session = await sessionStore.end(deps.db, id, deps.now(), of);
+  if (session) await finish(deps, session);
+  return session !== null;
+}
+
+async function finish({ db, now, revocations }: EndDeps, session: SessionDocument): Promise<void> {
+  const { _id, admin_id, organization_id, access_until } = session;
+  if (access_until > now()) {
+    const whose = { admin_id: admin_id.toHexString(), organization_id: organization_id.toHexString() };
+    await revocations.endSession({ sid: _id, ...whose, until: access_until });
+  }
+  await sessionStore.remove(db, _id);
+}
+
+/** Goes on where a process died, and removes what has run out. One of a worker's chores. */
+export async function finishEndedSessions(deps: EndDeps): Promise<void> {
+  const before = new Date(deps.now().getTime() - finishMs);
+  for (const session of await sessionStore.findEnded(deps.db, before, atOnceMax)) await finish(deps, session);
+  await sessionStore.removeExpired(deps.db, before);
+}

@@ -1,0 +1,63 @@
+import type { ObjectId } from "mongodb";
+import { type AuditDeps, audited } from "../audit/audited.ts";
+import type { Deps } from "../deps.ts";
+import { failure } from "../lib/failure.ts";
+import type { OrganizationDocument, OrganizationFailure } from "../organization/organization.ts";
+import * as forOperators from "../organization/for-operators.ts";
+import * as organizationStore from "../organization/store.ts";
+import { endTokensOfOrganization } from "./end-tokens.ts";
+
+type SuspendDeps = AuditDeps & Pick<Deps, "lookUp">;
+
+/** @throws Failure `organization_not_found`, also for one that is being made or removed */
+export async function getEstablished({ db }: Pick<Deps, "db">, id: ObjectId): Promise<OrganizationDocument> {
+  const organization = await organizationStore.findEstablishedById(db, id);
+  if (!organization) throw failure<OrganizationFailure>("organization_not_found", "There is no such organization.");
+  return organization;
+}
+
+/**
+ * Suspends an organization: its admin's tokens end, here when this returns and in every other process within a second, and
+ * nobody signs in. Its documents stay, and can be moved. May be called again, as it has to be when it was interrupted; the
+ * first reason stays.
+ *
+ * @throws Failure `organization_not_found`
+ */
+export async function suspendOrganization(
+  deps: SuspendDeps,
+  id: ObjectId,
+  reason: string | null,
+): Promise<OrganizationDocument> {
+  await getEstablished(deps, id);
+  const details = reason === null ? {} : { reason };
+  return await audited(deps, { act: "organization.suspend", organizationId: id, details }, async () => {
+    await forOperators.suspend(deps.db, id, { at: deps.now(), reason });
+    const organization = await getEstablished(deps, id);
+    await endTokensOfOrganization(deps, id);
+    return organization;
+  });
+}
+
+/**
+ * Lets the organization's admin sign in again; tokens of before stay ended. They are ended once more before anybody is let
+ * in: the process that suspended it may have died before it got to that.
+ *
+ * @throws Failure `organization_not_found`
+ */
+export async function reactivateOrganization(deps: SuspendDeps, id: ObjectId): Promise<OrganizationDocument> {
+  const organization = await getEstablished(deps, id);
+  if (organization.status === "active") return organization;
+  return await audited(deps, { act: "organization.reactivate", organizationId: id }, async () => {
+    await endTokensOfOrganization(deps, id);
+    await forOperators.reactivate(deps.db, id);
+    return await getEstablished(deps, id);
+  });
+}
+
+/** Ends all tokens of an organization, suspended or not. @throws Failure `organization_not_found` */
+export async function revokeTokens(deps: SuspendDeps, id: ObjectId): Promise<void> {
+  await getEstablished(deps, id);
+  await audited(deps, { act: "organization.revoke_tokens", organizationId: id }, () =>
+    endTokensOfOrganization(deps, id),
+  );
+}

@@ -1,0 +1,74 @@
+import { describe, expect, test } from "bun:test";
+import { ObjectId } from "mongodb";
+import { createLogger } from "../../src/log.ts";
+import { createRevocations, type RevocationStore } from "../../src/session/revocations.ts";
+import { createTokenIssuer } from "../../src/session/token.ts";
+import { testConfig } from "../support/service.ts";
+import { makeToken } from "../support/token.ts";
+
+const seconds = 1_800_000_000;
+let at = seconds;
+const now = () => new Date(at * 1000);
+const ids = { admin_id: new ObjectId().toHexString(), organization_id: new ObjectId().toHexString() };
+const base = { ...ids, iat: seconds, exp: seconds + 600, iss: "croupier", aud: "croupier", jti: "j", gen: 0 };
+
+describe.each([0, 30])("with a leeway of %d seconds", (leeway) => {
+  const { jwt } = testConfig({ JWT_LEEWAY_SECONDS: String(leeway) });
+  const reads = async (changes: object) => {
+    const issuer = await createTokenIssuer(jwt, now);
+    return (await issuer.read(makeToken({ ...base, ...changes }, jwt.secrets[0]!, { alg: "HS256" }))) !== null;
+  };
+
+  test("exp, nbf and iat hold for so much longer or earlier, and not a second more", async () => {
+    at = seconds;
+    for (const [changes, holds] of [
+      [{ exp: seconds - leeway + 1 }, true],
+      [{ exp: seconds - leeway }, false],
+      [{ nbf: seconds + leeway }, true],
+      [{ nbf: seconds + leeway + 1 }, false],
+      [{ iat: seconds + leeway }, true],
+      [{ iat: seconds + leeway + 1 }, false],
+    ] as const) {
+      expect({ changes, holds: await reads(changes) }).toEqual({ changes, holds });
+    }
+  });
+
+  test("a token that the process knows runs out just so", async () => {
+    at = seconds;
+    const issuer = await createTokenIssuer(jwt, now);
+    const { token } = await issuer.issue({ ...ids, gen: 0 });
+    at = seconds + 3600 + leeway - 1;
+    expect(await issuer.read(token)).not.toBeNull();
+    expect(issuer.knows(token)).toBe(true);
+    at = seconds + 3600 + leeway;
+    expect(await issuer.read(token)).toBeNull();
+  });
+
+  test("what was ended is remembered for so much longer", async () => {
+    const written: { expires_at: Date }[] = [];
+    const store: RevocationStore = {
+      write: async (revocation) => void written.push(revocation),
+      async *readSince() {},
+    };
+    const log = createLogger("silent");
+    const revocations = createRevocations({ store, leewaySeconds: jwt.leewaySeconds, staleMs: 5_000, now, log });
+    await revocations.end(base);
+    await revocations.endSession({ ...ids, sid: "s", until: new Date((seconds + 60) * 1000) });
+    const ends = [seconds + 600, seconds + 60].map((end) => new Date((end + leeway) * 1000));
+    expect(written.map(({ expires_at }) => expires_at)).toEqual(ends);
+    expect([revocations.isEnded({ ...base, jti: "other", sid: "s" }), revocations.isEnded(base)]).toEqual([true, true]);
+    expect(revocations.isEnded({ ...base, jti: "other", sid: "other" })).toBe(false);
+  });
+});
+
+test.each(["exp", "iat", "iss", "aud", "jti", "admin_id", "organization_id"])(
+  "a token without %s is none, whatever the leeway",
+  async (claim) => {
+    at = seconds;
+    const { jwt } = testConfig({ JWT_LEEWAY_SECONDS: "300" });
+    const issuer = await createTokenIssuer(jwt, now);
+    const read = (claims: object) => issuer.read(makeToken(claims, jwt.secrets[0]!, { alg: "HS256" }));
+    expect(await read(base)).not.toBeNull();
+    for (const value of [undefined, null, "", {}]) expect(await read({ ...base, [claim]: value })).toBeNull();
+  },
+);
