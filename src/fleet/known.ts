@@ -1,7 +1,7 @@
 import { type Db, ObjectId } from "mongodb";
 import type { Operation } from "../operation/operation.ts";
 import { findAllOpen, findEnding, findOpen } from "../operation/store.ts";
-import type { OrganizationDocument } from "../organization/organization.ts";
+import { isEstablished, type OrganizationDocument } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
 import { isShared, parseConnectionDetails, type Placement, placeKey } from "../tenant/placement.ts";
 import { listRetired, type RetiredPlace } from "../tenant/retired.ts";
@@ -95,7 +95,7 @@ export async function hasLeft(
   const organization = await organizationStore.findById(db, id);
   if (!organization) return (await findEnding(db, id)) !== null;
   // Half made or half removed: whoever ends that also sees to this.
-  if (organization.status !== "active" || !organization.placement) return false;
+  if (!isEstablished(organization) || !organization.placement) return false;
   return !livesHere(organization.placement);
 }
 

@@ -1,4 +1,5 @@
 import { type Db, ObjectId } from "mongodb";
+import { isEstablished } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
 import { findById as findOperation, findOpen } from "../operation/store.ts";
 import { defaultRegion, isShared, isTenantCollection, type Placement, placeKey } from "../tenant/placement.ts";
@@ -121,7 +122,7 @@ export async function examinePlaces({ db }: DoctorDeps, storage: Storage, known:
   const existing = new Set(storage.collections.map(({ database, collection }) => `${database}/${collection}`));
   await forEach(known.organizations, atOnce, async ({ _id, status, placement }) => {
     const organization_id = _id.toHexString();
-    if (status !== "active" || !placement || isShared(placement) || known.isBusy(organization_id)) return;
+    if (!isEstablished({ status }) || !placement || isShared(placement) || known.isBusy(organization_id)) return;
     const { database, collection } = placement;
     const mend = () => createMissing(db, organization_id, placement);
     if (!existing.has(`${database}/${collection}`)) {
@@ -146,7 +147,7 @@ async function createMissing(db: Db, organizationId: string, placement: Placemen
 }
 
 async function livingAt(db: Db, organizationId: string, placement: Placement): Promise<Placement | null> {
-  const organization = await organizationStore.findActiveById(db, new ObjectId(organizationId));
+  const organization = await organizationStore.findEstablishedById(db, new ObjectId(organizationId));
   if (!organization?.placement || placeKey(organization.placement) !== placeKey(placement)) return null;
   return (await findOpen(db, organization._id)) ? null : organization.placement;
 }

@@ -1,6 +1,7 @@
 import { ObjectId } from "mongodb";
 import { run } from "../operation/drive.ts";
 import { findById as findOperation, findOpen } from "../operation/store.ts";
+import * as guarded from "../organization/guarded.ts";
 import * as organizationStore from "../organization/store.ts";
 import { inspect } from "../takeover/inspect.ts";
 import { removeNotes } from "../tenant/journal.ts";
@@ -57,7 +58,7 @@ export function examineOrganizations(deps: DoctorDeps, known: Known): Symptom[] 
     if (move && !open.has(move.operation_id.toHexString())) {
       const mend = async () => {
         if (!(await findOperation(db, move.operation_id))?.open) {
-          await organizationStore.endDeadMove(db, _id, move.operation_id);
+          await guarded.endDeadMove(db, _id, move.operation_id);
         }
       };
       const operation_id = move.operation_id.toHexString();
@@ -71,7 +72,7 @@ export function examineOrganizations(deps: DoctorDeps, known: Known): Symptom[] 
     const retired = known.retired.some((place) => place.organization_id.equals(_id));
     for (const place of retired ? [] : heldInVain(organization)) {
       const mend = async () => {
-        if (!(await findOpen(db, _id))) await organizationStore.givePlaceUp(db, _id, place);
+        if (!(await findOpen(db, _id))) await guarded.givePlaceUp(db, _id, place);
       };
       symptoms.push({ finding: { finding: "place_held_in_vain", organization_id, place }, mend });
     }

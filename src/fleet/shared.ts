@@ -1,6 +1,7 @@
 import { type Db, ObjectId } from "mongodb";
 import { run } from "../operation/drive.ts";
 import { findOpen } from "../operation/store.ts";
+import { isEstablished } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
 import { isShared, sharedCollection, type TenantIndex } from "../tenant/placement.ts";
 import { createSharedCollection } from "../tenant/storage.ts";
@@ -56,7 +57,7 @@ export async function examineSharedIndexes(deps: DoctorDeps, shared: Shared, kno
     const organization_id = _id.toHexString();
     for (const { index, name } of wantedSharedIndexes(placement)) {
       wanted.add(name);
-      if (existing.has(name) || status !== "active" || known.isBusy(organization_id)) continue;
+      if (existing.has(name) || !isEstablished({ status }) || known.isBusy(organization_id)) continue;
       const mend = () => changeIndex(deps, _id, placement.key, { create: index });
       symptoms.push({ finding: { finding: "index_missing", organization_id, ...where, index: name }, mend });
     }

@@ -1,5 +1,6 @@
 import { isFailure } from "../lib/failure.ts";
 import type { Flow, Step } from "../operation/operation.ts";
+import * as guarded from "../organization/guarded.ts";
 import * as organizationStore from "../organization/store.ts";
 import { createIndex, dropIndex, hasIndex, listIndexes } from "../tenant/indexes.ts";
 import { isShared, type TenantIndex } from "../tenant/placement.ts";
@@ -20,7 +21,7 @@ const apply: IndexStep = async ({ db }, operation) => {
   const { create, drop } = JSON.parse(operation.input.change) as Change;
   const others = (placement.indexes ?? []).filter(({ name }) => name !== (create ?? drop)!.name);
   const record = async (indexes: TenantIndex[]) => {
-    if (isShared(placement)) await organizationStore.notePlacement(db, organizationOf(operation), { indexes });
+    if (isShared(placement)) await guarded.notePlacement(db, organizationOf(operation), { indexes });
   };
   try {
     if (create) {

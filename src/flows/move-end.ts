@@ -1,4 +1,5 @@
 import { isShared, placeKey } from "../tenant/placement.ts";
+import * as guarded from "../organization/guarded.ts";
 import * as organizationStore from "../organization/store.ts";
 import { removeNotes } from "../tenant/journal.ts";
 import { retirePlace } from "../tenant/retired.ts";
@@ -28,12 +29,12 @@ async function removeLeftovers(deps: StepDeps, operation: MoveOperation, live: s
 export const clean: MoveStep = async (deps, operation) => {
   const { db, keepHeld } = deps;
   const organization = await organizationStore.findById(db, operation.organization_id);
-  const { from, source } = operation.progress as MoveProgress;
+  const { from, source, to, keys } = operation.progress as MoveProgress;
   if (!organization?.placement) return { failed: organizationMissing };
   const live = organization.placement;
   await removeMarker(db, live);
   await keepHeld();
-  await retirePlace(db, operation, from);
+  await retirePlace(db, operation, from, isShared(to) ? keys.map((key) => ({ ...to, key })) : [to]);
   await removePlace(db, from, source, deps);
   await removeLeftovers(deps, operation, placeKey(live));
   return { done: true };
@@ -45,13 +46,13 @@ export const cancelMove: MoveStep = async (deps, operation) => {
   const organization = await organizationStore.findById(db, operation.organization_id);
   const { from, to } = operation.progress as MoveProgress;
   if (organization?.placement && placeKey(organization.placement) !== placeKey(from)) return { go: "clean" };
-  await organizationStore.leaveMove(db, organizationOf(operation), operation._id);
+  await guarded.leaveMove(db, organizationOf(operation), operation._id);
   await removeLeftovers(deps, operation, placeKey(from));
   // The new database was nobody's yet.
   if (to.tier === "enterprise") {
     assertHeld();
     await removePlace(db, to, null, deps);
   }
-  await organizationStore.releasePlaces(db, organizationOf(operation));
+  await guarded.releasePlaces(db, organizationOf(operation));
   return { cancelled: true };
 };

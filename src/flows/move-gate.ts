@@ -1,5 +1,6 @@
 import type { StepDeps } from "../operation/operation.ts";
 import type { OrganizationDocument } from "../organization/organization.ts";
+import * as guarded from "../organization/guarded.ts";
 import * as organizationStore from "../organization/store.ts";
 import { compareDocuments } from "../tenant/compare.ts";
 import { countDocuments } from "../tenant/count.ts";
@@ -26,18 +27,18 @@ export const gate: MoveStep = async (deps, operation) => {
   const owner = organizationOf(operation);
   const closed = { operation_id: operation._id, phase: "gate" as const };
   try {
-    if ((await organizationStore.enterPhase(db, owner, closed)) !== "written") return { go: "journal" };
+    if ((await guarded.enterPhase(db, owner, closed)) !== "written") return { go: "journal" };
     return await passGate(deps, operation);
   } catch (error) {
     // When this can't be written either, whoever takes over does it.
-    await organizationStore.reopenGate(db, owner, operation._id).catch(() => {});
+    await guarded.reopenGate(db, owner, operation._id).catch(() => {});
     throw error;
   }
 };
 
 const passGate: MoveStep = async (deps, operation) => {
   const { db, config, assertHeld, keepHeld, proveHeld } = deps;
-  const { from, stage, suspects, keys } = operation.progress as MoveProgress;
+  const { from, stage, suspects } = operation.progress as MoveProgress;
   const closedMs = performance.now();
   await keepHeld();
   await afterLease(moveLeaseMs(config.placementLeaseMs));
@@ -52,14 +53,14 @@ const passGate: MoveStep = async (deps, operation) => {
   const { to, abandoned } = await unveil(deps, operation, organization);
   assertHeld();
   const epoch = organization.placement?.epoch ?? 0;
-  const written = await organizationStore.cutOver(db, organizationOf(operation), operation._id, { ...from, epoch }, to);
+  const written = await guarded.cutOver(db, organizationOf(operation), operation._id, { ...from, epoch }, to);
   deps.log.info(
     { operation_id: operation._id, closed_ms: Math.round(performance.now() - closedMs), last_drained: touched.length },
     "gate passed",
   );
   // What says so wasn't there: `journal` looks who was, and goes on from there.
   if (written !== "written") return { go: "journal" };
-  return { go: "clean", progress: { to, abandoned, keys, pause_ms: Math.round(performance.now() - closedMs) } };
+  return { go: "clean", progress: { to, abandoned, pause_ms: Math.round(performance.now() - closedMs) } };
 };
 
 /** @throws Error that says how the two sides differ */

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ObjectId } from "mongodb";
 import { isFailure } from "../lib/failure.ts";
-import { whileHeld } from "../lib/held.ts";
-import type { Flow, Operation, Step, StepDeps } from "../operation/operation.ts";
+import type { Flow, Operation, Step } from "../operation/operation.ts";
+import * as guarded from "../organization/guarded.ts";
 import * as organizationStore from "../organization/store.ts";
 import { compareAll } from "../tenant/compare.ts";
-import { copyBatch, type Position } from "../tenant/copy.ts";
+import { copyBatch } from "../tenant/copy.ts";
 import { drain } from "../tenant/drain.ts";
+import type { Position } from "../tenant/id-order.ts";
 import { assertPortable, copyIndexes } from "../tenant/indexes.ts";
 import { writeNotes } from "../tenant/journal.ts";
 import { moveLeaseMs } from "../tenant/lease.ts";
@@ -16,10 +16,10 @@ import { claimStage, saveCheckpoint } from "../tenant/stage.ts";
 import { type CollectionIdentity, dropSharedIndexes, identify } from "../tenant/storage.ts";
 import { organizationMissing } from "./failures.ts";
 import { enter, organizationOf } from "./guard.ts";
-import { afterLease } from "./lease-wait.ts";
+import { afterLease, outlasting } from "./lease-wait.ts";
 import { cancelMove, clean } from "./move-end.ts";
 import { gate } from "./move-gate.ts";
-import { choosePlace } from "./place.ts";
+import { choosePlace, whereOf } from "./place.ts";
 
 export type MoveInput = { tier: Tier };
 export type MoveProgress = {
@@ -107,7 +107,7 @@ const journal: MoveStep = async (deps, operation) => {
   const fence = organizationOf(operation).guard;
   const target = isShared(to) ? offerPlace("starter", whereOf(deps, organization), fence + 1) : to;
   const phase = { operation_id: operation._id, phase: "journal" as const };
-  if ((await organizationStore.enterPhase(db, organizationOf(operation), phase)) !== "written") {
+  if ((await guarded.enterPhase(db, organizationOf(operation), phase)) !== "written") {
     return { failed: organizationMissing };
   }
   // What drivers before this one copied under keys of theirs is of no use any more.
@@ -132,14 +132,8 @@ const journal: MoveStep = async (deps, operation) => {
   };
 };
 
-export const whereOf = ({ db }: StepDeps, organization: { _id: ObjectId; organization_name: string }) => ({
-  masterDatabase: db.databaseName,
-  organizationId: organization._id.toHexString(),
-  organizationName: organization.organization_name,
-});
-
 /** Another driver's stage is not this one's to write to; and what was asked to be undone is. */
-export const ofThisDriver =
+const ofThisDriver =
   (step: MoveStep): MoveStep =>
   async (deps, operation) => {
     if (operation.progress.fence !== operation.lease.guard) return { go: "journal" };
@@ -154,12 +148,12 @@ const copy: MoveStep = async ({ db, config, assertHeld, keepHeld }, operation) =
   const { from, stage, fence, ...progress } = operation.progress as MoveProgress;
   const perSecond = config.moveDocumentsPerSecond;
   const startedMs = performance.now();
-  let { upTo, copied, batch: size = batchFirst, by_hand: byHand = 0 } = progress;
+  let { upTo, copied, batch: size = nextBatch(batchFirst / 2, 0, perSecond), by_hand: byHand = 0 } = progress;
   do {
     const batchMs = performance.now();
     await keepHeld();
     const how = { documentsMax: size, ...((upTo === null || byHand > 0) && { byHand: true }) };
-    const batch = await whileHeld(keepHeld, copyBatch(db, from, stage, upTo, how, assertHeld));
+    const batch = await copyBatch(db, from, stage, upTo, how, assertHeld);
     await writeNotes(db, operation._id, batch.refused);
     copied += batch.copied;
     if (batch.next === null) return { go: "drain", progress: { copied } };
@@ -167,24 +161,16 @@ const copy: MoveStep = async ({ db, config, assertHeld, keepHeld }, operation) =
     await saveCheckpoint(db, { placement: stage, checkpoint: { upTo, copied } }, fence);
     const tookMs = performance.now() - batchMs;
     size = nextBatch(size, tookMs, perSecond);
-    byHand = how.byHand
-      ? Math.max(0, byHand - 1)
-      : tookMs > Math.max(slowMs, stuckMs * batch.copied)
-        ? byHandBatches
-        : 0;
+    byHand = batch.isSlow ? byHandBatches : Math.max(0, byHand - 1);
     if (perSecond > 0) await sleep(Math.max(0, (batch.copied / perSecond) * 1000 - tookMs));
   } while (performance.now() - startedMs < recordEveryMs);
   return { go: "copy", progress: { upTo, copied, batch: size, by_hand: byHand } };
 };
 
 const batchFirst = 500;
-const batchMax = 8_000;
+const batchMax = 2_000;
 const [quickMs, slowMs] = [250, 750];
-/**
- * A server that takes so many milliseconds for each document has lost its way, as FerretDB does with a collection that it
- * hasn't counted yet: then so many batches are copied by hand before it tries again.
- */
-const stuckMs = 2;
+/** So many batches are copied by hand, once the server was slow with one, before it tries again. */
 const byHandBatches = 10;
 
 /**
@@ -200,7 +186,7 @@ function nextBatch(size: number, tookMs: number, perSecond: number): number {
 const drainNotes: MoveStep = async ({ db, config, ...lease }, operation) => {
   const { from, stage, verified } = operation.progress as MoveProgress;
   const sides = { source: from, stage, operationId: operation._id };
-  await drain(db, sides, moveLeaseMs(config.placementLeaseMs) * 1.1 + 5, lease);
+  await drain(db, sides, outlasting(moveLeaseMs(config.placementLeaseMs)), lease);
   return { go: verified ? "gate" : "verify" };
 };
 

@@ -7,6 +7,7 @@ import { candidatesMax, isShared, offerPlace, placeKey, type Tier } from "../ten
 import { createPlace, hasDocuments } from "../tenant/storage.ts";
 import { discardUnfinished } from "./discard.ts";
 import { emailTaken, interrupted, nameTaken } from "./failures.ts";
+import { whereOf } from "./place.ts";
 
 export type ProvisionInput = { organization_name: string; email: string; admin_id: ObjectId; tier: Tier };
 type Failed = { code: string; detail: string };
@@ -29,11 +30,7 @@ async function insertOrganization(
   { db }: StepDeps,
   { organization_id, created_at, input }: Operation<ProvisionInput, Progress>,
 ): Promise<Next<Progress>> {
-  const where = {
-    masterDatabase: db.databaseName,
-    organizationId: organization_id.toHexString(),
-    organizationName: input.organization_name,
-  };
+  const where = whereOf({ db }, { _id: organization_id, organization_name: input.organization_name });
   for (let number = 1; number <= candidatesMax; number++) {
     const placement = offerPlace(input.tier, where, number);
     if (!isShared(placement) && (await hasDocuments(db, placement))) continue;

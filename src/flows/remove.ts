@@ -1,6 +1,7 @@
 import * as adminStore from "../admin/store.ts";
 import type { Flow, Step } from "../operation/operation.ts";
 import * as organizationStore from "../organization/store.ts";
+import * as sessionStore from "../session/session-store.ts";
 import type { Placement } from "../tenant/placement.ts";
 import { type CollectionIdentity, identify, removePlace } from "../tenant/storage.ts";
 import { organizationMissing } from "./failures.ts";
@@ -35,6 +36,7 @@ const removeStorage: RemoveStep = async (deps, { progress }) => {
 };
 
 const removeAdmins: RemoveStep = async ({ db }, { organization_id }) => {
+  await sessionStore.removeByOrganization(db, organization_id);
   await adminStore.removeAll(db, organization_id);
   return { go: "organization" };
 };

@@ -1,6 +1,7 @@
 import type { Flow, Step } from "../operation/operation.ts";
+import * as guarded from "../organization/guarded.ts";
 import * as organizationStore from "../organization/store.ts";
-import type { Position } from "../tenant/copy.ts";
+import type { Position } from "../tenant/id-order.ts";
 import { stampBatch } from "../tenant/stamp.ts";
 import { organizationMissing } from "./failures.ts";
 import { enter, organizationOf } from "./guard.ts";
@@ -21,7 +22,7 @@ const mark: StampStep = async ({ db, keepHeld }, { organization_id, progress }) 
 };
 
 const record: StampStep = async ({ db }, operation) => {
-  await organizationStore.notePlacement(db, organizationOf(operation), { unstamped: null });
+  await guarded.notePlacement(db, organizationOf(operation), { unstamped: null });
   return { done: true };
 };
 

@@ -1,8 +1,11 @@
 import type { ObjectId } from "mongodb";
 import { emailKey } from "../admin/admin.ts";
 import * as adminStore from "../admin/store.ts";
+import type { InTurn } from "../lib/turns.ts";
 import type { Flow, Operation, Step } from "../operation/operation.ts";
+import * as guarded from "../organization/guarded.ts";
 import * as organizationStore from "../organization/store.ts";
+import * as sessionStore from "../session/session-store.ts";
 import { candidatesMax, collectionCandidate, placeKey, type Placement } from "../tenant/placement.ts";
 import { sweepPlace } from "../tenant/retired.ts";
 import {
@@ -23,6 +26,10 @@ export type UpdateInput = {
   email?: string;
   /** The `jti` of the token that asked for it, which goes on when the password is changed. */
   acting_token?: string;
+  /** Its `gen`. */
+  acting_generation?: number;
+  /** Its `sid`: the session that goes on. */
+  acting_session?: string;
   updated_at: Date;
 };
 type Progress = {
@@ -36,24 +43,44 @@ type UpdateStep = Step<UpdateInput, Progress>;
 
 const adminOf = ({ input, lease }: Operation<UpdateInput>) => ({ id: input.admin_id, guard: lease.guard ?? 0 });
 
+const claimWaitMs = 5_000;
+
+/**
+ * Writes what only one may have. On FerretDB updates that want one value of a unique index at once wait for each other until
+ * PostgreSQL gives one of them up, a second later: a crowd of them would wait for longer than a statement may.
+ */
+const claim = async <T>(inTurn: InTurn, value: string, write: () => Promise<T>): Promise<T> =>
+  // The index decides, so whoever has waited for long may as well try.
+  (await inTurn(value, claimWaitMs, write)) ?? (await write());
+
 /**
  * Changes name, email and password, all or nothing. The email is claimed first, which can be taken back; writing the
  * organization is the switch, because the name's unique index decides there; what follows is only completed. The
  * documents come along last and in their own order: claim the new place, close the gate, rename the collection, change the
  * placement; nothing of this depends on their number.
  */
-const reserveEmail: UpdateStep = async ({ db }, operation) => {
-  const { input } = operation;
-  if (input.email === undefined) return { go: "organization" };
-  const written = await adminStore.reserveEmail(db, adminOf(operation), input.email);
+const reserveEmail: UpdateStep = async ({ db, inTurn }, operation) => {
+  const { email } = operation.input;
+  if (email === undefined) return { go: "organization" };
+  const written = await claim(inTurn, `email ${emailKey(email)}`, () =>
+    adminStore.reserveEmail(db, adminOf(operation), email),
+  );
   if (written === "email_taken") return { failed: emailTaken };
   if (written === "missing") return { failed: organizationMissing };
   return { go: "organization" };
 };
 
-const writeOrganization: UpdateStep = async ({ db }, operation) => {
-  const { admin_id: _admin, acting_token: _token, ...changes } = operation.input;
-  const written = await organizationStore.writeUpdate(db, organizationOf(operation), changes);
+const writeOrganization: UpdateStep = async ({ db, inTurn }, operation) => {
+  const {
+    admin_id: _admin,
+    acting_token: _token,
+    acting_generation: _gen,
+    acting_session: _session,
+    ...changes
+  } = operation.input;
+  const write = () => guarded.writeUpdate(db, organizationOf(operation), changes);
+  const name = changes.organization_name;
+  const written = await (name === undefined ? write() : claim(inTurn, `name ${name}`, write));
   if (written === "written") return { go: "admin" };
   return { go: written === "name_taken" ? "undo_name_taken" : "undo_missing" };
 };
@@ -75,8 +102,11 @@ const writeAdmin: UpdateStep = async ({ db }, operation) => {
   if (secret?.password_hash === undefined) await adminStore.writeChanges(db, adminOf(operation), changes);
   else {
     const withPassword = { ...changes, password: String(secret.password_hash) };
-    const tokens = { kept: input.acting_token ?? null, by: operation._id };
-    await adminStore.writePassword(db, adminOf(operation), withPassword, tokens);
+    const kept = { kept: input.acting_token ?? null, keptSession: input.acting_session ?? null };
+    const gen = input.acting_generation ?? 0;
+    await adminStore.writePassword(db, adminOf(operation), withPassword, { ...kept, gen, by: operation._id });
+    const admin = await adminStore.findById(db, input.admin_id);
+    if (admin) await sessionStore.removeOutdated(db, admin);
   }
   if (input.organization_name === undefined) return { done: true };
   await adminStore.writeOrganizationName(db, organizationOf(operation), input.organization_name);
@@ -95,7 +125,7 @@ const reservePlace: UpdateStep = async ({ db }, operation) => {
     if (collection === from.collection) return { go: "open" };
     const to = { ...from, collection };
     if (await hasDocuments(db, to)) continue;
-    const written = await organizationStore.reservePlace(db, organizationOf(operation), placeKey(to));
+    const written = await guarded.reservePlace(db, organizationOf(operation), placeKey(to));
     if (written === "place_taken") continue;
     if (written === "missing") return { failed: organizationMissing };
     return { go: "close", progress: { from, to, candidate, source: await identify(db, from) } };
@@ -107,7 +137,7 @@ const reservePlace: UpdateStep = async ({ db }, operation) => {
 /** Closes the gate: once every lease has run out nobody writes to the collection's old name, which would make it again. */
 const closeGate: UpdateStep = async ({ db, config }, operation) => {
   const closed = { operation_id: operation._id, phase: "gate" as const };
-  const written = await organizationStore.enterPhase(db, organizationOf(operation), closed);
+  const written = await guarded.enterPhase(db, organizationOf(operation), closed);
   if (written !== "written") return { failed: organizationMissing };
   await afterLease(config.placementLeaseMs);
   return { go: "seal" };
@@ -119,7 +149,7 @@ const closeGate: UpdateStep = async ({ db, config }, operation) => {
  */
 const seal: UpdateStep = async ({ db }, operation) => {
   const sealed = { operation_id: operation._id, phase: "sealed" as const };
-  const written = await organizationStore.enterPhase(db, organizationOf(operation), sealed);
+  const written = await guarded.enterPhase(db, organizationOf(operation), sealed);
   return written === "written" ? { go: "rename" } : { failed: organizationMissing };
 };
 
@@ -153,17 +183,17 @@ const writePlacement: UpdateStep = async (deps, operation) => {
   const owner = organizationOf(operation);
   const { placement } = await organizationStore.getById(db, operation.organization_id);
   if (placement && placeKey(placement) === placeKey(from)) {
-    const written = await organizationStore.cutOver(db, owner, operation._id, placement, { ...placement, ...to });
+    const written = await guarded.cutOver(db, owner, operation._id, placement, { ...placement, ...to });
     if (written !== "written") return { go: "open" };
   }
   await sweepPlace(db, from, deps);
-  await organizationStore.releasePlaces(db, owner);
+  await guarded.releasePlaces(db, owner);
   return { done: true };
 };
 
 const openGate: UpdateStep = async ({ db }, operation) => {
-  await organizationStore.leaveMove(db, organizationOf(operation), operation._id);
-  await organizationStore.releasePlaces(db, organizationOf(operation));
+  await guarded.leaveMove(db, organizationOf(operation), operation._id);
+  await guarded.releasePlaces(db, organizationOf(operation));
   return { done: true };
 };
 

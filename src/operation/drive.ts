@@ -4,7 +4,7 @@ import type { Deps } from "../deps.ts";
 import { failure, isFailure } from "../lib/failure.ts";
 import { isUnavailable, retryDeadlock } from "../lib/mongo.ts";
 import { scrub } from "../lib/scrub.ts";
-import type { Next, Operation, StepDeps } from "./operation.ts";
+import type { Next, Operation, OperationEnd, StepDeps } from "./operation.ts";
 import {
   advance,
   claim,
@@ -20,7 +20,10 @@ import {
 
 export type OperationFailure = "operation_pending" | "operation_open" | "operation_not_found" | "operation_state";
 
-export type DriveDeps = Pick<Deps, "db" | "now" | "log" | "config" | "flows" | "owner" | "inTurn" | "onStep">;
+export type DriveDeps = Pick<
+  Deps,
+  "db" | "now" | "log" | "config" | "flows" | "owner" | "inTurn" | "origin" | "onStep" | "onEnd"
+>;
 
 /** How long an operation that hit an error rests before anyone tries again: longer each time that it isn't the database. */
 const pauseAfterErrorMs = 500;
@@ -83,18 +86,20 @@ async function takeStep(deps: DriveDeps, current: Held): Promise<Held | null> {
   await deps.onStep?.(operation, "before");
   const next = await whileHolding(deps, current, (lease) => step({ ...deps, ...lease }, operation));
   await deps.onStep?.(operation, "after");
+  const end = "go" in next ? null : endOf(next);
+  if (end) await whileHolding(deps, current, async () => deps.onEnd?.(operation, end));
   const held = await holding(deps, (leaseMs) =>
     "go" in next
       ? advance(deps.db, operation, next.go, next.progress ?? {}, leaseMs)
-      : finish(deps.db, operation, ...endOf(next)),
+      : finish(deps.db, operation, endOf(next)),
   );
   if (held) await deps.onStep?.(held.operation, "recorded");
   return held;
 }
 
-function endOf(next: Exclude<Next, { go: string }>): ["succeeded" | "failed" | "cancelled", Operation["failure"]?] {
-  if ("failed" in next) return ["failed", next.failed];
-  return ["cancelled" in next ? "cancelled" : "succeeded"];
+function endOf(next: Exclude<Next, { go: string }>): OperationEnd {
+  if ("failed" in next) return { status: "failed", failure: next.failed };
+  return { status: "cancelled" in next ? "cancelled" : "succeeded" };
 }
 
 /** Keeps out the drivers that came before, where the flow has a way to; null when the lease was lost. */
@@ -160,11 +165,13 @@ export async function driveAbandoned(deps: DriveDeps, budgetMs: number, stopping
   }
 }
 
+const originOf = ({ origin }: DriveDeps) => origin && { origin };
+
 /** Records an operation for a worker to drive. Null when the organization has another one open. */
 export function enqueue(deps: DriveDeps, wanted: NewOperation): Promise<Operation | null> {
   const step = deps.flows[wanted.kind]?.first;
   if (!step) throw new Error(`No flow for ${wanted.kind}`);
-  return start(deps.db, { ...wanted, step }, deps.owner, 0);
+  return start(deps.db, { ...wanted, ...originOf(deps), step }, deps.owner, 0);
 }
 
 const pollMs = 25;
@@ -218,7 +225,9 @@ async function runNow(deps: DriveDeps, wanted: NewOperation, deadline: number): 
   if (!step) throw new Error(`No flow for ${wanted.kind}`);
   let held: Held | null = null;
   while (!held) {
-    held = await holding(deps, (leaseMs) => start(deps.db, { ...wanted, step }, deps.owner, leaseMs));
+    held = await holding(deps, (leaseMs) =>
+      start(deps.db, { ...wanted, ...originOf(deps), step }, deps.owner, leaseMs),
+    );
     if (!held && !(await settle(deps, wanted.organization_id, deadline))) throw pending();
   }
   let operation = await drive(deps, held, deadline - performance.now());

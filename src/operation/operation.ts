@@ -15,6 +15,8 @@ export type Operation<Input extends Document = Document, Progress extends Docume
   /** There while the operation runs; the unique index on open operations rests on it. */
   open?: true;
   input: Input;
+  /** Who asked for it, as `onEnd` wants to know; nothing here reads it. */
+  origin?: Document;
   /** What must not outlive the operation, a password hash say; removed when it ends. */
   secret?: Document;
   progress: Partial<Progress>;
@@ -47,7 +49,7 @@ export type Next<Progress extends Document = Document> =
   | { cancelled: true }
   | { failed: { code: string; detail: string } };
 
-export type StepDeps = Pick<Deps, "db" | "now" | "log" | "config"> & {
+export type StepDeps = Pick<Deps, "db" | "now" | "log" | "config" | "inTurn"> & {
   /** Throws when the lease has run out by this process's clock: to be called right before what can't carry a guard. */
   assertHeld(): void;
   /** Holds the lease a while longer, in the middle of a long step. Throws when it was lost. */
@@ -75,6 +77,16 @@ export type Flow = {
   attemptsMax?: number;
 };
 export type Flows = Record<string, Flow>;
+
+export type OperationEnd = {
+  status: "succeeded" | "failed" | "cancelled";
+  failure?: Operation["failure"];
+};
+/**
+ * Told of an operation's end before that is recorded, perhaps more than once: when this process dies in between, so does
+ * whoever takes the operation over. As long as it throws, the operation isn't closed.
+ */
+export type EndObserver = (operation: Operation, end: OperationEnd) => Promise<void>;
 
 export type StepMoment = "before" | "after" | "recorded";
 export type StepObserver = (operation: Operation, moment: StepMoment) => void | Promise<void>;

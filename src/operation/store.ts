@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Collection, Db, Document, ObjectId } from "mongodb";
 import { isDuplicateKey, isRivalry, isUnnamedDuplicateKey, majority, retryDeadlock, within } from "../lib/mongo.ts";
-import type { Operation } from "./operation.ts";
+import type { Operation, OperationEnd } from "./operation.ts";
 
 export const operations = (db: Db): Collection<Operation> => db.collection("operations");
 
@@ -36,7 +36,7 @@ const appendedIfNew = (step: string, fence: string) => ({
   $cond: [{ $eq: ["$step", literal(step)] }, "$history", appended(step, fence)],
 });
 
-type New = Pick<Operation, "_id" | "organization_id" | "kind" | "step" | "input" | "secret">;
+type New = Pick<Operation, "_id" | "organization_id" | "kind" | "step" | "input" | "secret" | "origin">;
 
 /** Records a new operation with its lease already held; null when the organization has another one open. */
 export async function start(db: Db, operation: New, owner: string, leaseMs: number): Promise<Operation | null> {
@@ -120,12 +120,7 @@ export const advance = (
   );
 
 /** Ends an operation; null when the lease was lost. */
-export const finish = (
-  db: Db,
-  operation: Operation,
-  status: "succeeded" | "failed" | "cancelled",
-  failure?: Operation["failure"],
-): Promise<Operation | null> =>
+export const finish = (db: Db, operation: Operation, { status, failure }: OperationEnd): Promise<Operation | null> =>
   operations(db).findOneAndUpdate(
     held(operation),
     [
@@ -199,10 +194,6 @@ export const requestCancel = (db: Db, which: { _id: ObjectId } | { organization_
     [{ $set: { cancel_requested: true, status: "running", attempts: 0 } }],
     { returnDocument: "after", ...within() },
   );
-
-/** Whether somebody has asked for it to be undone since it was read. */
-export const isCancelRequested = async (db: Db, id: ObjectId): Promise<boolean> =>
-  (await operations(db).findOne({ _id: id, cancel_requested: true }, { projection: { _id: 1 }, ...within() })) !== null;
 
 export const findOpen = (db: Db, organizationId: ObjectId): Promise<Operation | null> =>
   operations(db).findOne({ organization_id: organizationId, open: true }, within());

@@ -1,14 +1,38 @@
+import type { ObjectId } from "mongodb";
 import type { Deps } from "../deps.ts";
 import { failure } from "../lib/failure.ts";
-import { type OrganizationFailure, type OrganizationView, viewOrganization } from "./organization.ts";
+import {
+  type OrganizationDocument,
+  type OrganizationFailure,
+  type OrganizationView,
+  viewOrganization,
+} from "./organization.ts";
+import * as forOperators from "./for-operators.ts";
 
 /**
+ * Looks an organization up, as far as the setting `ORG_LOOKUP` lets anybody.
+ *
  * @param name in any case
- * @throws Failure `organization_not_found`
+ * @param asker whose admin asks, where only the own organization is shown
+ * @throws Failure `organization_not_found`, also for another's
  */
-export async function getOrganization({ lookUp }: Pick<Deps, "lookUp">, name: string): Promise<OrganizationView> {
+export async function getOrganization(
+  { lookUp, config }: Pick<Deps, "lookUp" | "config">,
+  name: string,
+  asker?: ObjectId,
+): Promise<OrganizationView | Omit<OrganizationView, "email">> {
   const organization = await lookUp.organizationByName(name.toLowerCase());
-  if (!organization)
-    throw failure<OrganizationFailure>("organization_not_found", "There is no organization of this name.");
-  return viewOrganization(organization);
+  const isShown = organization && (config.organizationLookUp !== "admin" || asker?.equals(organization._id));
+  if (!isShown) throw failure<OrganizationFailure>("organization_not_found", "There is no organization of this name.");
+  const view = viewOrganization(organization);
+  if (config.organizationLookUp !== "minimal") return view;
+  const { email: _, ...rest } = view;
+  return rest;
+}
+
+/** For operators: whatever its status. @throws Failure `organization_not_found` */
+export async function showOrganization({ db }: Pick<Deps, "db">, id: ObjectId): Promise<OrganizationDocument> {
+  const organization = await forOperators.findListedById(db, id);
+  if (!organization) throw failure<OrganizationFailure>("organization_not_found", "There is no such organization.");
+  return organization;
 }

@@ -5,6 +5,7 @@ import type { Deps } from "../deps.ts";
 import { isFailure } from "../lib/failure.ts";
 import { type DriveDeps, run } from "../operation/drive.ts";
 import { findProvision } from "../operation/store.ts";
+import { isEstablished } from "./organization.ts";
 import * as organizationStore from "./store.ts";
 
 export type Wanted = { organization_name?: string; email?: string };
@@ -15,11 +16,11 @@ async function findHidden(db: Deps["db"], { organization_name, email }: Wanted):
     organization_name === undefined ? null : organizationStore.findByName(db, organization_name),
     email === undefined ? null : adminStore.findByEmail(db, emailKey(email)),
   ]);
-  const hidden = organization && organization.status !== "active" ? [organization._id] : [];
+  const hidden = organization && !isEstablished(organization) ? [organization._id] : [];
   if (admin && ObjectId.isValid(admin.organization_id)) {
     const id = new ObjectId(admin.organization_id);
     const owner = await organizationStore.findById(db, id);
-    if (owner?.status !== "active" && !hidden.some((known) => known.equals(id))) hidden.push(id);
+    if (!(owner && isEstablished(owner)) && !hidden.some((known) => known.equals(id))) hidden.push(id);
   }
   return hidden;
 }

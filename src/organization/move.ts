@@ -1,11 +1,14 @@
 import { ObjectId } from "mongodb";
+import type { NewEntry } from "../audit/audit.ts";
+import { type AuditDeps, audited, record } from "../audit/audited.ts";
+import { moveStarted } from "../audit/operations.ts";
 import { failure } from "../lib/failure.ts";
 import { type DriveDeps, enqueue, type OperationFailure } from "../operation/drive.ts";
 import type { Operation } from "../operation/operation.ts";
 import * as operationStore from "../operation/store.ts";
 import type { Tier } from "../tenant/placement.ts";
 import type { OrganizationFailure } from "./organization.ts";
-import { findActiveById } from "./store.ts";
+import { findEstablishedById } from "./store.ts";
 
 const missing = () => failure<OrganizationFailure>("organization_not_found", "There is no such organization.");
 
@@ -14,8 +17,12 @@ const missing = () => failure<OrganizationFailure>("organization_not_found", "Th
  *
  * @throws Failure `organization_not_found`, `organization_without_place`, `move_pointless`, `operation_open`
  */
-export async function moveOrganization(deps: DriveDeps, organizationId: ObjectId, tier: Tier): Promise<Operation> {
-  const organization = await findActiveById(deps.db, organizationId);
+export async function moveOrganization(
+  deps: DriveDeps & AuditDeps,
+  organizationId: ObjectId,
+  tier: Tier,
+): Promise<Operation> {
+  const organization = await findEstablishedById(deps.db, organizationId);
   if (!organization) throw missing();
   if (!organization.placement) {
     throw failure<OrganizationFailure>(
@@ -28,20 +35,37 @@ export async function moveOrganization(deps: DriveDeps, organizationId: ObjectId
   }
   const wanted = { _id: new ObjectId(), organization_id: organizationId, kind: "move", input: { tier } };
   const operation = await enqueue(deps, wanted);
-  if (operation) return operation;
+  if (operation) {
+    // Its driver sees to it too: so it is recorded also when this process dies here.
+    await record(deps, moveStarted(operation));
+    return operation;
+  }
   throw failure<OperationFailure>("operation_open", "Another operation of this organization isn't finished.");
 }
 
 /** Lets a stopped operation go on. @throws Failure `operation_not_found`, `operation_not_stopped` */
-export async function resumeOperation({ db }: Pick<DriveDeps, "db">, id: ObjectId): Promise<Operation> {
-  return (await operationStore.resume(db, id)) ?? (await refuse(db, id, "It isn't stopped, so it can't be resumed."));
+export async function resumeOperation(deps: AuditDeps, id: ObjectId): Promise<Operation> {
+  const { db } = deps;
+  const operation = await getOperation(deps, id);
+  return await audited(deps, asked("move.resume", operation), async () => {
+    return (await operationStore.resume(db, id)) ?? (await refuse(db, id, "It isn't stopped, so it can't be resumed."));
+  });
 }
 
+const asked = (act: "move.resume" | "move.cancel", { _id, organization_id, kind }: Operation): NewEntry => ({
+  act,
+  organizationId: organization_id,
+  details: { operation_id: _id.toHexString(), operation_kind: kind },
+});
+
 /** Asks for a move to be undone; past the cutover it is completed instead. @throws Failure as above */
-export async function cancelOperation({ db }: Pick<DriveDeps, "db">, id: ObjectId): Promise<Operation> {
-  const operation = await operationStore.findById(db, id);
-  if (operation && operation.kind !== "move") return await refuse(db, id, "Only a move can be cancelled.");
-  return (await operationStore.requestCancel(db, { _id: id })) ?? (await refuse(db, id, "It has ended."));
+export async function cancelOperation(deps: AuditDeps, id: ObjectId): Promise<Operation> {
+  const { db } = deps;
+  const operation = await getOperation(deps, id);
+  if (operation.kind !== "move") return await refuse(db, id, "Only a move can be cancelled.");
+  return await audited(deps, asked("move.cancel", operation), async () => {
+    return (await operationStore.requestCancel(db, { _id: id })) ?? (await refuse(db, id, "It has ended."));
+  });
 }
 
 async function refuse(db: DriveDeps["db"], id: ObjectId, why: string): Promise<never> {

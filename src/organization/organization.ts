@@ -1,12 +1,25 @@
 import type { ObjectId } from "mongodb";
+import { createNetworks } from "../lib/cidr.ts";
 import type { Standing } from "../tenant/lease.ts";
 import { describePlacement, type Placement, type Tier } from "../tenant/placement.ts";
 
 export type OrganizationFailure =
   "organization_name_taken" | "organization_not_found" | "organization_without_place" | "move_pointless";
 
-/** `provisioning` and `deleting` organizations are seen by nobody but the operation that makes or removes them. */
-export type OrganizationStatus = "provisioning" | "active" | "deleting";
+/**
+ * `provisioning` and `deleting` organizations are seen by nobody but the operation that makes or removes them; `suspended`
+ * ones by operators only, who may move them and let them in again.
+ */
+export const statuses = ["provisioning", "active", "suspended", "deleting"] as const;
+export type OrganizationStatus = (typeof statuses)[number];
+
+/** Those of which something is kept: made, and not about to be removed. */
+export const established = ["active", "suspended"] as const satisfies OrganizationStatus[];
+export const isEstablished = ({ status }: Pick<OrganizationDocument, "status">): boolean =>
+  status === "active" || status === "suspended";
+
+/** Why and since when an organization is suspended. */
+export type Suspension = { at: Date; reason: string | null };
 
 export type OrganizationDocument = {
   _id: ObjectId;
@@ -17,6 +30,10 @@ export type OrganizationDocument = {
   tier: Tier;
   region: string;
   status: OrganizationStatus;
+  /** Of a suspended one. */
+  suspension?: Suspension;
+  /** Networks, as `parseCidr` gives them, that its admin may come from; from anywhere when there are none. */
+  allow_list?: string[];
   /** Null when a damaged database of the first Croupier doesn't say where the documents are. */
   placement: Placement | null;
   /** The move that is under way, as far as those who use the documents have to know of it. */
@@ -58,3 +75,23 @@ export const viewOrganization = (organization: OrganizationDocument): Organizati
   region: organization.region,
   status: organization.status,
 });
+
+/** What operators are shown of an organization, its email included: they are the ones who write to its admin. */
+export type OperatorsView = OrganizationView & {
+  suspension: { at: string; reason: string | null } | null;
+  allow_list: string[];
+};
+
+export const viewForOperators = (organization: OrganizationDocument): OperatorsView => ({
+  ...viewOrganization(organization),
+  suspension: organization.suspension
+    ? { at: organization.suspension.at.toISOString(), reason: organization.suspension.reason }
+    : null,
+  allow_list: organization.allow_list ?? [],
+});
+
+/** @param addressOf says where somebody comes from, as `normalizeAddress` gives it; it is asked only when there is a list */
+export const allowsAddress = (
+  { allow_list = [] }: Pick<OrganizationDocument, "allow_list">,
+  addressOf: () => string,
+): boolean => allow_list.length === 0 || createNetworks(allow_list)(addressOf());

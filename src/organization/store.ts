@@ -1,9 +1,9 @@
-import { type Collection, type Db, type Filter, ObjectId, type UpdateFilter } from "mongodb";
+import { type Collection, type Db, ObjectId } from "mongodb";
+import { createNetworks } from "../lib/cidr.ts";
 import { failure } from "../lib/failure.ts";
 import { isDuplicateKey, isUnavailable, majority, retryDeadlock, within } from "../lib/mongo.ts";
 import type { Standing } from "../tenant/lease.ts";
-import { type Placement, placeKey } from "../tenant/placement.ts";
-import type { OrganizationDocument, OrganizationFailure } from "./organization.ts";
+import { established, type OrganizationDocument, type OrganizationFailure } from "./organization.ts";
 
 /** `organizations` as the first Croupier named it. */
 export const organizations = (db: Db): Collection<OrganizationDocument> => db.collection("organizations");
@@ -15,6 +15,10 @@ export async function createOrganizationIndexes(db: Db): Promise<void> {
   await organizations(db).createIndex({ organization_name: 1 }, { name: nameIndex, unique: true, ...within() });
   const unstamped = { partialFilterExpression: { "placement.unstamped": true } };
   await organizations(db).createIndex({ "placement.unstamped": 1 }, { ...unstamped, ...within() });
+  // For operators, who page through all of them in the order of `_id`.
+  for (const field of ["tier", "status", "region"]) {
+    await organizations(db).createIndex({ [field]: 1, _id: 1 }, within());
+  }
   await organizations(db).createIndex({ place_keys: 1 }, { name: placeIndex, unique: true, sparse: true, ...within() });
 }
 
@@ -41,15 +45,37 @@ export async function getById(db: Db, id: ObjectId): Promise<OrganizationDocumen
 export const findActiveById = (db: Db, id: ObjectId): Promise<OrganizationDocument | null> =>
   organizations(db).findOne({ _id: id, status: "active" }, within());
 
+export const findEstablishedById = (db: Db, id: ObjectId): Promise<OrganizationDocument | null> =>
+  organizations(db).findOne({ _id: id, status: { $in: [...established] } }, within());
+
 export const findActiveByIds = (db: Db, ids: readonly ObjectId[]): Promise<OrganizationDocument[]> =>
   organizations(db)
     .find({ _id: { $in: [...ids] }, status: "active" }, within())
     .toArray();
 
+/**
+ * What those who use an active organization's documents have to know, as the majority has it; null when it isn't there.
+ *
+ * @throws Failure `organization_without_place` when a damaged database of the first Croupier doesn't say where they are
+ */
+export async function findStanding(db: Db, id: ObjectId): Promise<Standing | null> {
+  const organization = await organizations(db).findOne(
+    { _id: id, status: "active" },
+    { projection: { placement: 1, move: 1, allow_list: 1 }, ...majority, ...within() },
+  );
+  if (!organization) return null;
+  const { placement, move, allow_list = [] } = organization;
+  if (!placement) {
+    const detail = "Nobody knows where this organization's documents are; tell whoever runs the service.";
+    throw failure<OrganizationFailure>("organization_without_place", detail);
+  }
+  return { placement, ...(move && { move }), ...(allow_list.length > 0 && { allows: createNetworks(allow_list) }) };
+}
+
 export type Written = "written" | "name_taken" | "place_taken" | "missing";
 
 /** The unique indexes decide: a write is done or it says which of the two keys belongs to another organization. */
-async function decided(write: () => Promise<boolean>): Promise<Written> {
+export async function decided(write: () => Promise<boolean>): Promise<Written> {
   try {
     return (await retryDeadlock(write)) ? "written" : "missing";
   } catch (error) {
@@ -79,150 +105,18 @@ export const activate = async (db: Db, id: ObjectId): Promise<boolean> => {
   return matchedCount === 1;
 };
 
-/** An organization as one driver of an operation may write it: no later driver has entered. */
-export type Guarded = { id: ObjectId; guard: number };
-
-/** Gives a driver its guard: from here on the writes of those before it match nothing. 0 when there is no organization. */
-export async function raiseGuard(db: Db, id: ObjectId): Promise<number> {
-  const options = { returnDocument: "after", projection: { guard: 1 }, ...within() } as const;
-  const organization = await organizations(db).findOneAndUpdate({ _id: id }, { $inc: { guard: 1 } }, options);
-  return organization?.guard ?? 0;
-}
-
-/** @throws Error when the organization is there and another driver has entered */
-async function writeGuarded(
+/** Organizations whose documents don't all carry their tenant yet, in the order of `_id`, those after one of them. */
+export const findUnstamped = (
   db: Db,
-  { id, guard }: Guarded,
-  change: UpdateFilter<OrganizationDocument>,
-  only: Filter<OrganizationDocument> = {},
-) {
-  const filter = { ...only, _id: id, guard, status: "active" as const };
-  const { matchedCount } = await organizations(db).updateOne(filter, change, within());
-  if (matchedCount === 1) return true;
-  const organization = await findActiveById(db, id);
-  if (organization && organization.guard !== guard) throw new Error("another driver has entered");
-  return false;
-}
-
-/** Writes what an update changes, all at once: the point from which it only goes on. */
-export const writeUpdate = (
-  db: Db,
-  organization: Guarded,
-  changes: { organization_name?: string; email?: string; updated_at: Date },
-): Promise<Written> => decided(() => writeGuarded(db, organization, { $set: changes }));
-
-/** Claims a place in addition to the one held, before anything is moved there. */
-export const reservePlace = (db: Db, organization: Guarded, key: string): Promise<Written> =>
-  decided(() => writeGuarded(db, organization, { $addToSet: { place_keys: key } }));
-
-/**
- * What those who use an active organization's documents have to know, as the majority has it; null when it isn't there.
- *
- * @throws Failure `organization_without_place` when a damaged database of the first Croupier doesn't say where they are
- */
-export async function findStanding(db: Db, id: ObjectId): Promise<Standing | null> {
-  const organization = await organizations(db).findOne(
-    { _id: id, status: "active" },
-    { projection: { placement: 1, move: 1 }, ...majority, ...within() },
-  );
-  if (!organization) return null;
-  const { placement, move } = organization;
-  if (!placement) {
-    const detail = "Nobody knows where this organization's documents are; tell whoever runs the service.";
-    throw failure<OrganizationFailure>("organization_without_place", detail);
-  }
-  return { placement, ...(move && { move }) };
-}
-
-/** Brings a move to a phase, for all who use the documents. Every change of phase raises the epoch. */
-export const enterPhase = (db: Db, organization: Guarded, move: NonNullable<Standing["move"]>): Promise<Written> =>
-  decided(() => writeGuarded(db, organization, { $set: { move }, $inc: { "placement.epoch": 1 } }));
-
-/** Opens the gate again, if it is closed: what was written before the cutover failed goes on where it was. */
-export async function reopenGate(db: Db, organization: Guarded, operationId: ObjectId): Promise<void> {
-  await decided(() =>
-    writeGuarded(
-      db,
-      organization,
-      { $set: { "move.phase": "journal" }, $inc: { "placement.epoch": 1 } },
-      { "move.operation_id": operationId, "move.phase": "gate" },
-    ),
-  );
-}
-
-/** Ends a move where the documents have always been; one that has ended is left as it is. */
-export async function leaveMove(db: Db, organization: Guarded, operationId: ObjectId): Promise<void> {
-  await retryDeadlock(() =>
-    writeGuarded(
-      db,
-      organization,
-      { $unset: { move: true }, $inc: { "placement.epoch": 1 } },
-      { "move.operation_id": operationId },
-    ),
-  );
-}
-
-/** The cutover of a move: from here on the documents are at `to`. Only out of the gate of this very move. */
-export async function cutOver(
-  db: Db,
-  organization: Guarded,
-  operationId: ObjectId,
-  from: Placement,
-  to: Placement,
-): Promise<Written> {
-  const { epoch } = from;
-  const placement = { ...to, epoch: epoch + 1 };
-  return await decided(() =>
-    writeGuarded(
-      db,
-      organization,
-      { $set: { placement, tier: to.tier, region: to.region }, $unset: { move: true } },
-      { "placement.epoch": epoch, "move.operation_id": operationId, "move.phase": { $in: ["gate", "sealed"] } },
-    ),
-  );
-}
-
-/** Gives up every place but the one where the documents are. */
-export async function releasePlaces(db: Db, organization: Guarded): Promise<void> {
-  const { placement } = await getById(db, organization.id);
-  if (placement) {
-    await decided(() => writeGuarded(db, organization, { $set: { place_keys: [placeKey(placement)] } }));
-  }
-}
-
-/** Gives up a place that the organization doesn't live at. */
-export async function givePlaceUp(db: Db, id: ObjectId, key: string): Promise<void> {
-  const filter = { _id: id, place_keys: key };
-  const { placement } = (await organizations(db).findOne(filter, within())) ?? {};
-  if (!placement || placeKey(placement) === key) return;
-  // The epoch: unless it has come back just now.
-  const unchanged = { ...filter, "placement.epoch": placement.epoch };
-  await organizations(db).updateOne(unchanged, { $pull: { place_keys: key } }, within());
-}
-
-/** Organizations whose documents don't all carry their tenant yet. */
-export const findUnstamped = async (db: Db, limit: number): Promise<ObjectId[]> =>
-  (
-    await organizations(db)
-      .find({ "placement.unstamped": true, status: "active" }, { projection: { _id: 1 }, limit, ...within() })
-      .toArray()
-  ).map(({ _id }) => _id);
-
-/** Changes what a placement says beside the place itself: a tenant's indexes, or that all documents carry their tenant. */
-export const notePlacement = (
-  db: Db,
-  organization: Guarded,
-  change: Pick<Placement, "indexes"> | { unstamped: null },
-): Promise<Written> =>
-  decided(() =>
-    writeGuarded(
-      db,
-      organization,
-      "unstamped" in change
-        ? { $unset: { "placement.unstamped": true } }
-        : { $set: { "placement.indexes": change.indexes ?? [] }, $inc: { "placement.epoch": 1 } },
-    ),
-  );
+  after: ObjectId | null,
+  limit: number,
+): Promise<Pick<OrganizationDocument, "_id">[]> =>
+  organizations(db)
+    .find(
+      { "placement.unstamped": true, status: { $in: [...established] }, ...(after && { _id: { $gt: after } }) },
+      { projection: { _id: 1 }, sort: { _id: 1 }, limit, ...within() },
+    )
+    .toArray();
 
 /** From here on nobody sees the organization; false when it isn't there. */
 export const startDeleting = async (db: Db, id: ObjectId): Promise<boolean> => {
@@ -269,12 +163,6 @@ export const listAll = (db: Db): Promise<OrganizationDocument[]> =>
       },
     )
     .toArray();
-
-/** Ends a move whose operation has ended without it; a driver of that operation can't cut over any more. */
-export async function endDeadMove(db: Db, id: ObjectId, operationId: ObjectId): Promise<void> {
-  const filter = { _id: id, "move.operation_id": operationId };
-  await organizations(db).updateOne(filter, { $unset: { move: true }, $inc: { "placement.epoch": 1 } }, within());
-}
 
 /** No organization's: names hold no tilde. */
 const claimPrefix = "~claim~";

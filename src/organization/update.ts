@@ -17,7 +17,7 @@ const budgetMs = 20_000;
 
 /**
  * Changes an admin's organization and sign-in: all that is asked or, when a name or email is taken, nothing. A new password
- * ends the admin's tokens but for the one that acts.
+ * ends the admin's tokens but for the one that acts, and the other sessions.
  *
  * @throws Failure `organization_name_taken`, `email_taken`, `organization_not_found`, `passwords_busy`, `operation_pending`
  */
@@ -29,6 +29,8 @@ export async function updateOrganization(
   const input = {
     admin_id: actor.adminId,
     acting_token: actor.claims.jti,
+    acting_generation: actor.claims.gen,
+    ...(actor.claims.sid !== undefined && { acting_session: actor.claims.sid }),
     updated_at: deps.now(),
     ...(changes.organization_name !== undefined && { organization_name: changes.organization_name.toLowerCase() }),
     ...(changes.email !== undefined && { email: normalizeEmail(changes.email) }),

@@ -3,6 +3,7 @@ import { admins } from "../admin/store.ts";
 import type { Deps } from "../deps.ts";
 import { within } from "../lib/mongo.ts";
 import { organizationNamePattern } from "../organization/organization.ts";
+import { established } from "../organization/organization.ts";
 import { organizations } from "../organization/store.ts";
 import { defaultRegion, isShared, isTenantCollection, placeKey } from "../tenant/placement.ts";
 import { isStage } from "../tenant/stage.ts";
@@ -72,9 +73,9 @@ export function findDamage(
 export async function inspect({ db, log }: Pick<Deps, "db" | "log">): Promise<Finding[]> {
   const projection = { organization_name: 1, email: 1, placement: 1, place_keys: 1 };
   const held = new Set<string>();
-  // Active ones only: the others belong to an operation that is under way.
+  // Established ones only: the others belong to an operation that is under way.
   const active = await organizations(db)
-    .find({ status: "active" }, { projection, ...within(60_000) })
+    .find({ status: { $in: [...established] } }, { projection, ...within(60_000) })
     .map(({ _id, organization_name, email, placement, place_keys = [] }): Organization => {
       for (const key of place_keys) held.add(key);
       return {
@@ -87,7 +88,7 @@ export async function inspect({ db, log }: Pick<Deps, "db" | "log">): Promise<Fi
     })
     .toArray();
   const known = await organizations(db)
-    .find({ status: { $ne: "active" } }, { projection: { placement: 1, place_keys: 1 }, ...within(60_000) })
+    .find({ status: { $nin: [...established] } }, { projection: { placement: 1, place_keys: 1 }, ...within(60_000) })
     .toArray();
   for (const { place_keys = [] } of known) for (const key of place_keys) held.add(key);
   const underWay = new Set(known.map(({ _id }) => _id.toHexString()));

@@ -9,6 +9,7 @@ import {
   letLeasesRunOut,
   momentsOf,
   nameOf,
+  placesOf,
   runChain,
   type Site,
   stepMoments,
@@ -45,7 +46,10 @@ async function die(site: Site, scenario: Scenario, after: number, recorded = tru
   const next = await site.start();
   await site.quiet();
   const outcome = await scenario.outcome({ url: next.url, db }, world);
-  if (moment && recorded) note(scenario, moment, outcome);
+  if (!moment || !recorded) return;
+  note(scenario, moment, outcome);
+  const before = way[after - 1];
+  if (before?.moment === "recorded") note(scenario, before, outcome);
 }
 
 const casesInAChain = 7;
@@ -65,7 +69,7 @@ beforeAll(() => {
   for (const scenario of scenarios) {
     const way = momentsOf(scenario);
     const name = (after: number) => (way[after] ? `killed at ${after}. ${nameOf(way[after])}` : "not killed");
-    const chains = chunksOf([...way.keys(), never], casesInAChain).map((cases) =>
+    const chains = chunksOf([...placesOf(way), never], casesInAChain).map((cases) =>
       pool(() => runChain(client, cases, (site, after) => die(site, scenario, after), name)),
     );
     failures.set(

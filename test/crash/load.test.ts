@@ -14,7 +14,7 @@ import {
 } from "../support/scenarios.ts";
 import { freshDatabaseName, goodPassword, send } from "../support/service.ts";
 
-const rounds = Number(process.env.CRASH_ROUNDS || 10);
+const rounds = Number(process.env.CRASH_ROUNDS || 6);
 const clients = 8;
 /** Fewer than there are clients and wishes: so names collide, are given up and are taken by others. */
 const names = Array.from({ length: 12 }, (_, n) => `name-${n}`);

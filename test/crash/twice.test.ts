@@ -1,7 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { MongoClient } from "mongodb";
 import { createClient } from "../../src/boot.ts";
-import { chunksOf, createPool, letLeasesRunOut, momentsOf, nameOf, runChain, type Site } from "../support/chain.ts";
+import {
+  chunksOf,
+  createPool,
+  letLeasesRunOut,
+  momentsOf,
+  nameOf,
+  placesOf,
+  runChain,
+  type Site,
+} from "../support/chain.ts";
 import { until } from "../support/crash.ts";
 import { type Scenario, scenarios } from "../support/scenarios.ts";
 
@@ -57,7 +66,7 @@ beforeAll(() => {
   for (const [name, path] of Object.entries(takenOver)) {
     const scenario = scenarios.find((one) => one.name === name)!;
     const way = momentsOf(scenario);
-    const every = [...momentsOf({ path }).keys()].map((second): Case => ({ first: 1, second }));
+    const every = placesOf(momentsOf({ path })).map((second): Case => ({ first: 1, second }));
     // And in each other step, both after an effect that wasn't recorded.
     const afters = [...way.keys()].filter((index) => way[index]?.moment === "after" && index > 1);
     const cases = [...every, ...afters.map((first): Case => ({ first, second: 1 }))];

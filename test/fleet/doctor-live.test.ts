@@ -5,21 +5,22 @@ import { createLogger } from "../../src/log.ts";
 import { tiers } from "../../src/tenant/placement.ts";
 import { until } from "../support/crash.ts";
 import { countOpenOperations } from "../support/invariants.ts";
+import { makeOperatorKey } from "../support/operator.ts";
 import { createRandom, type Random } from "../support/random.ts";
-import { dropAll, newcomer, send, testConfig } from "../support/service.ts";
+import { newcomer, send, stopAndDrop, testConfig } from "../support/service.ts";
 
 setDefaultTimeout(180_000);
 
-const operatorKey = "an-operator-key-of-the-tests-and-of-nothing-else";
-const config = testConfig({ PLACEMENT_LEASE_MS: "50", CROUPIER_OPERATOR_KEY: operatorKey });
+const config = testConfig({ PLACEMENT_LEASE_MS: "50" });
 let running: RunningService;
+let operatorKey: string;
 beforeAll(async () => {
   running = await startService(config, createLogger("silent"));
   await running.ready;
+  operatorKey = await makeOperatorKey(running.deps.db);
 }, 60_000);
 afterAll(async () => {
-  await dropAll(running.deps.db);
-  await running.stop();
+  await stopAndDrop(running);
 }, 60_000);
 
 type Kept = { token: string; ids: Set<string> };

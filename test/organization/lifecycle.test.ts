@@ -31,6 +31,8 @@ describe("an organization", () => {
       access_token: expect.any(String),
       token_type: "bearer",
       expires_in: 3600,
+      refresh_token: expect.any(String),
+      refresh_expires_in: 30 * 86_400,
       admin_id: expect.stringMatching(/^[0-9a-f]{24}$/),
       organization_id: made.body.id,
       organization_name: name,

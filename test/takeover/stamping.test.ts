@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { Decimal128, type Document, Double, Int32, Long, ObjectId, UUID } from "mongodb";
 import { createApp } from "../../src/app.ts";
 import { createClient, createDeps, prepare } from "../../src/boot.ts";
-import { doChores } from "../../src/chores.ts";
+import { createChores } from "../../src/chores.ts";
 import type { Deps } from "../../src/deps.ts";
 import { createLogger } from "../../src/log.ts";
 import { driveAbandoned } from "../../src/operation/drive.ts";
@@ -72,7 +72,7 @@ async function takeOver(documents: Document[]): Promise<Legacy> {
 
 const isUnstamped = async ({ deps, id }: Legacy) => (await getById(deps.db, id)).placement?.unstamped === true;
 async function stampAll(legacy: Legacy): Promise<void> {
-  await doChores(legacy.deps);
+  await createChores(legacy.deps)();
   await until("all to be stamped", async () => {
     await driveAbandoned(legacy.deps, Number.POSITIVE_INFINITY);
     return !(await isUnstamped(legacy)) && (await countOpenOperations(legacy.deps.db)) === 0;
@@ -209,7 +209,7 @@ describe("documents of the first Croupier", () => {
     await useDocuments(legacy, 10);
     expect((await ask("GET", "/org/documents/1400")).body).toEqual({ _id: 1_400, n: 1_400, text: "text 1400" });
     expect((await deps.db.listCollections({ name: "org_acme" }).toArray()).length).toBe(0);
-    await doChores(deps);
+    await createChores(deps)();
     expect(await countOpenOperations(deps.db)).toBe(0);
   });
 });

@@ -160,7 +160,7 @@ describe("a database of the first Croupier", () => {
   });
 });
 
-const many = 5_000;
+const many = 2_000;
 /** Many organizations, two and two of which name one collection, and two and two admins differ in case only. */
 function plantMany() {
   const records = Array.from({ length: many }, (_, n) => {
@@ -235,11 +235,11 @@ describe(`${many} organizations of the first Croupier`, () => {
   test("are completed in the same way when processes are killed in between", async () => {
     const db = await legacyDatabase(plant);
     let killed = 0;
-    for (let round = 0; round < 6; round++) {
+    for (let round = 0; round < 4; round++) {
       const child = await startChild({ databaseName: db.databaseName, killWhen: () => completedPart(db, round) });
       if ((await child.died) === "SIGKILL") killed++;
     }
-    expect(killed).toBe(6);
+    expect(killed).toBe(4);
     await serve(db);
     await assertCompleted(db);
   }, 120_000);
@@ -249,5 +249,5 @@ describe(`${many} organizations of the first Croupier`, () => {
 async function completedPart(db: Db, part: number): Promise<boolean> {
   const organizations = await db.collection("organizations").countDocuments({ status: "active" });
   const admins = await db.collection("admin_users").countDocuments({ email_keys: { $exists: true } });
-  return organizations + admins > part * 1_500;
+  return organizations + admins > part * 900;
 }
