@@ -15,6 +15,7 @@ import {
   recognize,
   uniqueViolated,
 } from "./document.ts";
+import { markRemoved } from "./idempotency.ts";
 
 /** What is to become of a document: its new fields, or `null` to remove it. May throw a failure instead. */
 export type Change = (current: TenantDocument) => Document | null;
@@ -55,6 +56,7 @@ export async function changeDocument(
       const fields = change(current);
       const made = fields && { id: current.id, fields, meta: nextMeta(current.meta, writeId) };
       if (made) assertSize(made);
+      else if (current.meta.k) await markRemoved(deps.db, current.meta.k, id);
       if (await write(scope, made, current)) {
         effect = { found: current.meta, made };
         return made;

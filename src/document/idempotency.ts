@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { Collection, Db, ObjectId } from "mongodb";
 import { failure } from "../lib/failure.ts";
 import { isDuplicateKeyOfAny, majority, within } from "../lib/mongo.ts";
+import { idKey } from "../tenant/document-id.ts";
 import type { DocumentFailure } from "./document.ts";
 import type { Refused } from "./insert.ts";
 
@@ -18,6 +19,8 @@ export type RememberedInsert = {
   /** Null where the caller chose it: then it is in what was sent. */
   ids: (ObjectId | null)[];
   done: boolean;
+  /** Documents that it had stored and that were removed before it was known to be done, by `idKey`. */
+  removed?: string[];
   /** What was refused then stays so. */
   refused?: Refused;
   created_at: Date;
@@ -63,6 +66,15 @@ export async function rememberInsert(
     throw failure<DocumentFailure>("idempotency_key_reused", "This Idempotency-Key was sent with another request.");
   }
   return before;
+}
+
+/** What a document carries of the insert that made it. */
+export const keyOf = ({ _id, write_id }: Pick<RememberedInsert, "_id" | "write_id">): string => `${_id}.${write_id}`;
+
+/** Before a document is removed: the insert that made it, sent again, must not bring it back. */
+export async function markRemoved(db: Db, key: string, id: unknown): Promise<void> {
+  const [_id = "", write_id = ""] = key.split(".");
+  await remembered(db).updateOne({ _id, write_id, done: false }, { $addToSet: { removed: idKey(id) } }, within());
 }
 
 export async function markInsertDone(db: Db, id: string, refused: Refused): Promise<void> {

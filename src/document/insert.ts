@@ -2,7 +2,8 @@ import type { ObjectId } from "mongodb";
 import { type FieldError, failure } from "../lib/failure.ts";
 import { type DoorDeps, withTenant } from "../tenant/door.ts";
 import type { Refusal, TenantScope } from "../tenant/scope.ts";
-import { firstMeta, type TenantDocument } from "../tenant/stored.ts";
+import { idKey } from "../tenant/document-id.ts";
+import { firstMeta, type Meta, type TenantDocument } from "../tenant/stored.ts";
 import { assertSize } from "./change.ts";
 import { type DocumentFailure, inDoubt } from "./document.ts";
 
@@ -15,6 +16,7 @@ export type Refused = { index: number; because: Refusal }[];
  * Inserts documents, each by itself. Their ids and the write's are chosen before, so that the same insert may be done again:
  * what is there already by this very write is not there twice.
  *
+ * @param write its id, and the key of the insert where that may be sent again: then a document carries it for as long as it lives
  * @returns those that were refused; the others are stored
  * @throws Failure `document_too_large`, `write_in_doubt`; of `withTenant`
  */
@@ -22,17 +24,17 @@ export async function insertDocuments(
   deps: DoorDeps,
   organizationId: ObjectId,
   wanted: readonly NewDocument[],
-  writeId: string,
+  write: InsertWrite,
 ): Promise<Refused> {
   for (const each of wanted) assertSize(each);
-  const documents = wanted.map((each): TenantDocument => ({ ...each, meta: firstMeta(writeId) }));
+  const documents = wanted.map((each): TenantDocument => ({ ...each, meta: firstMeta(write.id, write.key) }));
   const ids = wanted.map(({ id }) => id);
   // What a try before this one has stored, perhaps at a place that the tenant has left.
   const stored = new Set<TenantDocument>();
   const refused = await withTenant(deps, organizationId, { write: ids }, async (scope) => {
-    await assertBroughtAlong(scope, [...stored], writeId);
+    await assertBroughtAlong(scope, [...stored], write);
     const missing = documents.filter((document) => !stored.has(document));
-    const outcomes = await insertMissing(scope, missing, writeId);
+    const outcomes = await insertMissing(scope, missing, write);
     const refusals = new Map<TenantDocument, Refusal>();
     for (const [index, outcome] of outcomes.entries()) {
       if (outcome === "written") stored.add(missing[index]!);
@@ -46,27 +48,39 @@ export async function insertDocuments(
   });
 }
 
+/** `isAgain`: it was sent before, so that much of it may be there. */
+export type InsertWrite = { id: string; key?: string; isAgain?: boolean };
+
+const isMadeBy = ({ id, key }: InsertWrite, there: Meta | undefined): boolean =>
+  there !== undefined && (there.h.includes(id) || (key !== undefined && there.k === key));
+
 async function insertMissing(
   scope: TenantScope,
   documents: TenantDocument[],
-  writeId: string,
+  write: InsertWrite,
 ): Promise<("written" | Refusal)[]> {
-  if (documents.length === 0) return [];
-  const outcomes = await scope.insert(documents);
-  for (const [index, outcome] of outcomes.entries()) {
-    if (outcome === "written") continue;
-    const there = await scope.find(documents[index]!.id);
-    if (there?.meta.h.includes(writeId)) outcomes[index] = "written";
-  }
-  return outcomes;
+  const madeBefore = await findMade(scope, write.isAgain ? documents : [], write);
+  const missing = documents.filter((document) => !madeBefore.has(document));
+  if (missing.length === 0) return documents.map(() => "written");
+  const outcomes = new Map((await scope.insert(missing)).map((outcome, index) => [missing[index]!, outcome]));
+  const made = await findMade(
+    scope,
+    missing.filter((document) => outcomes.get(document) !== "written"),
+    write,
+  );
+  return documents.map((document) => (made.has(document) ? "written" : (outcomes.get(document) ?? "written")));
+}
+
+/** Those that this write has stored, now or when it was sent before. */
+async function findMade(scope: TenantScope, documents: TenantDocument[], write: InsertWrite) {
+  if (documents.length === 0) return new Set<TenantDocument>();
+  const metas = await scope.findMetas(documents.map(({ id }) => id));
+  return new Set(documents.filter(({ id }) => isMadeBy(write, metas.get(idKey(id)))));
 }
 
 /** That a document isn't there any more may mean that it was left behind, or that another has removed it since. */
-async function assertBroughtAlong(scope: TenantScope, documents: TenantDocument[], writeId: string): Promise<void> {
-  for (const { id } of documents) {
-    const there = await scope.find(id);
-    if (!there?.meta.h.includes(writeId)) throw inDoubt();
-  }
+async function assertBroughtAlong(scope: TenantScope, documents: TenantDocument[], write: InsertWrite): Promise<void> {
+  if ((await findMade(scope, documents, write)).size < documents.length) throw inDoubt();
 }
 
 const refusals: Record<Refusal, { code: DocumentFailure; message: string }> = {

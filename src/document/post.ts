@@ -5,8 +5,8 @@ import { assertStorable } from "../tenant/document.ts";
 import { idKey } from "../tenant/document-id.ts";
 import { firstMeta, type TenantDocument } from "../tenant/stored.ts";
 import { newWriteId } from "./document.ts";
-import { markInsertDone, rememberInsert } from "./idempotency.ts";
-import { insertDocuments, type NewDocument, type Refused, refusalOf } from "./insert.ts";
+import { keyOf, markInsertDone, rememberInsert } from "./idempotency.ts";
+import { insertDocuments, type InsertWrite, type NewDocument, type Refused, refusalOf } from "./insert.ts";
 
 /** MongoDB's limit for one statement. */
 const batchMax = 100_000;
@@ -32,12 +32,13 @@ export async function postDocuments(
   const isMany = Array.isArray(sent.value);
   const wanted = readDocuments(sent.value);
   const writeId = newWriteId();
-  const posted = (documents: NewDocument[], by: string, refused: Refused): Posted => {
+  const posted = (documents: NewDocument[], write: InsertWrite, refused: Refused): Posted => {
     if (refused.length > 0) throw refusalOf(documents, refused, isMany);
-    return { documents: documents.map((each) => ({ ...each, meta: firstMeta(by) })), isMany };
+    return { documents: documents.map((each) => ({ ...each, meta: firstMeta(write.id) })), isMany };
   };
   if (idempotencyKey === undefined) {
-    return posted(wanted, writeId, await insertDocuments(deps, organizationId, wanted, writeId));
+    const write = { id: writeId };
+    return posted(wanted, write, await insertDocuments(deps, organizationId, wanted, write));
   }
   if (!keyPattern.test(idempotencyKey)) {
     throw invalid("Idempotency-Key", "must be 1 to 255 visible characters of ASCII", "invalid_header");
@@ -45,11 +46,16 @@ export async function postDocuments(
   const ids = wanted.map(({ id, isMade }) => (isMade ? (id as ObjectId) : null));
   const remembered = await rememberInsert(deps, { organizationId, key: idempotencyKey, body: sent.text, writeId, ids });
   const same = wanted.map(({ fields, id }, index): NewDocument => ({ fields, id: remembered.ids[index] ?? id }));
-  const { write_id } = remembered;
-  if (remembered.done) return posted(same, write_id, remembered.refused ?? []);
-  const refused = await insertDocuments(deps, organizationId, same, write_id);
+  const write = { id: remembered.write_id, key: keyOf(remembered), isAgain: remembered.write_id !== writeId };
+  if (remembered.done) return posted(same, write, remembered.refused ?? []);
+  // A try before this one may have been cut off, and others have removed since what it stored.
+  const removed = new Set(remembered.removed);
+  const places = [...same.keys()].filter((index) => !removed.has(idKey(same[index]!.id)));
+  const missing = places.map((index) => same[index]!);
+  const refusals = await insertDocuments(deps, organizationId, missing, write);
+  const refused = refusals.map(({ index, because }) => ({ index: places[index]!, because }));
   await markInsertDone(deps.db, remembered._id, refused);
-  return posted(same, write_id, refused);
+  return posted(same, write, refused);
 }
 
 /** `isMade`: its id was not given. */

@@ -5,6 +5,7 @@ import { invalid } from "../lib/invalid.ts";
 import { isUnavailable } from "../lib/mongo.ts";
 import { fromStored } from "../tenant/document.ts";
 import { type DoorDeps, withTenant } from "../tenant/door.ts";
+import type { Walk } from "../tenant/id-order.ts";
 import { placeFilter, readFilter } from "../tenant/query/filter.ts";
 import { afterInTurn, arraysFound, arraysOn, decodeCursor, encodeCursor, lastKeys } from "../tenant/query/page.ts";
 import { placePipeline, readPipeline } from "../tenant/query/pipeline.ts";
@@ -76,6 +77,19 @@ function readText(value: unknown, pointer: string): string {
   throw invalid(pointer, "must be a string", "invalid_type");
 }
 
+/** What matches, in the order of the sort, from the place on that the keys mark. */
+function walkOf(scope: TenantScope, filter: Document, sort: Sort, keys: unknown[] | null): Walk {
+  const isEmpty = Object.keys(filter).length === 0;
+  // With a filter the database may have an index that finds less than all.
+  if (isEmpty && sort.length === 1) return scope.walk(sort[0]!.direction, keys && { id: keys[0] });
+  const placed = placeFilter(filter, scope.idPath);
+  const parts = keys && afterInTurn(sort, keys, scope.idPath);
+  return {
+    sort: placeSort(sort, scope.idPath),
+    ranges: parts?.map((part) => (isEmpty ? part : { $and: [placed, part] })) ?? [placed],
+  };
+}
+
 async function readPage(
   scope: TenantScope,
   filter: Document,
@@ -84,20 +98,12 @@ async function readPage(
   projection: Document,
   limit: number,
 ): Promise<{ documents: Document[]; isCut: boolean }> {
-  const placed = placeFilter(filter, scope.idPath);
-  const isEmpty = Object.keys(filter).length === 0;
-  const parts = keys ? afterInTurn(sort, keys, scope.idPath) : [null];
+  const walk = walkOf(scope, filter, sort, keys);
   const found: Document[] = [];
   let isCut = false;
-  for (const part of parts) {
+  for (const range of walk.ranges) {
     if (found.length === limit || isCut) break;
-    const ranges = [...(isEmpty ? [] : [placed]), ...(part ? [part] : [])];
-    const page = await scope.list({
-      filter: ranges.length > 1 ? { $and: ranges } : (ranges[0] ?? {}),
-      sort: placeSort(sort, scope.idPath),
-      limit: limit - found.length,
-      projection,
-    });
+    const page = await scope.list({ filter: range, sort: walk.sort, limit: limit - found.length, projection });
     found.push(...page.documents);
     isCut = page.isCut;
   }

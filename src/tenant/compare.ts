@@ -1,8 +1,8 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { exactBson } from "../lib/bson.ts";
-import { whileHeld } from "../lib/held.ts";
+import { createSlice, type Slice } from "../lib/slices.ts";
 import { BSON, type Db, type Document } from "mongodb";
-import { findStored, type Position, readBatch } from "./copy.ts";
+import { findStored, readBatch } from "./copy.ts";
+import type { Position } from "./id-order.ts";
 import { isShared, type Placement } from "./placement.ts";
 import { readStored } from "./stored.ts";
 
@@ -69,7 +69,9 @@ export async function compareAll(
   b: Placement,
   keepHeld: () => Promise<void>,
 ): Promise<Comparison> {
-  const sides = [sideOf(db, a), sideOf(db, b)];
+  // Requests go first, again and again.
+  const slice = createSlice(a.key);
+  const sides = [sideOf(db, a, slice), sideOf(db, b, slice)];
   const read = () => {
     const reading = Promise.all(sides.map((next) => next()));
     // Whoever waits for it hears of its failure; meanwhile it isn't one that nobody handles.
@@ -82,12 +84,13 @@ export async function compareAll(
   const differing: unknown[] = [];
   let reading = read();
   for (;;) {
-    const batches = await whileHeld(keepHeld, reading);
+    const batches = await reading;
+    await keepHeld();
     if (batches.every((batch) => batch.length === 0)) break;
     // The next ones are on their way while these are compared.
     reading = read();
     for (const [side, batch] of batches.entries()) {
-      for (const [index, { print, id }] of batch.entries()) {
+      for (const { print, id } of batch) {
         const other = unmatched.get(print.id);
         if (other && other.side !== side) {
           unmatched.delete(print.id);
@@ -97,7 +100,7 @@ export async function compareAll(
           documents++;
           checksum ^= print.hash;
         }
-        if (index % turnDocuments === turnDocuments - 1) await nextTurn();
+        await slice();
       }
     }
     // What waits on may wait for long: it must not keep the bytes of a whole batch.
@@ -110,13 +113,10 @@ export async function compareAll(
   return { documents, checksum, differing: [...differing, ...[...unmatched.values()].map(({ id }) => id())] };
 }
 
-/** How many documents are looked at before others get a turn. */
-const turnDocuments = 500;
-
 type Printed = { print: Print; id: () => unknown };
 
 /** Gives one batch after the other of a side, an empty one at its end. */
-function sideOf(db: Db, placement: Placement): () => Promise<Printed[]> {
+function sideOf(db: Db, placement: Placement, slice: Slice): () => Promise<Printed[]> {
   let after: Position = null;
   let ended = false;
   return async () => {
@@ -125,7 +125,7 @@ function sideOf(db: Db, placement: Placement): () => Promise<Printed[]> {
     const printed: Printed[] = [];
     for (const bytes of batch) {
       printed.push({ print: printOf(placement, bytes), id: () => read(placement, bytes) });
-      if (printed.length % turnDocuments === 0) await nextTurn();
+      await slice();
     }
     const last = printed.at(-1);
     if (last) after = { id: last.id() };

@@ -1,32 +1,26 @@
 import { BSON, type Db, type Document, MongoBulkWriteError, MongoServerError, ObjectId } from "mongodb";
 import { exactBson } from "../lib/bson.ts";
-import { isDuplicateKeyOfAny, isUnavailable, majority, within } from "../lib/mongo.ts";
+import { hasErrorCode, isDuplicateKeyOfAny, isUnavailable, majority, within } from "../lib/mongo.ts";
+import { idOrder, type Position } from "./id-order.ts";
 import { isShared, type Placement } from "./placement.ts";
-import { afterInTurn } from "./query/page.ts";
-import type { Sort } from "./query/sort.ts";
 import { collectionAt } from "./scope.ts";
 import { idPath, ofTenant, readStored, storedId, toStored } from "./stored.ts";
 
 /**
- * One batch: so many documents and bytes at the most, so that neither memory nor a lease runs out. Not few, as FerretDB
- * sorts what is left of the shared collection's tenant for each of them.
+ * What passes through this process: so many documents and bytes at the most, so that neither memory nor a lease runs out and
+ * requests don't wait for long while it is decoded and encoded.
  */
-const batchDocumentsMax = 4_000;
+const batchDocumentsMax = 1_000;
 const batchBytesMax = 4 * 1024 * 1024;
-/** What passes through this process is decoded and encoded while requests wait. */
-const handBatchMax = 1_000;
+/** So many documents are read without a look at their size. */
+const piece = 50;
 /** What the server copies by itself takes no memory here. */
 const serverBatchBytesMax = 8 * 1024 * 1024;
 const statementMs = 30_000;
-
-/** The position in a walk through a tenant's documents in the order of `_id`: after this one; null at the start. */
-export type Position = { id: unknown } | null;
-
-const byId: Sort = [{ path: "_id", direction: 1 }];
+const mergeMsMax = 2_000;
 
 /**
- * The next stored documents after a position, in the order of `_id`, exact for ids of all types, whose order no single
- * comparison crosses; none at the end.
+ * The next stored documents after a position, in the order of `_id`, exact for ids of all types; none at the end.
  *
  * @param options `raw`: as bytes
  */
@@ -37,35 +31,31 @@ export async function readBatch<T extends Document | Uint8Array = Document>(
   sizeOf: (document: T) => number,
   { documentsMax = batchDocumentsMax, ...options }: { raw?: boolean; documentsMax?: number } = {},
 ): Promise<T[]> {
-  const path = idPath(placement);
+  const { sort, ranges } = idOrder(placement, 1, after);
   const batch: T[] = [];
   let bytes = 0;
-  for (const filter of partsAfter(placement, after)) {
-    const cursor = collectionAt(db, placement).find(filter, {
-      sort: { [path]: 1 },
-      batchSize: 1_000,
-      limit: documentsMax,
-      ...exactBson,
-      ...options,
-      ...majority,
-      ...within(statementMs),
-    });
-    for await (const document of cursor as unknown as AsyncIterable<T>) {
-      batch.push(document);
-      bytes += sizeOf(document);
-      if (bytes >= batchBytesMax) break;
+  for (const range of ranges) {
+    const cursor = collectionAt(db, placement).find(
+      { $and: [ofTenant(placement), range] },
+      {
+        sort,
+        batchSize: documentsMax,
+        limit: documentsMax,
+        ...exactBson,
+        ...options,
+        ...majority,
+        ...within(statementMs),
+      },
+    );
+    while (bytes < batchBytesMax && (await cursor.hasNext())) {
+      const some = cursor.readBufferedDocuments(piece) as Document[] as T[];
+      for (const document of some) bytes += sizeOf(document);
+      batch.push(...some);
     }
     await cursor.close();
     if (batch.length > 0) break;
   }
   return batch;
-}
-
-/** What comes after a position, in parts of which each is one range of an index. */
-function partsAfter(placement: Placement, after: Position): Document[] {
-  const tenant = ofTenant(placement);
-  if (!after) return [tenant];
-  return afterInTurn(byId, [after.id], idPath(placement)).map((part) => ({ $and: [tenant, part] }));
 }
 
 export type Batch = {
@@ -74,6 +64,8 @@ export type Batch = {
   copied: number;
   /** What a unique index of the other side refused, as other documents changed meanwhile: to be copied once more. */
   refused: unknown[];
+  /** The server would have taken too long: the next batches had better be copied by hand. */
+  isSlow: boolean;
 };
 
 /**
@@ -83,8 +75,7 @@ export type Batch = {
  * refuses, and ids that no single range holds, is copied by hand. Each is one statement that inserts what isn't there
  * yet and overwrites nothing, so what arrives late does no more harm than an insert (spec: rule 6).
  *
- * The first batch is copied by hand too: FerretDB keeps to the plan that it made for an empty collection, and comes to
- * compare every document with every other.
+ * The first batch is copied by hand too, so that the server doesn't plan for an empty collection.
  */
 export async function copyBatch(
   db: Db,
@@ -97,24 +88,26 @@ export async function copyBatch(
   if (byHand) return await copyByHand(db, source, stage, after, documentsMax, beforeWrite);
   const ids = await readIds(db, source, after, documentsMax);
   const [first, last] = [ids[0], ids.at(-1)];
-  if (ids.length === 0) return { next: null, copied: 0, refused: [] };
+  if (ids.length === 0) return { next: null, copied: 0, refused: [], isSlow: false };
+  let merged: Merged = "refused";
   if (isRange(first, last)) {
     beforeWrite();
-    if (await mergeRange(db, source, stage, first, last))
-      return { next: { id: last }, copied: ids.length, refused: [] };
+    merged = await mergeRange(db, source, stage, first, last);
+    if (merged === "done") return { next: { id: last }, copied: ids.length, refused: [], isSlow: false };
   }
-  return await copyByHand(db, source, stage, after, documentsMax, beforeWrite);
+  const batch = await copyByHand(db, source, stage, after, documentsMax, beforeWrite);
+  return { ...batch, isSlow: merged === "too_slow" };
 }
 
 /** The ids of the next documents, as many as a statement may copy. */
 async function readIds(db: Db, placement: Placement, after: Position, documentsMax: number): Promise<unknown[]> {
-  const path = idPath(placement);
-  for (const filter of partsAfter(placement, after)) {
+  const { sort, ranges } = idOrder(placement, 1, after);
+  for (const range of ranges) {
     const stages = [
-      { $match: filter },
-      { $sort: { [path]: 1 } },
+      { $match: { $and: [ofTenant(placement), range] } },
+      { $sort: Object.fromEntries(sort) },
       { $limit: documentsMax },
-      { $project: { _id: 0, id: `$${path}`, bytes: { $bsonSize: "$$ROOT" } } },
+      { $project: { _id: 0, id: `$${idPath(placement)}`, bytes: { $bsonSize: "$$ROOT" } } },
     ];
     const options = { batchSize: documentsMax, ...exactBson, ...majority, ...within(statementMs) };
     const found = await collectionAt(db, placement).aggregate(stages, options).toArray();
@@ -131,7 +124,7 @@ const isRange = (first: unknown, last: unknown): boolean =>
 
 /** Makes a stored document of one placement one of another, in the server. */
 function converted(source: Placement, stage: Placement): Document {
-  const id = isShared(source) ? "$_id.i" : "$_id";
+  const id = `$${idPath(source)}`;
   const key = { $literal: stage.key };
   return {
     $replaceWith: {
@@ -147,26 +140,34 @@ function converted(source: Placement, stage: Placement): Document {
   };
 }
 
+type Merged = "done" | "refused" | "too_slow";
+const exceededTimeLimit = 50;
+
 /**
  * Lets the server copy the documents from one id to another. Nothing is overwritten: `put` decides over what is there.
+ * The server itself ends it when it takes too long, as it does on FerretDB with a plan that was made for an empty collection
+ * and compares every document with every other.
  *
- * @returns false when it refused some: then it is over, and part of them may be there
+ * @returns whether it is done; when not, it is over, and part of them may be there
  * @throws what leaves open whether it is over
  */
-async function mergeRange(db: Db, source: Placement, stage: Placement, first: unknown, last: unknown) {
+async function mergeRange(db: Db, source: Placement, stage: Placement, first: unknown, last: unknown): Promise<Merged> {
   const into = { db: stage.database, coll: stage.collection };
   const stages = [
-    { $match: { ...ofTenant(source), [idPath(source)]: { $gte: first, $lte: last } } },
+    { $match: { ...ofTenant(source), _id: { $gte: storedId(source, first), $lte: storedId(source, last) } } },
     converted(source, stage),
     { $merge: { into, on: "_id", whenMatched: "fail", whenNotMatched: "insert" } },
   ];
-  const options = { ...majority, writeConcern: { w: "majority" as const }, ...within(statementMs) };
+  const limits = { maxTimeMS: mergeMsMax, ...within(statementMs) };
+  const options = { ...majority, writeConcern: { w: "majority" as const }, ...limits };
   try {
     await collectionAt(db, source).aggregate(stages, options).toArray();
-    return true;
+    return "done";
   } catch (error) {
-    if (error instanceof MongoServerError && !isUnavailable(error)) return false;
-    throw error;
+    if (!(error instanceof MongoServerError)) throw error;
+    if (hasErrorCode(error, exceededTimeLimit)) return "too_slow";
+    if (isUnavailable(error)) throw error;
+    return "refused";
   }
 }
 
@@ -178,13 +179,13 @@ async function copyByHand(
   documentsMax: number,
   beforeWrite: () => void,
 ): Promise<Batch> {
-  const options = { documentsMax: Math.min(documentsMax, handBatchMax) };
+  const options = { documentsMax: Math.min(documentsMax, batchDocumentsMax) };
   const documents = await readBatch(db, source, after, (document) => BSON.calculateObjectSize(document), options);
   const last = documents.at(-1);
-  if (!last) return { next: null, copied: 0, refused: [] };
+  if (!last) return { next: null, copied: 0, refused: [], isSlow: false };
   beforeWrite();
   const refused = await put(db, source, stage, documents);
-  return { next: { id: readStored(source, last).id }, copied: documents.length, refused };
+  return { next: { id: readStored(source, last).id }, copied: documents.length, refused, isSlow: false };
 }
 
 /**

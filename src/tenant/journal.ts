@@ -31,9 +31,6 @@ export async function settleNotes(db: Db, ids: readonly ObjectId[]): Promise<voi
   if (ids.length > 0) await notes(db).deleteMany({ _id: { $in: [...ids] } }, within());
 }
 
-export const countNotes = (db: Db, operationId: ObjectId): Promise<number> =>
-  notes(db).countDocuments({ operation_id: operationId }, within());
-
 export async function removeNotes(db: Db, operationId: ObjectId): Promise<void> {
   await notes(db).deleteMany({ operation_id: operationId }, within(60_000));
 }

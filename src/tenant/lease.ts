@@ -1,5 +1,6 @@
 import type { ObjectId } from "mongodb";
 import { LRUCache } from "lru-cache";
+import type { Networks } from "../lib/cidr.ts";
 import type { Placement } from "./placement.ts";
 
 /**
@@ -10,6 +11,8 @@ export type MovePhase = "journal" | "gate" | "sealed";
 export type Standing = {
   placement: Placement;
   move?: { operation_id: ObjectId; phase: MovePhase };
+  /** Where those who use the documents may come from; from anywhere when it isn't said. */
+  allows?: Networks;
 };
 
 /** A placement that a process uses: as it was read, and until when it may be used without asking again. */
@@ -20,6 +23,8 @@ export type Leases = {
   acquire(organizationId: ObjectId): Promise<Lease | null>;
   /** Asks again, whatever is held. */
   renew(organizationId: ObjectId): Promise<Lease | null>;
+  /** This process has changed the organization: the next who needs a lease asks again. */
+  forget(organizationId: ObjectId): void;
   /** Whether a lease still holds now, by this process's monotonic clock. */
   holds(lease: Lease): boolean;
 };
@@ -56,6 +61,7 @@ export function createLeases(options: {
   const { read, leaseMs, primary, nowMs = () => performance.now() } = options;
   const held = new LRUCache<string, Lease>({ max: leasesMax });
   const asked = new Map<string, Promise<Lease | null>>();
+  let forgotten = 0;
 
   const holds = ({ untilMs, generation }: Lease) => nowMs() < untilMs && generation === primary.generation();
 
@@ -63,6 +69,7 @@ export function createLeases(options: {
     const id = organizationId.toHexString();
     await primary.settled();
     const generation = primary.generation();
+    const before = forgotten;
     const askedMs = nowMs();
     const standing = await read(organizationId);
     const lastsMs = standing?.move ? moveLeaseMs(leaseMs) : leaseMs;
@@ -71,7 +78,7 @@ export function createLeases(options: {
       generation,
       untilMs: isClosed(standing) ? Number.NEGATIVE_INFINITY : askedMs + lastsMs,
     };
-    if (lease && holds(lease)) held.set(id, lease);
+    if (lease && holds(lease) && before === forgotten) held.set(id, lease);
     else held.delete(id);
     return lease;
   };
@@ -79,6 +86,11 @@ export function createLeases(options: {
   return {
     holds,
     renew: ask,
+    forget(organizationId) {
+      forgotten++;
+      held.delete(organizationId.toHexString());
+      asked.delete(organizationId.toHexString());
+    },
     async acquire(organizationId) {
       const id = organizationId.toHexString();
       const lease = held.get(id);

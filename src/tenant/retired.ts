@@ -1,15 +1,25 @@
 import type { Collection, Db, ObjectId } from "mongodb";
 import { within } from "../lib/mongo.ts";
-import { isShared, type Placement } from "./placement.ts";
+import { isShared, type Placement, placeKey } from "./placement.ts";
 import { collectionAt } from "./scope.ts";
+import { removeStages } from "./stage.ts";
 import { identify, type PlaceLease, removePlace } from "./storage.ts";
 
 /**
  * A place that a tenant has left. A write that was sent before and arrives late makes a dropped collection again; it was
  * never acknowledged, and carries the tenant that nobody looks for there. So the place is looked at once more later, and
  * until then its name is given to no other tenant.
+ *
+ * `stages`: what drivers that were overtaken may still make late at the place that the tenant went to, beside it or under
+ * keys that it doesn't have.
  */
-export type RetiredPlace = { _id: ObjectId; organization_id: ObjectId; placement: Placement; due_at: Date };
+export type RetiredPlace = {
+  _id: ObjectId;
+  organization_id: ObjectId;
+  placement: Placement;
+  stages?: Placement[];
+  due_at: Date;
+};
 
 const retired = (db: Db): Collection<RetiredPlace> => db.collection("retired_places");
 
@@ -20,11 +30,12 @@ export async function retirePlace(
   db: Db,
   operation: { _id: ObjectId; organization_id: ObjectId },
   placement: Placement,
+  stages: Placement[] = [],
 ): Promise<void> {
   const { _id, organization_id } = operation;
   await retired(db).updateOne(
     { _id },
-    { $set: { organization_id, placement, due_at: new Date(Date.now() + lateMs) } },
+    { $set: { organization_id, placement, stages, due_at: new Date(Date.now() + lateMs) } },
     { upsert: true, ...within() },
   );
 }
@@ -32,15 +43,30 @@ export async function retirePlace(
 export const findRetired = (db: Db, id: ObjectId): Promise<RetiredPlace | null> =>
   retired(db).findOne({ _id: id }, within());
 
-export const findDue = (db: Db, now: Date, limit: number): Promise<RetiredPlace[]> =>
+/** Those to be swept by now, in the order of `_id`, those after one of them. */
+export const findDue = (db: Db, now: Date, after: ObjectId | null, limit: number): Promise<RetiredPlace[]> =>
   retired(db)
-    .find({ due_at: { $lte: now } }, { limit, ...within() })
+    .find({ due_at: { $lte: now }, ...(after && { _id: { $gt: after } }) }, { sort: { _id: 1 }, limit, ...within() })
     .toArray();
 
 export const listRetired = (db: Db): Promise<RetiredPlace[]> => retired(db).find({}, within(60_000)).toArray();
 
 export async function forgetRetired(db: Db, id: ObjectId): Promise<void> {
   await retired(db).deleteOne({ _id: id }, within());
+}
+
+/** Removes what drivers that were overtaken made late. Only while no move of the tenant is under way. */
+export async function sweepStages(
+  db: Db,
+  { stages = [] }: RetiredPlace,
+  live: string,
+  lease: PlaceLease,
+): Promise<void> {
+  for (const stage of stages) {
+    await lease.keepHeld();
+    if (!isShared(stage)) await removeStages(db, stage);
+    else if (placeKey(stage) !== live) await removePlace(db, stage, null, lease);
+  }
 }
 
 /**

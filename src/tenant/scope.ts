@@ -1,8 +1,21 @@
 import type { AbstractCursor, Collection, Db, Document, Filter, Sort } from "mongodb";
 import { exactBson } from "../lib/bson.ts";
 import { isDuplicateId, isDuplicateKeyOfAny, isParallelArrays, majority, retryDeadlock, within } from "../lib/mongo.ts";
+import { createSlice } from "../lib/slices.ts";
 import type { Placement } from "./placement.ts";
-import { atVersion, idPath, ofTenant, readStored, storedId, type TenantDocument, toStored } from "./stored.ts";
+import { idKey } from "./document-id.ts";
+import { idOrder, type Position, type Walk } from "./id-order.ts";
+import type { Direction } from "./query/sort.ts";
+import {
+  atVersion,
+  idPath,
+  type Meta,
+  ofTenant,
+  readStored,
+  storedId,
+  type TenantDocument,
+  toStored,
+} from "./stored.ts";
 
 /** Why a document can't be written as it is: its id or a unique value is taken, or an index can't hold it. */
 export type Refusal = "id_taken" | "unique_taken" | "unfit";
@@ -27,12 +40,16 @@ export type TenantScope = {
   /** Where the tenant's `_id` is stored, for filters and sorts that are made outside. */
   idPath: "_id" | "_id.i";
   find(id: unknown): Promise<TenantDocument | null>;
+  /** What Croupier keeps of those documents that are there, by `idKey`. */
+  findMetas(ids: readonly unknown[]): Promise<Map<string, Meta>>;
   /** @returns for each document, in order, how it went */
   insert(documents: readonly TenantDocument[]): Promise<("written" | Refusal)[]>;
   /** Replaces a document if it is still at this version. */
   replace(document: TenantDocument, before: TenantDocument): Promise<Written>;
   /** Removes a document if it is still at this version. */
   remove(before: TenantDocument): Promise<Written>;
+  /** All documents in the order of `_id`, from a position on, in parts for `list` to be asked one after the other. */
+  walk(direction: Direction, after: Position): Walk;
   /** @param projection what goes to the driver, made by `tenant/query` */
   list(query: { filter: Document; sort: Sort; limit: number; projection?: Document }): Promise<Batch>;
   count(filter: Document): Promise<number>;
@@ -47,6 +64,9 @@ export const collectionAt = (
 ): Collection<Document> => db.client.db(database).collection<Document>(collection, { ignoreUndefined: true });
 
 const queryTimeoutMs = 10_000;
+const metasMax = 2_000;
+/** So many documents are read without a look at the time. */
+const piece = 16;
 
 export function openScope(db: Db, placement: Placement): TenantScope {
   const collection = collectionAt(db, placement);
@@ -71,6 +91,18 @@ export function openScope(db: Db, placement: Placement): TenantScope {
     async find(id) {
       const found = await collection.findOne(one(id), { ...exactBson, ...majority, ...within() });
       return found && readStored(placement, found);
+    },
+    async findMetas(ids) {
+      const metas = new Map<string, Meta>();
+      for (let start = 0; start < ids.length; start += metasMax) {
+        const some = ids.slice(start, start + metasMax).map((id) => storedId(placement, id) as never);
+        const options = { projection: { _croupier: 1 }, ...exactBson, ...majority, ...within(queryTimeoutMs) };
+        for await (const stored of collection.find({ _id: { $in: some }, ...tenant }, options)) {
+          const { id, meta } = readStored(placement, stored);
+          metas.set(idKey(id), meta);
+        }
+      }
+      return metas;
     },
     async insert(documents) {
       const outcomes = documents.map((): "written" | Refusal => "written");
@@ -97,6 +129,7 @@ export function openScope(db: Db, placement: Placement): TenantScope {
         const filter = { ...one(before.id), ...atVersion(before.meta) };
         return (await collection.deleteOne(filter, within())).deletedCount;
       }),
+    walk: (direction, after) => idOrder(placement, direction, after),
     list: ({ filter, sort, limit, projection }) =>
       firstBatch(
         collection.find(all(filter), {
@@ -108,6 +141,7 @@ export function openScope(db: Db, placement: Placement): TenantScope {
           ...majority,
           ...within(queryTimeoutMs),
         }),
+        placement.key,
       ),
     count: (filter) => collection.countDocuments(all(filter), { ...majority, ...within(queryTimeoutMs) }),
     aggregate: (pipeline, limit) =>
@@ -118,14 +152,21 @@ export function openScope(db: Db, placement: Placement): TenantScope {
           ...majority,
           ...within(queryTimeoutMs),
         }),
+        placement.key,
       ),
   };
 }
 
 /** Never more than one batch: a thousand documents of 16 MB would be more than the process has memory. */
-async function firstBatch(cursor: AbstractCursor<Document>): Promise<Batch> {
+async function firstBatch(cursor: AbstractCursor<Document>, key: string): Promise<Batch> {
   try {
-    const documents = (await cursor.hasNext()) ? cursor.readBufferedDocuments() : [];
+    const documents: Document[] = [];
+    const slice = createSlice(key);
+    // They are read out of the answer as they are asked for.
+    for (let more = await cursor.hasNext(); more; more = cursor.bufferedCount() > 0) {
+      documents.push(...cursor.readBufferedDocuments(piece));
+      await slice();
+    }
     return { documents, isCut: cursor.id !== undefined && !cursor.id.isZero() };
   } finally {
     await cursor.close();

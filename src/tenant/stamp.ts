@@ -1,9 +1,8 @@
 import type { Db } from "mongodb";
 import { exactBson } from "../lib/bson.ts";
 import { majority, within } from "../lib/mongo.ts";
-import type { Position } from "./copy.ts";
+import { idOrder, type Position } from "./id-order.ts";
 import type { Placement } from "./placement.ts";
-import { afterInTurn } from "./query/page.ts";
 import { collectionAt } from "./scope.ts";
 
 const batchMax = 1_000;
@@ -21,12 +20,12 @@ export async function stampBatch(
   after: Position,
 ): Promise<{ next: Position; found: number }> {
   const collection = collectionAt(db, placement);
-  const parts = after ? afterInTurn([{ path: "_id", direction: 1 }], [after.id], "_id") : [{}];
-  for (const part of parts) {
+  const { sort, ranges } = idOrder(placement, 1, after);
+  for (const range of ranges) {
     const batch = await collection
       .find(
-        { $and: [withoutTenant, part] },
-        { projection: { _id: 1 }, sort: { _id: 1 }, limit: batchMax, ...exactBson, ...majority, ...within(60_000) },
+        { $and: [withoutTenant, range] },
+        { projection: { _id: 1 }, sort, limit: batchMax, ...exactBson, ...majority, ...within(60_000) },
       )
       .toArray();
     const last = batch.at(-1);

@@ -1,8 +1,11 @@
 import type { Document, Filter } from "mongodb";
 import { isShared, type Placement } from "./placement.ts";
 
-/** What Croupier keeps of a document: its version, and the ids of its last writes, the newest first. */
-export type Meta = { v: number; h: string[] };
+/**
+ * What Croupier keeps of a document: its version, the ids of its last writes, the newest first, and the insert that made it
+ * where that may be sent again.
+ */
+export type Meta = { v: number; h: string[]; k?: string };
 
 /** A tenant's document, without anything of Croupier's. `id` is any scalar; `fields` are in the tenant's order. */
 export type TenantDocument = { id: unknown; fields: Document; meta: Meta };
@@ -34,15 +37,21 @@ export function readStored(placement: Pick<Placement, "tier">, stored: Document)
   return {
     id: isShared(placement) ? _id.i : _id,
     fields,
-    meta: { v: Number(_croupier?.v ?? 0), h: _croupier?.h ?? [] },
+    meta: { v: Number(_croupier?.v ?? 0), h: _croupier?.h ?? [], ...(_croupier?.k && { k: _croupier.k }) },
   };
 }
 
-export const firstMeta = (writeId: string): Meta => ({ v: 1, h: [writeId] });
+export const firstMeta = (writeId: string, insert?: string): Meta => ({
+  v: 1,
+  h: [writeId],
+  ...(insert && { k: insert }),
+});
 
-export const nextMeta = ({ v, h }: Meta, writeId: string): Meta => ({
+/** In the order in which they are read again: the two sides of a move are compared as bytes. */
+export const nextMeta = ({ v, h, ...made }: Meta, writeId: string): Meta => ({
   v: v + 1,
   h: [writeId, ...h].slice(0, historyMax),
+  ...made,
 });
 
 /** Matches a document only while it is at this version. */

@@ -1,11 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { Binary, Decimal128, type Document, Double, Int32, Long, MongoClient, ObjectId, UUID } from "mongodb";
 import { compareAll } from "../../src/tenant/compare.ts";
-import { copyBatch, type Position } from "../../src/tenant/copy.ts";
+import { copyBatch } from "../../src/tenant/copy.ts";
+import type { Position } from "../../src/tenant/id-order.ts";
 import { offerPlace, type Placement, sharedCollection, type Tier, tiers } from "../../src/tenant/placement.ts";
 import { collectionAt } from "../../src/tenant/scope.ts";
 import { createSharedCollection } from "../../src/tenant/storage.ts";
-import { toStored } from "../../src/tenant/stored.ts";
+import { firstMeta, nextMeta, toStored } from "../../src/tenant/stored.ts";
+
+setDefaultTimeout(60_000);
 
 const client = new MongoClient(process.env.MONGODB_URL!, { writeConcern: { w: "majority" } });
 const db = client.db(`croupier_copy_${process.pid}`);
@@ -24,8 +27,8 @@ afterAll(async () => {
 });
 
 const ids: unknown[] = [
-  ...Array.from({ length: 40 }, () => new ObjectId()),
-  ...Array.from({ length: 40 }, (_, index) => `text ${index}`),
+  ...Array.from({ length: 15 }, () => new ObjectId()),
+  ...Array.from({ length: 15 }, (_, index) => `text ${index}`),
   "$_id",
   "",
   ...[Number.NaN, Number.NEGATIVE_INFINITY, -1.5, 0.5, Number.POSITIVE_INFINITY].map((value) => new Double(value)),
@@ -59,10 +62,12 @@ function placeOf(tier: Tier): Placement {
       };
 }
 
+/** Of documents that were changed, some of which an insert made that may be sent again. */
+const metaOf = (index: number) =>
+  index % 3 === 2 ? nextMeta(firstMeta(`w${index}`, "key.write"), `x${index}`) : { v: index, h: [`w${index}`] };
+
 async function fill(place: Placement): Promise<void> {
-  const documents = ids.map((id, index) =>
-    toStored(place, { id, fields: fieldsOf(index), meta: { v: index, h: [`w${index}`] } }),
-  );
+  const documents = ids.map((id, index) => toStored(place, { id, fields: fieldsOf(index), meta: metaOf(index) }));
   await collectionAt(db, place).insertMany(documents, { ordered: false });
 }
 
@@ -82,7 +87,7 @@ const differences = async (a: Placement, b: Placement) => await compareAll(db, a
 describe("copying a tenant's documents", () => {
   for (const from of tiers) {
     for (const to of tiers.filter((tier) => tier !== from)) {
-      test.each([1, 7, 1_000])(`from ${from} to ${to}: ids of all types, %i at a time`, async (size) => {
+      test.each([5, 1_000])(`from ${from} to ${to}: ids of all types, %i at a time`, async (size) => {
         const [source, stage] = [placeOf(from), placeOf(to)];
         await fill(source);
         expect(await copyAll(source, stage, size)).toBe(ids.length);
@@ -111,7 +116,7 @@ describe("copying a tenant's documents", () => {
     const [source, stage] = [placeOf("professional"), placeOf("enterprise")];
     await fill(source);
     const old = ids
-      .slice(20, 60)
+      .slice(8, 23)
       .map((id) => toStored(stage, { id, fields: { old: true }, meta: { v: 1, h: ["old"] } }));
     await collectionAt(db, stage).insertMany(old);
     await copyAll(source, stage, 25);
@@ -126,7 +131,7 @@ describe("copying a tenant's documents", () => {
       toStored(source, { id, fields: { value }, meta: { v: 1, h: ["a"] } });
     await collectionAt(db, source).insertMany([stored(a, 1), stored(b, 1), stored(c, 2)]);
     const batch = await copyBatch(db, source, stage, null, { documentsMax: 100, byHand: false }, () => {});
-    expect(batch).toEqual({ next: { id: c }, copied: 3, refused: [b] });
+    expect(batch).toEqual({ next: { id: c }, copied: 3, refused: [b], isSlow: false });
     expect((await differences(source, stage)).differing).toEqual([b]);
   });
 
@@ -156,13 +161,13 @@ describe("copying a tenant's documents", () => {
     const change = async (index: number, fields: Document) =>
       await collectionAt(db, a).replaceOne(
         { _id: ids[index] as never },
-        toStored(a, { id: ids[index], fields, meta: { v: index, h: [`w${index}`] } }),
+        toStored(a, { id: ids[index], fields, meta: metaOf(index) }),
       );
     await change(0, { ...fieldsOf(0), value: new Double(0) });
     await change(1, { text: "$text", ...fieldsOf(1), value: new Double(1) });
     await collectionAt(db, a).deleteOne({ _id: ids[2] as never });
-    await collectionAt(db, b).deleteOne({ tenant_id: b.key, "_id.i": ids[50] as never });
+    await collectionAt(db, b).deleteOne({ tenant_id: b.key, "_id.i": ids[20] as never });
     const { differing } = await differences(a, b);
-    expect(differing.map(String).sort()).toEqual([0, 1, 2, 50].map((index) => String(ids[index])).sort());
+    expect(differing.map(String).sort()).toEqual([0, 1, 2, 20].map((index) => String(ids[index])).sort());
   });
 });

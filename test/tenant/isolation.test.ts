@@ -13,13 +13,13 @@ import { anyFilter, anyPipeline, anyProjection, anySort, wildFilter } from "../s
 import { anyDocument, anyId, anyValue, fieldNames } from "../support/bson-values.ts";
 import { type Answer, useService } from "../support/service.ts";
 import { aggregate, count, createShapes, find, outcome, type Shape } from "../support/tenant-shapes.ts";
-import { type Client, joinAs, moveTo, operatorKey } from "../support/tenants.ts";
+import { type Client, joinAs, moveTo } from "../support/tenants.ts";
 
 const requestsMax = Number(process.env.ISOLATION_RUNS ?? 900);
 const requestsPerWorld = 20;
 const timeout = 60_000 + requestsMax * 100;
 
-const service = useService({ DEFAULT_TIER: "starter", CROUPIER_OPERATOR_KEY: operatorKey });
+const service = useService({ DEFAULT_TIER: "starter" });
 let engine: "mongodb" | "ferretdb";
 let tenants: (Client & { places: Collection; key: string })[];
 let neighbours: Client[];
@@ -88,8 +88,13 @@ function heard({ status, body, text }: Answer, read: (value: any) => unknown): s
 type Request = { method: string; path: string; body?: unknown; headers?: Record<string, string> };
 const printed = (documents: Document[]) => documents.map((each) => printExtendedJson(each));
 
-/** FerretDB finds that NaN has bits, but only where no index of several fields leads to it. */
-const isComparable = (query: unknown) => engine === "mongodb" || !printExtendedJson(query).includes('"$bits');
+/**
+ * FerretDB's answers to tests of bits, and to ranges that begin at a decimal NaN, depend on which index it takes; and whether it
+ * finds a pattern wrong, on whether it comes to a document that is to be compared with it.
+ */
+const isComparable = (query: unknown) =>
+  engine === "mongodb" ||
+  !/"\$bits|"\$(gte?|lte?)":\{"\$numberDecimal":"NaN"\}|"\$regex":"[([]"/.test(printExtendedJson(query));
 
 /** Asks all three tenants and compares each with the measure. */
 async function same(

@@ -88,7 +88,9 @@ function laterBrackets(path: string, value: unknown, direction: Direction, idPat
   const types = later.flatMap((bracket) => brackets[bracket]);
   const typed: Document[] = types.length > 0 ? [{ [path]: { $type: types } }] : [];
   const missing: Document[] = later.includes("null") && path !== idPath ? [{ [path]: null }] : [];
-  const any = [...missing, ...typed];
+  // With an index FerretDB doesn't count it among the numbers.
+  const notANumber: Document[] = later.includes("number") ? [{ [path]: { $eq: nan } }] : [];
+  const any = [...missing, ...notANumber, ...typed];
   return any.length > 1 ? [{ $or: any }] : any;
 }
 

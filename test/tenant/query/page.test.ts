@@ -114,7 +114,10 @@ describe("what comes after", () => {
     const later =
       '{"$type":["binData","objectId","bool","date","timestamp","regex","dbPointer","javascript","javascriptWithScope","maxKey"]}';
     expect(texts("", [{ z: 1 }], "_id.i")).toEqual(['{"_id.i":{"$gt":{"z":1}}}', `{"_id.i":${later}}`]);
-    expect(texts("-_id", ["x"])).toEqual(['{"_id":{"$lt":"x"}}', '{"_id":{"$type":["minKey","undefined","number"]}}']);
+    expect(texts("-_id", ["x"])).toEqual([
+      '{"_id":{"$lt":"x"}}',
+      '{"$or":[{"_id":{"$eq":{"$numberDouble":"NaN"}}},{"_id":{"$type":["minKey","undefined","number"]}}]}',
+    ]);
   });
 
   test("two fields: the rest of the equal ones first", () => {
