@@ -6,17 +6,23 @@ import { requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
 import type { Deps } from "./deps.ts";
 import { adminRoutes } from "./http/admin-routes.ts";
+import { ownAuditRoutes, platformAuditRoutes } from "./http/audit-routes.ts";
 import type { Env } from "./http/context.ts";
+import { allowListRoutes } from "./http/allow-list-routes.ts";
 import { allowOrigins } from "./http/cors.ts";
+import { limitRefused } from "./http/limits.ts";
 import { openApiDocument } from "./http/describe.ts";
 import { docsRoutes } from "./http/docs.ts";
 import { documentRoutes } from "./http/document-routes.ts";
 import { enforceHttps } from "./http/https.ts";
 import { indexRoutes } from "./http/index-routes.ts";
+import { noteRefusals } from "./http/note-refusals.ts";
 import { organizationRoutes } from "./http/organization-routes.ts";
 import { type HttpFailure, handleError, sendProblem } from "./http/problems.ts";
+import { platformOrganizationRoutes } from "./http/platform-organization-routes.ts";
 import { platformRoutes } from "./http/platform-routes.ts";
 import { requestLog } from "./http/request-log.ts";
+import { sessionRoutes } from "./http/session-routes.ts";
 import { serviceRoutes } from "./http/service-routes.ts";
 import { timeLimit } from "./http/time-limit.ts";
 import { whenReady } from "./http/when-ready.ts";
@@ -71,7 +77,7 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
     }),
   );
   for (const group of ["/org/*", "/admin/*", "/platform/*"])
-    app.use(group, noStore, timeLimit(deps.config.requestTimeoutMs));
+    app.use(group, noStore, noteRefusals(deps), timeLimit(deps.config.requestTimeoutMs), limitRefused(deps));
   const limits = { documents: limitBody(deps.config.documentsBytesMax), others: limitBody(deps.config.bodyBytesMax) };
   app.use((c, next) => limits[carriesDocuments(c.req.method, c.req.path) ? "documents" : "others"](c, next));
 
@@ -81,15 +87,20 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
   app.use("/admin/*", whenReady(isReady));
   app.use("/platform/*", whenReady(isReady));
   app.route("/org", organizationRoutes(deps));
+  app.route("/org", allowListRoutes(deps));
   app.route("/org/documents", documentRoutes(deps));
   app.route("/org/indexes", indexRoutes(deps));
+  app.route("/org/audit", ownAuditRoutes(deps));
   app.route("/admin", adminRoutes(deps));
+  app.route("/admin", sessionRoutes(deps));
+  app.route("/platform", platformOrganizationRoutes(deps));
   app.route("/platform", platformRoutes(deps));
+  app.route("/platform/audit", platformAuditRoutes(deps));
 
   const document = openApiDocument(app, {
     securitySchemes: {
       accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
-      operatorKey: { type: "http", scheme: "bearer", description: "CROUPIER_OPERATOR_KEY of the service" },
+      operatorKey: { type: "http", scheme: "bearer", description: "A key of `croupier key create`, with a scope" },
     },
   });
   app.get("/openapi.json", (c) => c.json(document));

@@ -4,23 +4,34 @@ import { MongoClient } from "mongodb";
 import type { Logger } from "pino";
 import { createPasswordHasher } from "./admin/password-hasher.ts";
 import { createAdminIndexes } from "./admin/store.ts";
+import { createAuditor } from "./audit/auditor.ts";
+import { createAuditIndexes } from "./audit/store.ts";
+import { createAuditChores } from "./audit/tend.ts";
 import { createApp } from "./app.ts";
 import type { Config } from "./config.ts";
 import type { Deps } from "./deps.ts";
 import { createIdempotencyIndexes } from "./document/idempotency.ts";
-import { doChores } from "./chores.ts";
+import { createChores } from "./chores.ts";
 import { flows } from "./flows/index.ts";
+import { createCounterIndexes } from "./lib/counters.ts";
+import { createLimits } from "./limits.ts";
+import { limitedAs } from "./http/address.ts";
 import { createLookUp } from "./look-up.ts";
 import { createPrimaryIndexes, watchPrimary } from "./lib/primary.ts";
 import { isUnavailable } from "./lib/mongo.ts";
 import { reconnectWhenStuck } from "./lib/reconnect.ts";
+import { createRedis } from "./lib/redis.ts";
 import { createTurns } from "./lib/turns.ts";
 import { service, version } from "./lib/version.ts";
 import type { StepObserver } from "./operation/operation.ts";
 import { createOperationIndexes } from "./operation/store.ts";
+import { createKnownKeys } from "./operator/known-keys.ts";
+import * as keyStore from "./operator/store.ts";
 import { createOrganizationIndexes, findStanding } from "./organization/store.ts";
+import { createRevocationNews } from "./session/revocation-news.ts";
 import { createRevocations } from "./session/revocations.ts";
 import * as revocationStore from "./session/revocation-store.ts";
+import { createSessionIndexes } from "./session/session-store.ts";
 import { createTokenIssuer } from "./session/token.ts";
 import { inspect } from "./takeover/inspect.ts";
 import { takeOver } from "./takeover/take-over.ts";
@@ -53,12 +64,20 @@ export async function createDeps(
 ): Promise<Deps & { close(): Promise<void> }> {
   const db = client.db(config.databaseName);
   const reconnecting = reconnectWhenStuck(client, connectTimeoutMS + heartbeatFrequencyMS + 1_000);
+  const redis =
+    config.redisUrl === null
+      ? null
+      : createRedis(config.redisUrl, (isUp, error) =>
+          isUp ? log.info("Redis is there") : log.warn({ err: error }, "Redis is away; it goes on without"),
+        );
   const now = () => new Date();
   const revocations = createRevocations({
     store: {
       write: (revocation) => revocationStore.write(db, revocation),
-      readSince: (newest) => revocationStore.readSince(db, newest),
+      readSince: (newest, seenMs) => revocationStore.readSince(db, newest, seenMs),
     },
+    news: redis && createRevocationNews(redis, config.databaseName),
+    leewaySeconds: config.jwt.leewaySeconds,
     staleMs: config.revocationStaleMs,
     now,
     log,
@@ -70,33 +89,52 @@ export async function createDeps(
     queueMax: config.passwordQueueMax,
     rounds: config.bcryptRounds,
   });
+  const leases = createLeases({
+    read: (id) => findStanding(db, id),
+    leaseMs: config.placementLeaseMs,
+    primary: watchPrimary(client, db),
+  });
+  const audit = createAuditor({ db, now, log, sourceOf: limitedAs });
+  const tokens = await createTokenIssuer(config.jwt, now);
   return {
     db,
     lookUp: createLookUp(db, config.placementLeaseMs),
-    leases: createLeases({
-      read: (id) => findStanding(db, id),
-      leaseMs: config.placementLeaseMs,
-      primary: watchPrimary(client, db),
-    }),
+    leases,
+    limits: createLimits({ config, db, redis, log, leases, tokens }),
     config,
     log,
     now,
     passwords,
-    tokens: await createTokenIssuer(config.jwt, now),
+    tokens,
     revocations,
+    knownKeys: createKnownKeys({
+      store: {
+        find: (id) => keyStore.findById(db, id),
+        noteUse: (id, at, before) => keyStore.noteUse(db, id, at, before),
+      },
+      now,
+      log,
+    }),
     flows,
     owner: randomUUID(),
     // Nobody waits for others only to hear that the database is away.
     inTurn: createTurns(isUnavailable),
     ...(onStep && { onStep }),
+    onEnd: audit.ended,
+    audit,
     close: async () => {
+      // With the database away nothing is gained by waiting for it.
+      await Promise.race([audit.flush(), sleep(flushMsMax)]);
       passwords.close();
       revocations.stop();
+      redis?.close();
       reconnecting.stop();
       await client.close();
     },
   };
 }
+
+const flushMsMax = 5_000;
 
 /** Brings the database into the form that this version works with; any number of processes may do it at once. */
 export async function prepare(deps: Deps): Promise<void> {
@@ -104,10 +142,13 @@ export async function prepare(deps: Deps): Promise<void> {
   await createOrganizationIndexes(deps.db);
   await createAdminIndexes(deps.db);
   await createPrimaryIndexes(deps.db);
+  await createAuditIndexes(deps.db);
   await createNoteIndexes(deps.db);
   await createIdempotencyIndexes(deps.db);
   await revocationStore.createRevocationIndexes(deps.db);
+  await createSessionIndexes(deps.db);
   await createSharedCollection(deps.db);
+  if (deps.config.limits.store !== "memory") await createCounterIndexes(deps.db);
   await takeOver(deps);
 }
 
@@ -164,7 +205,7 @@ export async function startService(config: Config, log: Logger, onStep?: StepObs
     if (done) log.info("ready");
     return done;
   });
-  const worker = ready.then((done) => (done ? startWorker(deps, () => doChores(deps)) : null));
+  const worker = ready.then((done) => (done ? startWorker(deps, [createChores(deps), createAuditChores(deps)]) : null));
   // What is damaged is reported, and nobody has to wait for it.
   void ready.then((done) => (done ? inspect(deps) : [])).catch((error) => log.warn({ err: error }, "not inspected"));
   log.info({ version, url: server.url.href, environment: config.environment }, "listening");

@@ -1,21 +1,34 @@
 import { ObjectId } from "mongodb";
 import { type DriveDeps, enqueue } from "./operation/drive.ts";
 import * as organizationStore from "./organization/store.ts";
+import { type EndDeps, finishEndedSessions } from "./session/end-session.ts";
 import { findDue } from "./tenant/retired.ts";
 
 const atOnceMax = 20;
+
+/** Looks some further each time, and from the beginning after the end: what can't be started must not hide the others. */
+function inRounds<T extends { _id: ObjectId }>(find: (after: ObjectId | null) => Promise<T[]>): () => Promise<T[]> {
+  let after: ObjectId | null = null;
+  return async () => {
+    const found = await find(after);
+    after = found.length < atOnceMax ? null : found.at(-1)!._id;
+    return found;
+  };
+}
 
 /**
  * What a worker does between operations: it starts those that nobody asked for. Any process may, several at once too: an
  * organization that has another one open is left for the next time.
  */
-export async function doChores(deps: DriveDeps): Promise<void> {
+export function createChores(deps: DriveDeps & EndDeps): () => Promise<void> {
+  const { db, now } = deps;
   const start = (organization_id: ObjectId, kind: string, input: object) =>
     enqueue(deps, { _id: new ObjectId(), organization_id, kind, input });
-  for (const { _id, organization_id } of await findDue(deps.db, deps.now(), atOnceMax)) {
-    await start(organization_id, "sweep", { retired_id: _id });
-  }
-  for (const organization_id of await organizationStore.findUnstamped(deps.db, atOnceMax)) {
-    await start(organization_id, "stamp", {});
-  }
+  const nextDue = inRounds((after) => findDue(db, now(), after, atOnceMax));
+  const nextUnstamped = inRounds((after) => organizationStore.findUnstamped(db, after, atOnceMax));
+  return async () => {
+    for (const { _id, organization_id } of await nextDue()) await start(organization_id, "sweep", { retired_id: _id });
+    for (const { _id } of await nextUnstamped()) await start(_id, "stamp", {});
+    await finishEndedSessions(deps);
+  };
 }

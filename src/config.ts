@@ -8,12 +8,17 @@ import { secretsProblem, splitSecrets } from "./session/secret.ts";
 import { type Tier, tiers } from "./tenant/placement.ts";
 
 /** A setting that isn't given and one that is given empty are the same, as in most shells and compose files. */
-const wholeNumber = (fallback: number, minimum: number, maximum: number) => {
+const wholeNumberOf = (minimum: number, maximum: number) => {
   const error = `must be a whole number from ${minimum} to ${maximum}`;
-  return z.coerce.number({ error }).int(error).min(minimum, error).max(maximum, error).default(fallback);
+  return z.coerce.number({ error }).int(error).min(minimum, error).max(maximum, error);
 };
+const wholeNumber = (fallback: number, minimum: number, maximum: number) =>
+  wholeNumberOf(minimum, maximum).default(fallback);
 const oneOf = <const T extends string[]>(...values: T) =>
   z.enum(values, { error: `must be one of ${values.join(", ")}` });
+
+/** Has one default for production and one for development. */
+const limit = wholeNumberOf(1, 1_000_000_000).optional();
 
 /** As browsers write it: no path, no default port, no capitals; `*` and `null` are none. */
 const isOrigin = (text: string) => /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
@@ -29,6 +34,10 @@ const settings = z.object({
     .string()
     .regex(/^[^/\\. "$*<>:|?\0]{1,63}$/, "must be a name that MongoDB allows for a database")
     .default("croupier_master"),
+  REDIS_URL: z
+    .string()
+    .regex(/^rediss?:\/\/[^/]/, "must be redis://… or rediss://… (TLS)")
+    .optional(),
   JWT_SECRET_KEY: z.string().optional(),
   JWT_SECRET_KEY_FILE: z.string().optional(),
   JWT_PRIVATE_KEY_FILES: z.string().optional(),
@@ -36,6 +45,9 @@ const settings = z.object({
   JWT_ISSUER: z.string().default("croupier"),
   JWT_AUDIENCE: z.string().default("croupier"),
   ACCESS_TOKEN_EXPIRE_MINUTES: wholeNumber(60, 1, 525_600),
+  JWT_LEEWAY_SECONDS: wholeNumber(0, 0, 300),
+  REFRESH_TOKEN_EXPIRE_DAYS: wholeNumber(30, 1, 3_650),
+  SESSION_EXPIRE_DAYS: wholeNumber(90, 1, 3_650),
   REVOCATION_STALE_MS: wholeNumber(5_000, 1_000, 600_000),
   BCRYPT_ROUNDS: wholeNumber(12, 4, 16),
   PASSWORD_QUEUE_MAX: wholeNumber(256, 1, 100_000),
@@ -43,8 +55,8 @@ const settings = z.object({
   OPERATION_LEASE_MS: wholeNumber(5_000, 100, 600_000),
   PLACEMENT_LEASE_MS: wholeNumber(500, 20, 60_000),
   MOVE_DOCUMENTS_PER_SECOND: wholeNumber(0, 0, 100_000_000),
+  ORG_LOOKUP: oneOf("full", "minimal", "admin").default("full"),
   DEFAULT_TIER: oneOf(...tiers).default("professional"),
-  CROUPIER_OPERATOR_KEY: z.string().min(32, "must have 32 characters or more").optional(),
   MAX_BODY_BYTES: wholeNumber(1_048_576, 1_024, 64 * 1_048_576),
   MAX_DOCUMENTS_BYTES: wholeNumber(17 * 1_048_576, 1_024, 48_000_000),
   TRUSTED_PROXIES: wholeNumber(0, 0, 10),
@@ -54,7 +66,25 @@ const settings = z.object({
     .default("")
     .transform((text) => text.split(",").flatMap((origin) => origin.trim() || []))
     .refine((origins) => origins.every(isOrigin), "must be origins as browsers send them: https://app.example, …"),
+  AUDIT_RETENTION_DAYS: wholeNumber(400, 0, 36_500),
   REQUEST_TIMEOUT_MS: wholeNumber(30_000, 100, 240_000),
+  RATE_LIMIT_STORE: oneOf("redis", "mongodb", "memory").optional(),
+  RATE_LIMIT_SIGN_IN: limit,
+  RATE_LIMIT_SIGN_IN_EMAIL: limit,
+  RATE_LIMIT_SIGN_IN_ADDRESS: limit,
+  RATE_LIMIT_SIGN_IN_SECONDS: wholeNumber(60, 1, 86_400),
+  RATE_LIMIT_SIGN_IN_SECONDS_MAX: wholeNumber(3_600, 1, 86_400),
+  RATE_LIMIT_CREATE: limit,
+  RATE_LIMIT_PASSWORD: limit,
+  RATE_LIMIT_READ: limit,
+  RATE_LIMIT_REFUSED: limit,
+  RATE_LIMIT_STARTER: limit,
+  RATE_LIMIT_PROFESSIONAL: limit,
+  RATE_LIMIT_ENTERPRISE: limit,
+  RATE_LIMIT_TOKEN_PERCENT: wholeNumber(80, 1, 100),
+  RATE_LIMIT_OPERATOR: limit,
+  REQUESTS_AT_ONCE: limit,
+  REQUESTS_WAITING: limit,
   LOG_LEVEL: oneOf("fatal", "error", "warn", "info", "debug", "trace", "silent").default("info"),
 });
 
@@ -64,6 +94,8 @@ export type Config = {
   port: number;
   mongodbUrl: string;
   databaseName: string;
+  /** Null: there is none. */
+  redisUrl: string | null;
   jwt: {
     algorithm: JwtAlgorithm;
     /** Of HS256 and its like: the first signs, all verify. None when they are in a file. */
@@ -75,6 +107,14 @@ export type Config = {
     issuer: string;
     audience: string;
     lifeMinutes: number;
+    /** How far the clocks of those who sign and those who verify may be apart. */
+    leewaySeconds: number;
+  };
+  sessions: {
+    /** Life of a refresh token that isn't used. */
+    refreshDays: number;
+    /** Life of a session, however often it is renewed. */
+    sessionDays: number;
   };
   /** How long it may be unknown which tokens were ended elsewhere before writes are refused. */
   revocationStaleMs: number;
@@ -86,9 +126,9 @@ export type Config = {
   placementLeaseMs: number;
   /** 0 is as fast as it goes. */
   moveDocumentsPerSecond: number;
+  /** What `GET /org/get` shows: all to everybody, all but the email, or an admin the own organization only. */
+  organizationLookUp: "full" | "minimal" | "admin";
   defaultTier: Tier;
-  /** Without one nobody gets to `/platform`. */
-  operatorKey: string | null;
   bodyBytesMax: number;
   /** For bodies with documents. */
   documentsBytesMax: number;
@@ -96,7 +136,34 @@ export type Config = {
   trustedProxies: number;
   enforceHttps: boolean;
   corsOrigins: string[];
+  /** How long entries of the record are kept; 0 is for ever. */
+  auditRetentionDays: number;
   requestTimeoutMs: number;
+  limits: {
+    store: "redis" | "mongodb" | "memory";
+    /** With one email in a minute, right ones too. */
+    signIns: number;
+    signInsPerEmail: number;
+    signInsPerAddress: number;
+    signInWindowSeconds: number;
+    signInWaitSecondsMax: number;
+    /** In an hour, as the next; those after it in a minute. */
+    createsPerAddress: number;
+    /** Of one organization. */
+    passwordChanges: number;
+    readsPerAddress: number;
+    refusedPerAddress: number;
+    starter: number;
+    professional: number;
+    enterprise: number;
+    /** How much of what an organization may one of its tokens may. */
+    tokenPercent: number;
+    /** Of one operator's key. */
+    operator: number;
+    /** Of one organization. */
+    requestsAtOnce: number;
+    requestsWaiting: number;
+  };
   logLevel: string;
 };
 
@@ -149,9 +216,12 @@ export function readConfig(environment: Record<string, string | undefined>): Con
   if (parsed.data?.ENFORCE_HTTPS === "true" && parsed.data.TRUSTED_PROXIES === 0) {
     wrong.push("ENFORCE_HTTPS needs TRUSTED_PROXIES: only a proxy in front of the service can say what callers use");
   }
+  if (parsed.data?.RATE_LIMIT_STORE === "redis" && !given.REDIS_URL)
+    wrong.push("RATE_LIMIT_STORE is redis, and REDIS_URL is missing");
   if (!parsed.success || wrong.length > 0) throw new Error(`The configuration is wrong:\n  ${wrong.join("\n  ")}`);
 
   const value = parsed.data;
+  const development = value.CROUPIER_ENV === "development";
   const needsSecret = value.JWT_ALGORITHM.startsWith("HS") && value.JWT_SECRET_KEY_FILE === undefined;
   return {
     environment: value.CROUPIER_ENV,
@@ -159,6 +229,7 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     port: value.PORT,
     mongodbUrl: value.MONGODB_URL,
     databaseName: value.MONGODB_DB_NAME,
+    redisUrl: value.REDIS_URL ?? null,
     jwt: {
       algorithm: value.JWT_ALGORITHM,
       // Missing in development only.
@@ -168,7 +239,9 @@ export function readConfig(environment: Record<string, string | undefined>): Con
       issuer: value.JWT_ISSUER,
       audience: value.JWT_AUDIENCE,
       lifeMinutes: value.ACCESS_TOKEN_EXPIRE_MINUTES,
+      leewaySeconds: value.JWT_LEEWAY_SECONDS,
     },
+    sessions: { refreshDays: value.REFRESH_TOKEN_EXPIRE_DAYS, sessionDays: value.SESSION_EXPIRE_DAYS },
     revocationStaleMs: value.REVOCATION_STALE_MS,
     bcryptRounds: value.BCRYPT_ROUNDS,
     passwordQueueMax: value.PASSWORD_QUEUE_MAX,
@@ -176,14 +249,34 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     operationLeaseMs: value.OPERATION_LEASE_MS,
     placementLeaseMs: value.PLACEMENT_LEASE_MS,
     moveDocumentsPerSecond: value.MOVE_DOCUMENTS_PER_SECOND,
+    organizationLookUp: value.ORG_LOOKUP,
     defaultTier: value.DEFAULT_TIER,
-    operatorKey: value.CROUPIER_OPERATOR_KEY ?? null,
     bodyBytesMax: value.MAX_BODY_BYTES,
     documentsBytesMax: value.MAX_DOCUMENTS_BYTES,
     trustedProxies: value.TRUSTED_PROXIES,
     enforceHttps: value.ENFORCE_HTTPS === "true",
     corsOrigins: value.CORS_ORIGINS,
+    auditRetentionDays: value.AUDIT_RETENTION_DAYS,
     requestTimeoutMs: value.REQUEST_TIMEOUT_MS,
+    limits: {
+      store: value.RATE_LIMIT_STORE ?? (value.REDIS_URL ? "redis" : development ? "memory" : "mongodb"),
+      signIns: value.RATE_LIMIT_SIGN_IN ?? (development ? 100_000 : 60),
+      signInsPerEmail: value.RATE_LIMIT_SIGN_IN_EMAIL ?? (development ? 1_000 : 5),
+      signInsPerAddress: value.RATE_LIMIT_SIGN_IN_ADDRESS ?? (development ? 10_000 : 30),
+      signInWindowSeconds: value.RATE_LIMIT_SIGN_IN_SECONDS,
+      signInWaitSecondsMax: value.RATE_LIMIT_SIGN_IN_SECONDS_MAX,
+      createsPerAddress: value.RATE_LIMIT_CREATE ?? (development ? 100_000 : 20),
+      passwordChanges: value.RATE_LIMIT_PASSWORD ?? (development ? 100_000 : 10),
+      readsPerAddress: value.RATE_LIMIT_READ ?? (development ? 1_000_000 : 600),
+      refusedPerAddress: value.RATE_LIMIT_REFUSED ?? (development ? 1_000_000 : 60),
+      starter: value.RATE_LIMIT_STARTER ?? (development ? 1_000_000 : 1_200),
+      professional: value.RATE_LIMIT_PROFESSIONAL ?? (development ? 1_000_000 : 6_000),
+      enterprise: value.RATE_LIMIT_ENTERPRISE ?? (development ? 1_000_000 : 60_000),
+      tokenPercent: value.RATE_LIMIT_TOKEN_PERCENT,
+      operator: value.RATE_LIMIT_OPERATOR ?? (development ? 1_000_000 : 6_000),
+      requestsAtOnce: value.REQUESTS_AT_ONCE ?? (development ? 1_000 : 32),
+      requestsWaiting: value.REQUESTS_WAITING ?? (development ? 1_000 : 64),
+    },
     logLevel: value.LOG_LEVEL,
   };
 }

@@ -1,10 +1,14 @@
 import type { Db } from "mongodb";
 import type { Logger } from "pino";
 import type { PasswordHasher } from "./admin/password-hasher.ts";
+import type { Origin } from "./audit/audit.ts";
+import type { Auditor } from "./audit/auditor.ts";
 import type { Config } from "./config.ts";
 import type { InTurn } from "./lib/turns.ts";
+import type { Limits } from "./limits.ts";
 import type { LookUp } from "./look-up.ts";
-import type { Flows, StepObserver } from "./operation/operation.ts";
+import type { KnownKeys } from "./operator/known-keys.ts";
+import type { EndObserver, Flows, StepObserver } from "./operation/operation.ts";
 import type { Revocations } from "./session/revocations.ts";
 import type { TokenIssuer } from "./session/token.ts";
 import type { Leases } from "./tenant/lease.ts";
@@ -14,17 +18,25 @@ export type Deps = {
   db: Db;
   lookUp: LookUp;
   leases: Leases;
+  limits: Limits;
   config: Config;
   log: Logger;
   now: () => Date;
   passwords: PasswordHasher;
   tokens: TokenIssuer;
   revocations: Revocations;
+  knownKeys: KnownKeys;
   flows: Flows;
   /** Names this process in the leases that it holds. */
   owner: string;
-  /** Changes of one organization that this process is asked for go one after the other. */
+  /** Changes of one organization that this process is asked for go one after the other, and claims of one name or email. */
   inTurn: InTurn;
   /** Told before and after the effect of each step and when it is recorded: logs, and the tests that kill a process there. */
   onStep?: StepObserver;
+  /** Told of the end of each operation before that is recorded. */
+  onEnd?: EndObserver;
+  /** The record of who did what. */
+  audit: Auditor;
+  /** Who asks: of the deps for one request. Without, it is the service itself. */
+  origin?: Origin;
 };

@@ -10,7 +10,7 @@ const lanes = 4;
  * Looks again and again for operations that their process left unfinished or that wait for a worker, and drives them to
  * their end; in between it does its `chores`. One that is stopped in the middle is left for the next.
  */
-export function startWorker(deps: DriveDeps, chores: () => Promise<void>, everyMs = 1_000): RunningWorker {
+export function startWorker(deps: DriveDeps, chores: (() => Promise<void>)[], everyMs = 1_000): RunningWorker {
   const stopping = new AbortController();
   const { signal } = stopping;
   const repeat = async (what: string, task: () => Promise<unknown>) => {
@@ -24,7 +24,7 @@ export function startWorker(deps: DriveDeps, chores: () => Promise<void>, everyM
     ...Array.from({ length: lanes }, () =>
       repeat("no look for open operations", () => driveAbandoned(deps, Number.POSITIVE_INFINITY, signal)),
     ),
-    repeat("chores not done", chores),
+    ...chores.map((each) => repeat("chores not done", each)),
   ]);
   return {
     stop: async () => {

@@ -2,10 +2,12 @@ import { Hono } from "hono";
 import type { Deps } from "../deps.ts";
 import { signIn } from "../session/sign-in.ts";
 import { signOut, signOutEverywhere } from "../session/sign-out.ts";
-import { whoIs } from "../session/who.ts";
+import { viewSignedIn } from "../session/signed-in.ts";
+import { callerOf } from "./address.ts";
 import { requireAdmin } from "./auth.ts";
 import type { Env } from "./context.ts";
-import { answer, body, databaseProblems, describe } from "./describe.ts";
+import { answer, bodilessProblems, body, databaseProblems, describe, recordProblems } from "./describe.ts";
+import { limitSignIns } from "./limits.ts";
 import { signInAnswer, signInRequest, whoAnswer } from "./schemas.ts";
 import { forRequest } from "./time-limit.ts";
 
@@ -13,7 +15,11 @@ const tags = ["Admins"];
 const ended = {
   tags,
   answers: { "204": { description: "Ended: here at once, in every other process within a second" } },
-  problems: { ...databaseProblems, body_too_large: "There is a body, and it has more than MAX_BODY_BYTES" },
+  problems: {
+    ...databaseProblems,
+    ...recordProblems,
+    ...bodilessProblems,
+  },
 };
 
 export const adminRoutes = (deps: Deps) =>
@@ -25,18 +31,24 @@ export const adminRoutes = (deps: Deps) =>
         summary: "Sign an organization's admin in",
         tags,
         answers: {
-          "200": answer("An access token, to be sent as Authorization: Bearer TOKEN", signInAnswer),
+          "200": answer(
+            "An access token, to be sent as Authorization: Bearer TOKEN, and a refresh token to get the next one with",
+            signInAnswer,
+          ),
         },
         problems: {
           ...databaseProblems,
+          ...recordProblems,
           credentials_incorrect: "Incorrect email or password",
+          organization_suspended: "The password is right, and the organization is suspended",
+          address_not_allowed: "The password is right, and the organization's allow-list doesn't hold the address",
           passwords_busy: "Too many sign-ins are waiting",
         },
       }),
       body(signInRequest),
+      limitSignIns(deps),
       async (c) => {
-        c.header("Cache-Control", "no-store");
-        return c.json(await signIn(forRequest(deps, c), c.req.valid("json")), 200);
+        return c.json(await signIn(forRequest(deps, c), c.req.valid("json"), callerOf(deps, c)), 200);
       },
     )
     .get(
@@ -49,26 +61,23 @@ export const adminRoutes = (deps: Deps) =>
         problems: databaseProblems,
       }),
       requireAdmin(deps, "read"),
-      async (c) => {
-        c.header("Cache-Control", "no-store");
-        return c.json(await whoIs(deps, c.get("actor")), 200);
-      },
+      (c) => c.json(viewSignedIn(c.get("signedIn")), 200),
     )
     .post(
       "/logout",
-      describe({ ...ended, operationId: "signOut", summary: "End the access token that this request is sent with" }),
+      describe({ ...ended, operationId: "signOut", summary: "End the session of this request" }),
       requireAdmin(deps),
       async (c) => {
-        await signOut(deps, c.get("actor"));
+        await signOut(forRequest(deps, c), c.get("actor"));
         return c.body(null, 204);
       },
     )
     .post(
       "/logout-all",
-      describe({ ...ended, operationId: "signOutEverywhere", summary: "End every access token of this admin" }),
+      describe({ ...ended, operationId: "signOutEverywhere", summary: "End every session of this admin" }),
       requireAdmin(deps),
       async (c) => {
-        await signOutEverywhere(deps, c.get("actor"));
+        await signOutEverywhere(forRequest(deps, c), c.get("actor"));
         return c.body(null, 204);
       },
     );

@@ -2,43 +2,47 @@ import { createMiddleware } from "hono/factory";
 import type { Deps } from "../deps.ts";
 import { authenticate, authenticateOften } from "../session/authenticate.ts";
 import type { Intent } from "../session/session.ts";
+import { callerAddress } from "./address.ts";
 import type { Env } from "./context.ts";
 import { withDescription } from "./describe.ts";
+import { limitOrganization, organizationProblems } from "./limits.ts";
 
-/** Lets a request pass only with an admin's access token and says who it is. */
-export const requireAdmin = (deps: Pick<Deps, "lookUp" | "tokens" | "revocations">, intent: Intent = "write") =>
+const security = [{ accessToken: [] }];
+const tokenProblems = {
+  ...organizationProblems,
+  token_missing: "No access token was sent",
+  token_invalid: "The token is altered, too old, was ended, or its organization is gone",
+  revocations_unknown: "Whether the token was ended can't be told just now",
+  address_not_allowed: "The organization's allow-list doesn't hold the caller's address",
+};
+
+type AuthDeps = Pick<Deps, "lookUp" | "tokens" | "revocations" | "limits" | "config">;
+
+/** Lets a request pass only with an admin's access token, within its organization's limits, and says who it is. */
+export const requireAdmin = (deps: AuthDeps, intent: Intent = "write") =>
   withDescription(
     createMiddleware<Env>(async (c, next) => {
-      c.set("actor", await authenticate(deps, c.req.header("authorization"), intent));
-      await next();
+      const addressOf = () => callerAddress(c, deps.config.trustedProxies);
+      const signedIn = await authenticate(deps, c.req.header("authorization"), intent, addressOf);
+      c.set("signedIn", signedIn);
+      c.set("actor", signedIn.actor);
+      await limitOrganization(deps, c, next);
     }),
-    {
-      security: [{ accessToken: [] }],
-      problems: {
-        token_missing: "No access token was sent",
-        token_invalid: "The token is altered, too old, was ended, or its organization is gone",
-        revocations_unknown: "Whether the token was ended can't be told just now",
-      },
-    },
+    { security, problems: tokenProblems },
   );
 
 /** The same for requests to an organization's documents: there are many of these, so it asks the database rarely. */
-export const requireTenant = (
-  deps: Pick<Deps, "lookUp" | "tokens" | "revocations" | "leases">,
-  intent: Intent = "write",
-) =>
+export const requireTenant = (deps: AuthDeps & Pick<Deps, "leases">, intent: Intent = "write") =>
   withDescription(
     createMiddleware<Env>(async (c, next) => {
-      c.set("actor", await authenticateOften(deps, c.req.header("authorization"), intent));
-      c.header("Cache-Control", "no-store");
-      await next();
+      const addressOf = () => callerAddress(c, deps.config.trustedProxies);
+      c.set("actor", await authenticateOften(deps, c.req.header("authorization"), intent, addressOf));
+      await limitOrganization(deps, c, next);
     }),
     {
-      security: [{ accessToken: [] }],
+      security,
       problems: {
-        token_missing: "No access token was sent",
-        token_invalid: "The token is altered, too old, was ended, or its organization is gone",
-        revocations_unknown: "Whether the token was ended can't be told just now",
+        ...tokenProblems,
         tenant_gone: "The organization was removed meanwhile",
         organization_without_place: "Nobody knows where its documents are",
         tenant_moving: "The organization is being moved, and this would have taken too long",

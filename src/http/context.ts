@@ -1,10 +1,17 @@
-import type { Actor } from "../session/session.ts";
+import type { Taken } from "../lib/rate-limit.ts";
+import type { Operator } from "../operator/key.ts";
+import type { Actor, SignedIn } from "../session/session.ts";
 
 /** What middleware leaves for the handlers after it. */
 export type Env = {
   Variables: {
     requestId: string;
     actor: Actor;
+    /** Where admin and organization were read to know who it is. */
+    signedIn: SignedIn;
+    operator: Operator;
+    /** What limits have said of the request so far. */
+    taken?: readonly Taken[];
     /** Aborted when the request's time is up. */
     late?: AbortSignal;
   };

@@ -162,8 +162,29 @@ export const databaseProblems = {
   timeout: "It took more than REQUEST_TIMEOUT_MS",
 };
 
+/** Problems of the routes that take no body, and are sent one. */
+export const bodilessProblems = { body_too_large: "There is a body, and it has more than MAX_BODY_BYTES" };
+
+/** Problems of the routes whose effect is recorded. */
+export const recordProblems = { audit_unavailable: "It can't be recorded just now" };
+
 const headersOf: Partial<Record<string, ZodOpenApiResponseObject["headers"]>> = {
   401: z.object({ "WWW-Authenticate": z.string().meta({ example: "Bearer" }) }),
+  429: z.object({
+    "Retry-After": z.string().meta({ description: "In seconds", example: "30" }),
+    RateLimit: z
+      .string()
+      .meta({ description: "What remains, and in how many seconds it is more", example: '"organization";r=0;t=30' }),
+    "RateLimit-Policy": z
+      .string()
+      .meta({ description: "How many in how many seconds", example: '"organization";q=6000;w=60' }),
+  }),
+  403: z.object({
+    "WWW-Authenticate": z.string().optional().meta({
+      description: "When a key lacks a scope (RFC 6750, 3)",
+      example: 'Bearer error="insufficient_scope", scope="moves:write"',
+    }),
+  }),
   503: z.object({ "Retry-After": z.string().meta({ description: "In seconds", example: "1" }) }),
 };
 

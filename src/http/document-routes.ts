@@ -35,10 +35,11 @@ import {
   pathId,
   pipelineRequest,
 } from "./document-schemas.ts";
-import { extendedBody, type ExtendedEnv, readMembers, sendExtended } from "./extended-json.ts";
+import { extendedBody, type ExtendedEnv, readMembers, sendExtended, sendPage } from "./extended-json.ts";
 
 const asSent = ({ id, fields }: TenantDocument) => ({ _id: id, ...fields });
 const organizationOf = (c: Context<ExtendedEnv>) => c.get("actor").organizationId;
+const keyOf = (c: Context<ExtendedEnv>) => organizationOf(c).toHexString();
 
 /** The document that If-Match names (RFC 9110, 13.1.1); any when there is no such header. */
 function conditionOf(c: Context): Condition {
@@ -168,7 +169,7 @@ export function documentRoutes(deps: Deps) {
           ...(filter !== undefined && { filter: parseExtendedJson(filter, "?filter") }),
           ...(projection !== undefined && { projection: parseExtendedJson(projection, "?projection") }),
         };
-        return sendExtended(c, 200, await listDocuments(deps, organizationOf(c), wanted, "?"));
+        return await sendPage(c, keyOf(c), await listDocuments(deps, organizationOf(c), wanted, "?"));
       },
     )
     .post(
@@ -184,7 +185,7 @@ export function documentRoutes(deps: Deps) {
       extendedBody(findRequest, { page: { filter: { color: "red" }, sort: "-weight", limit: 10 } }),
       async (c) => {
         const sent = readMembers(c, ["filter", "sort", "projection", "limit", "cursor"]);
-        return sendExtended(c, 200, await listDocuments(deps, organizationOf(c), sent));
+        return await sendPage(c, keyOf(c), await listDocuments(deps, organizationOf(c), sent));
       },
     )
     .post(
@@ -216,7 +217,7 @@ export function documentRoutes(deps: Deps) {
       extendedBody(pipelineRequest, { group: { pipeline: [{ $group: { _id: "$color", count: { $sum: 1 } } }] } }),
       async (c) => {
         const { pipeline } = readMembers(c, ["pipeline"]);
-        return sendExtended(c, 200, { documents: await aggregateDocuments(deps, organizationOf(c), pipeline) });
+        return await sendPage(c, keyOf(c), { documents: await aggregateDocuments(deps, organizationOf(c), pipeline) });
       },
     )
     .get(

@@ -5,6 +5,7 @@ import { isDocument } from "../lib/bson.ts";
 import { failure, isFailure } from "../lib/failure.ts";
 import { parseExtendedJson, printExtendedJson } from "../lib/extended-json.ts";
 import { invalid, under } from "../lib/invalid.ts";
+import { createSlice } from "../lib/slices.ts";
 import type { Env } from "./context.ts";
 import { isJson, withDescription } from "./describe.ts";
 import type { HttpFailure } from "./problems.ts";
@@ -76,3 +77,16 @@ export function readMembers<Name extends string>(c: Context<ExtendedEnv>, names:
 /** Answers in relaxed Extended JSON. */
 export const sendExtended = (c: Context, status: 200 | 201, value: unknown, headers: Record<string, string> = {}) =>
   c.body(printExtendedJson(value), status, { ...headers, "Content-Type": "application/json" });
+
+/** The same for a page of documents, printed in slices: other tenants' requests go on meanwhile. @param key whose it is */
+export async function sendPage(c: Context<ExtendedEnv>, key: string, { documents, ...rest }: { documents: unknown[] }) {
+  const slice = createSlice(key, c.get("late"));
+  let text = "";
+  for (const document of documents) {
+    text += `${text && ","}${printExtendedJson(document)}`;
+    const pause = slice();
+    if (pause) await pause;
+  }
+  const others = Object.entries(rest).map(([name, value]) => `,${JSON.stringify(name)}:${printExtendedJson(value)}`);
+  return c.body(`{"documents":[${text}]${others.join("")}}`, 200, { "Content-Type": "application/json" });
+}

@@ -4,12 +4,14 @@ import { createIndex, dropIndex, listIndexes } from "../document/indexes.ts";
 import { tenantIndexesMax } from "../tenant/indexes.ts";
 import { requireTenant } from "./auth.ts";
 import type { Env } from "./context.ts";
-import { answer, body, databaseProblems, describe, pathParameters } from "./describe.ts";
+import { answer, body, databaseProblems, describe, recordProblems, pathParameters } from "./describe.ts";
+import { forRequest } from "./time-limit.ts";
 import { indexesAnswer, indexPath, indexRequest, indexSchema } from "./document-schemas.ts";
 
 const tags = ["Documents"];
 const changed = {
   ...databaseProblems,
+  ...recordProblems,
   operation_pending: "Another change of the organization isn't finished, or this takes longer than a request may",
   organization_not_found: "The organization was removed meanwhile",
 };
@@ -48,7 +50,8 @@ export function indexRoutes(deps: Deps) {
       }),
       tenant,
       body(indexRequest),
-      async (c) => c.json(await createIndex(deps, c.get("actor").organizationId, c.req.valid("json")), 201),
+      async (c) =>
+        c.json(await createIndex(forRequest(deps, c), c.get("actor").organizationId, c.req.valid("json")), 201),
     )
     .delete(
       "/:name",
@@ -66,7 +69,7 @@ export function indexRoutes(deps: Deps) {
       tenant,
       pathParameters(indexPath),
       async (c) => {
-        await dropIndex(deps, c.get("actor").organizationId, c.req.valid("param").name);
+        await dropIndex(forRequest(deps, c), c.get("actor").organizationId, c.req.valid("param").name);
         return c.body(null, 204);
       },
     );

@@ -6,12 +6,21 @@ import { removeOrganization } from "../organization/remove.ts";
 import { updateOrganization } from "../organization/update.ts";
 import { requireAdmin } from "./auth.ts";
 import type { Env } from "./context.ts";
-import { answer, body, databaseProblems, describe, query } from "./describe.ts";
-import { createRequest, getQuery, organizationAnswer, updateRequest } from "./schemas.ts";
+import { answer, bodilessProblems, body, databaseProblems, describe, query, recordProblems } from "./describe.ts";
+import { limitCreates, limitPasswords, limitReads } from "./limits.ts";
+import { createRequest, getQuery, organizationAnswer, organizationWithoutEmail, updateRequest } from "./schemas.ts";
 import { forRequest } from "./time-limit.ts";
 
 const organization = (description: string, differs?: Record<string, unknown>) =>
   answer(description, organizationAnswer, differs);
+/** What `GET /org/get` answers with and who may ask, as the setting `ORG_LOOKUP` says. */
+const lookUpOf = (deps: Deps) => ({
+  found:
+    deps.config.organizationLookUp === "minimal"
+      ? answer("The organization, without its admin's email", organizationWithoutEmail)
+      : organization("The organization"),
+  allowed: deps.config.organizationLookUp === "admin" ? requireAdmin(deps, "read") : limitReads(deps),
+});
 const renamed = {
   organization_name: "acme-labs",
   connection_details: "Collection: org_acme-labs",
@@ -20,6 +29,7 @@ const renamed = {
 const tags = ["Organizations"];
 const busy = {
   ...databaseProblems,
+  ...recordProblems,
   passwords_busy: "Too many passwords wait to be hashed",
   operation_pending: "The change was interrupted, or takes longer than a request may; try again",
 };
@@ -40,6 +50,7 @@ export const organizationRoutes = (deps: Deps) =>
         },
       }),
       body(createRequest),
+      limitCreates(deps),
       async (c) => c.json(await createOrganization(forRequest(deps, c), c.req.valid("json")), 201),
     )
     .get(
@@ -48,11 +59,15 @@ export const organizationRoutes = (deps: Deps) =>
         operationId: "getOrganization",
         summary: "Look an organization up by its name",
         tags,
-        answers: { "200": organization("The organization") },
+        answers: { "200": lookUpOf(deps).found },
         problems: { ...databaseProblems, organization_not_found: "There is no organization of this name" },
       }),
+      lookUpOf(deps).allowed,
       query(getQuery),
-      async (c) => c.json(await getOrganization(deps, c.req.valid("query").organization_name), 200),
+      async (c) => {
+        const { organization_name } = c.req.valid("query");
+        return c.json(await getOrganization(deps, organization_name, c.get("actor")?.organizationId), 200);
+      },
     )
     .put(
       "/update",
@@ -71,6 +86,7 @@ export const organizationRoutes = (deps: Deps) =>
       }),
       requireAdmin(deps),
       body(updateRequest),
+      limitPasswords(deps),
       async (c) => c.json(await updateOrganization(forRequest(deps, c), c.get("actor"), c.req.valid("json")), 200),
     )
     .delete(
@@ -82,14 +98,15 @@ export const organizationRoutes = (deps: Deps) =>
         answers: { "204": { description: "It is gone" } },
         problems: {
           ...databaseProblems,
-          body_too_large: "There is a body, and it has more than MAX_BODY_BYTES",
+          ...recordProblems,
+          ...bodilessProblems,
           organization_not_found: "It was removed meanwhile",
           operation_pending: busy.operation_pending,
         },
       }),
       requireAdmin(deps),
       async (c) => {
-        await removeOrganization(deps, c.get("actor"));
+        await removeOrganization(forRequest(deps, c), c.get("actor"));
         return c.body(null, 204);
       },
     );

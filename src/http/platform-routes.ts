@@ -1,13 +1,21 @@
 import { Hono } from "hono";
-import { createMiddleware } from "hono/factory";
 import { ObjectId } from "mongodb";
 import type { Deps } from "../deps.ts";
 import { list, type OperationQuery } from "../operation/store.ts";
 import { viewOperation } from "../operation/view.ts";
 import { cancelOperation, getOperation, moveOrganization, resumeOperation } from "../organization/move.ts";
-import { authenticateOperator } from "../session/authenticate.ts";
 import type { Env } from "./context.ts";
-import { answer, body, databaseProblems, describe, pathParameters, query, withDescription } from "./describe.ts";
+import {
+  answer,
+  bodilessProblems,
+  body,
+  databaseProblems,
+  describe,
+  pathParameters,
+  query,
+  recordProblems,
+} from "./describe.ts";
+import { requireOperator } from "./operator-auth.ts";
 import {
   idPath,
   moveRequest,
@@ -16,30 +24,14 @@ import {
   operationsAnswer,
   operationsQuery,
 } from "./platform-schemas.ts";
-
-/** Lets a request pass only with the operator's key. */
-const requireOperator = (operatorKey: string | null) =>
-  withDescription(
-    createMiddleware<Env>(async (c, next) => {
-      authenticateOperator(operatorKey, c.req.header("authorization"));
-      await next();
-    }),
-    {
-      security: [{ operatorKey: [] }],
-      problems: {
-        operator_key_missing: "No operator's key was sent",
-        operator_key_invalid: "The key is wrong, or the service has none (CROUPIER_OPERATOR_KEY)",
-      },
-    },
-  );
+import { forRequest } from "./time-limit.ts";
 
 const tags = ["Platform"];
 const found = { ...databaseProblems, operation_not_found: "There is no operation of this id" };
 
-const bodiless = { body_too_large: "There is a body, and it has more than MAX_BODY_BYTES" };
-
 export function platformRoutes(deps: Deps) {
-  const operator = requireOperator(deps.config.operatorKey);
+  const reader = requireOperator(deps, "organizations:read");
+  const mover = requireOperator(deps, "moves:write");
   const view = (operation: Parameters<typeof viewOperation>[0]) => viewOperation(operation, deps.now());
   const locate = (operation: { _id: ObjectId }) => ({
     Location: `/platform/operations/${operation._id.toHexString()}`,
@@ -55,18 +47,19 @@ export function platformRoutes(deps: Deps) {
         answers: { "202": answer("The operation that does it", operationAnswer, operationExample) },
         problems: {
           ...databaseProblems,
+          ...recordProblems,
           organization_not_found: "There is no organization of this id",
           organization_without_place: "Nobody knows where its documents are",
           move_pointless: "It is in this tier already",
           operation_open: "Another operation of it isn't finished",
         },
       }),
-      operator,
+      mover,
       pathParameters(idPath),
       body(moveRequest),
       async (c) => {
         const organizationId = new ObjectId(c.req.valid("param").id);
-        const operation = await moveOrganization(deps, organizationId, c.req.valid("json").tier);
+        const operation = await moveOrganization(forRequest(deps, c), organizationId, c.req.valid("json").tier);
         return c.json(view(operation), 202, locate(operation));
       },
     )
@@ -79,7 +72,7 @@ export function platformRoutes(deps: Deps) {
         answers: { "200": answer("One page", operationsAnswer) },
         problems: databaseProblems,
       }),
-      operator,
+      reader,
       query(operationsQuery),
       async (c) => {
         const { organization_id, cursor, kind, status, limit } = c.req.valid("query");
@@ -104,7 +97,7 @@ export function platformRoutes(deps: Deps) {
         answers: { "200": answer("The operation", operationAnswer, operationExample) },
         problems: found,
       }),
-      operator,
+      reader,
       pathParameters(idPath),
       async (c) => c.json(view(await getOperation(deps, new ObjectId(c.req.valid("param").id))), 200),
     )
@@ -115,11 +108,11 @@ export function platformRoutes(deps: Deps) {
         summary: "Let a stopped operation go on",
         tags,
         answers: { "202": answer("It goes on", operationAnswer, operationExample) },
-        problems: { ...found, ...bodiless, operation_state: "It isn't stopped" },
+        problems: { ...found, ...recordProblems, ...bodilessProblems, operation_state: "It isn't stopped" },
       }),
-      operator,
+      mover,
       pathParameters(idPath),
-      async (c) => c.json(view(await resumeOperation(deps, new ObjectId(c.req.valid("param").id))), 202),
+      async (c) => c.json(view(await resumeOperation(forRequest(deps, c), new ObjectId(c.req.valid("param").id))), 202),
     )
     .post(
       "/operations/:id/cancel",
@@ -128,10 +121,10 @@ export function platformRoutes(deps: Deps) {
         summary: "Undo a move, as long as it hasn't cut over",
         tags,
         answers: { "202": answer("It is being undone", operationAnswer, operationExample) },
-        problems: { ...found, ...bodiless, operation_state: "It has ended, or is no move" },
+        problems: { ...found, ...recordProblems, ...bodilessProblems, operation_state: "It has ended, or is no move" },
       }),
-      operator,
+      mover,
       pathParameters(idPath),
-      async (c) => c.json(view(await cancelOperation(deps, new ObjectId(c.req.valid("param").id))), 202),
+      async (c) => c.json(view(await cancelOperation(forRequest(deps, c), new ObjectId(c.req.valid("param").id))), 202),
     );
 }

@@ -1,11 +1,11 @@
 import * as z from "zod";
 import { tiers } from "../tenant/placement.ts";
+import { time } from "./schemas.ts";
 
-const hexId = z
+export const hexId = z
   .string()
   .regex(/^[0-9a-f]{24}$/, "must be 24 hexadecimal digits")
   .meta({ example: "6743a1f0c2a4b8d9e0f1a2b3", pattern: "^[0-9a-f]{24}$" });
-const time = z.string().meta({ format: "date-time", example: "2026-11-24T09:30:00.000Z" });
 const statuses = ["running", "stopped", "succeeded", "failed", "cancelled"] as const;
 
 export const idPath = z.object({ id: hexId });

@@ -2,11 +2,13 @@ import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import * as z from "zod";
 import type { AdminFailure } from "../admin/admin.ts";
+import type { AuditFailure } from "../audit/audit.ts";
 import type { Deps } from "../deps.ts";
 import type { DocumentFailure } from "../document/document.ts";
 import { type Failure, failure, isFailure } from "../lib/failure.ts";
 import { printExtendedJson } from "../lib/extended-json.ts";
 import { isUnavailable } from "../lib/mongo.ts";
+import type { OperatorFailure } from "../operator/key.ts";
 import type { OperationFailure } from "../operation/drive.ts";
 import type { OrganizationFailure } from "../organization/organization.ts";
 import type { SessionFailure } from "../session/session.ts";
@@ -24,6 +26,7 @@ export type HttpFailure =
   | "body_too_large"
   | "https_required"
   | "timeout"
+  | "rate_limited"
   | "database_unavailable"
   | "starting"
   | "internal_error";
@@ -35,10 +38,12 @@ type FailureCode =
   | IndexFailure
   | OrganizationFailure
   | OperationFailure
+  | OperatorFailure
   | PageFailure
   | SessionFailure
+  | AuditFailure
   | TenantFailure;
-type ProblemStatus = 400 | 401 | 403 | 404 | 405 | 409 | 412 | 413 | 422 | 500 | 503;
+type ProblemStatus = 400 | 401 | 403 | 404 | 405 | 409 | 412 | 413 | 422 | 429 | 500 | 503;
 
 /** Every problem type that the API answers with (RFC 9457): its status and its title. */
 export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: string }> = {
@@ -48,15 +53,22 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   credentials_incorrect: { status: 401, title: "Incorrect email or password" },
   token_missing: { status: 401, title: "An access token is needed" },
   token_invalid: { status: 401, title: "The access token is not valid" },
+  refresh_token_invalid: { status: 401, title: "The refresh token is not valid" },
+  refresh_token_reused: { status: 401, title: "The refresh token was used before" },
   tenant_gone: { status: 401, title: "The organization is gone" },
   operator_key_missing: { status: 401, title: "An operator's key is needed" },
   operator_key_invalid: { status: 401, title: "The operator's key is not valid" },
   https_required: { status: 403, title: "HTTPS is needed" },
+  organization_suspended: { status: 403, title: "The organization is suspended" },
+  scope_missing: { status: 403, title: "The key lacks a scope" },
+  address_not_allowed: { status: 403, title: "The address is not allowed" },
   organization_not_found: { status: 404, title: "No such organization" },
   not_found: { status: 404, title: "No such resource" },
   document_not_found: { status: 404, title: "No such document" },
   index_not_found: { status: 404, title: "No such index" },
   operation_not_found: { status: 404, title: "No such operation" },
+  operator_key_not_found: { status: 404, title: "No such key" },
+  session_not_found: { status: 404, title: "No such session" },
   method_not_allowed: { status: 405, title: "The method is not allowed here" },
   document_exists: { status: 409, title: "The document exists" },
   unique_violated: { status: 409, title: "A unique index says no" },
@@ -79,12 +91,14 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   idempotency_key_reused: { status: 422, title: "The Idempotency-Key was used" },
   index_limit: { status: 422, title: "Too many indexes" },
   index_not_portable: { status: 422, title: "The index can't be brought along" },
+  rate_limited: { status: 429, title: "Too many requests" },
   internal_error: { status: 500, title: "Something went wrong here" },
   organization_without_place: { status: 503, title: "Where the documents are is not known" },
   operation_pending: { status: 503, title: "The change is not finished" },
   tenant_moving: { status: 503, title: "The organization is being moved" },
   write_conflict: { status: 503, title: "Too many write this document" },
   write_in_doubt: { status: 503, title: "Whether it was written is not known" },
+  audit_unavailable: { status: 503, title: "What is done can't be recorded" },
   revocations_unknown: { status: 503, title: "Which tokens were ended is not known" },
   passwords_busy: { status: 503, title: "Too many sign-ins are waiting" },
   timeout: { status: 503, title: "The request took too long" },
@@ -163,7 +177,9 @@ export function sendProblem(c: Context, error: Failure<FailureCode>, headers: Re
   const { status } = problemTypes[error.failure];
   const body = problemOf(error, requestPath(c), c.get("requestId") ?? "");
   if (status === 401) headers["WWW-Authenticate"] = challenge(error.failure);
-  if (status === 503) headers["Retry-After"] = String(error.retryAfterSeconds ?? 1);
+  if (error.scope !== undefined)
+    headers["WWW-Authenticate"] = `Bearer error="insufficient_scope", scope="${error.scope}"`;
+  if (status === 429 || status === 503) headers["Retry-After"] = String(error.retryAfterSeconds ?? 1);
   return c.body(printExtendedJson(body), status, { ...headers, "Content-Type": "application/problem+json" });
 }
 

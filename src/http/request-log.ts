@@ -16,5 +16,6 @@ export const requestLog = ({ log }: Pick<Deps, "log">) =>
       status: c.res.status,
       ms: Math.round((performance.now() - startedMs) * 10) / 10,
       organization_id: c.get("actor")?.organizationId.toHexString(),
+      operator_key: c.get("operator")?.keyId,
     });
   });

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { passwordParts, passwordProblem } from "../admin/password.ts";
-import { organizationNamePattern } from "../organization/organization.ts";
+import { organizationNamePattern, statuses } from "../organization/organization.ts";
 
 // A lone surrogate has no UTF-8, and U+FFFD is what a body that isn't UTF-8 is read as: two different texts would be one.
 const broken = { error: "must be text without NUL and without broken characters", abort: true };
@@ -81,7 +81,8 @@ export const signInRequest = z
 
 export const getQuery = z.object({ organization_name: organizationName });
 
-const time = z.string().meta({ format: "date-time", example: "2026-11-24T09:30:00.000Z" });
+export const time = z.string().meta({ format: "date-time", example: "2026-11-24T09:30:00.000Z" });
+export const refreshTokenExample = `crt_${"A".repeat(64)}`;
 const id = z.string().meta({ example: "6743a1f0c2a4b8d9e0f1a2b3", pattern: "^[0-9a-f]{24}$" });
 
 export const organizationAnswer = z
@@ -94,15 +95,24 @@ export const organizationAnswer = z
     updated_at: time.nullable().meta({ description: "Null until the first update", example: null }),
     tier: z.enum(["starter", "professional", "enterprise"]).meta({ example: "professional" }),
     region: z.string().meta({ example: "default" }),
-    status: z.enum(["provisioning", "active", "deleting"]).meta({ example: "active" }),
+    status: z.enum(statuses).meta({ example: "active" }),
   })
   .meta({ id: "Organization" });
+export const organizationWithoutEmail = organizationAnswer
+  .omit({ email: true })
+  .meta({ id: "OrganizationWithoutEmail" });
+
+export const grant = {
+  access_token: z.string().meta({ description: "A JWT", example: "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.AAAA" }),
+  token_type: z.literal("bearer").meta({ example: "bearer" }),
+  expires_in: z.int().meta({ description: "Of the access token, in seconds", example: 3600 }),
+  refresh_token: z.string().meta({ description: "Good for one POST /admin/refresh", example: refreshTokenExample }),
+  refresh_expires_in: z.int().meta({ description: "Of the refresh token, in seconds", example: 2_592_000 }),
+};
 
 export const signInAnswer = z
   .object({
-    access_token: z.string().meta({ description: "A JWT", example: "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.AAAA" }),
-    token_type: z.literal("bearer").meta({ example: "bearer" }),
-    expires_in: z.int().meta({ description: "seconds", example: 3600 }),
+    ...grant,
     admin_id: id,
     organization_id: id,
     organization_name: z.string().meta({ example: "acme" }),

@@ -8,17 +8,26 @@ import { healthAnswer, jwksAnswer, readinessAnswer, rootAnswer } from "./schemas
 
 const pingTimeoutMs = 1_500;
 
-const databaseAnswers = ({ db }: Pick<Deps, "db">): Promise<boolean> =>
-  db.command({ ping: 1 }, within(pingTimeoutMs)).then(
-    () => true,
-    () => false,
-  );
+/** Asks the database once for all who want to know while an answer is under way: nothing else limits these routes. */
+function createPing({ db }: Pick<Deps, "db">): () => Promise<boolean> {
+  let asked: Promise<boolean> | null = null;
+  const ask = () =>
+    db.command({ ping: 1 }, within(pingTimeoutMs)).then(
+      () => true,
+      () => false,
+    );
+  return () =>
+    (asked ??= ask().finally(() => {
+      asked = null;
+    }));
+}
 
 const tags = ["Service"];
 
 /** @param isReady whether the database has been prepared and the process is not about to stop */
-export const serviceRoutes = (deps: Pick<Deps, "db" | "tokens" | "revocations">, isReady: () => boolean) =>
-  new Hono<Env>()
+export function serviceRoutes(deps: Pick<Deps, "db" | "tokens" | "revocations">, isReady: () => boolean) {
+  const databaseAnswers = createPing(deps);
+  return new Hono<Env>()
     .get(
       "/",
       describe({
@@ -57,7 +66,7 @@ export const serviceRoutes = (deps: Pick<Deps, "db" | "tokens" | "revocations">,
         },
       }),
       async (c) =>
-        (await databaseAnswers(deps))
+        (await databaseAnswers())
           ? c.json({ status: "healthy", service, version, database: "connected" }, 200)
           : c.json({ status: "unhealthy", service, version, database: "disconnected" }, 503),
     )
@@ -73,7 +82,8 @@ export const serviceRoutes = (deps: Pick<Deps, "db" | "tokens" | "revocations">,
         },
       }),
       async (c) =>
-        isReady() && deps.revocations.areKnown() && (await databaseAnswers(deps))
+        isReady() && deps.revocations.areKnown() && (await databaseAnswers())
           ? c.json({ status: "ready" }, 200)
           : c.json({ status: "not_ready" }, 503),
     );
+}

@@ -3,6 +3,7 @@ import { createMiddleware } from "hono/factory";
 import type { Deps } from "../deps.ts";
 import { failure } from "../lib/failure.ts";
 import type { Env } from "./context.ts";
+import { originOf } from "./origin.ts";
 import type { HttpFailure } from "./problems.ts";
 
 /**
@@ -29,13 +30,14 @@ export const timeLimit = (timeoutMs: number) =>
     }
   });
 
-/** Deps for one request: its passwords leave the queue when it is late or its caller is gone. */
-export function forRequest<D extends Pick<Deps, "passwords">>(deps: D, c: Context<Env>): D {
+/** Deps for one request: they say who asks, and its passwords leave the queue when it is late or its caller is gone. */
+export function forRequest<D extends Pick<Deps, "passwords" | "config" | "origin">>(deps: D, c: Context<Env>): D {
   const { passwords } = deps;
   const late = c.get("late");
   const signal = late ? AbortSignal.any([late, c.req.raw.signal]) : c.req.raw.signal;
   return {
     ...deps,
+    origin: originOf(c, deps.config.trustedProxies),
     passwords: {
       ...passwords,
       hash: (password: string) => passwords.hash(password, signal),

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { Hono } from "hono";
-import { callerAddress, callerUsedHttps, limitedAs, normalizeAddress } from "../../src/http/address.ts";
+import { callerAddress, callerUsedHttps, limitedAs } from "../../src/http/address.ts";
+import { normalizeAddress } from "../../src/lib/address.ts";
 
 describe("an address", () => {
   test.each([

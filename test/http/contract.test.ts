@@ -284,6 +284,8 @@ describe("POST /admin/login", () => {
       access_token: expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+$/),
       token_type: "bearer",
       expires_in: 3600,
+      refresh_token: expect.stringMatching(/^crt_[\w-]{64}$/),
+      refresh_expires_in: 30 * 86_400,
       admin_id: id,
       organization_id: who.id,
       organization_name: who.organization_name,
@@ -299,6 +301,7 @@ describe("POST /admin/login", () => {
       aud: "croupier",
       jti: expect.stringMatching(/.{16,}/),
       gen: 0,
+      sid: expect.stringMatching(/^[0-9a-f-]{36}$/),
     });
     expect(Math.abs(claims.iat - Date.now() / 1000)).toBeLessThan(5);
     expect(readClaims((await signIn(who.email, who.password)).body.access_token).jti).not.toBe(claims.jti);

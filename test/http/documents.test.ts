@@ -185,6 +185,8 @@ describe.each([...tiers])("documents in the tier %s", (tier) => {
   describe("an Idempotency-Key", () => {
     const key = (value: string) => ({ "idempotency-key": value });
     const count = async (filter: object) => (await me.ask("POST", `${documents}/count`, { filter })).body.count;
+    /** As if the process had died before it could say that an insert was done. */
+    const forget = () => services[tier].db.collection("idempotency_keys").updateMany({}, { $set: { done: false } });
 
     test("makes one document of an insert that is sent twice, and gives the same answer", async () => {
       const answers = [await insert({ once: 1 }, key("a")), await insert({ once: 1 }, key("a"))];
@@ -219,6 +221,21 @@ describe.each([...tiers])("documents in the tier %s", (tier) => {
       expect(await count({ removed: 1 })).toBe(0);
     });
 
+    test("brings nothing back when its answer was lost and others have changed or removed what it had stored", async () => {
+      const sent = [{ _id: "lost-1" }, { _id: "lost-2" }, { _id: "lost-3" }];
+      const first = await insert(sent, key("lost"));
+      await forget();
+      for (let n = 0; n < 6; n++) await me.ask("PUT", at("lost-1"), { n });
+      await me.ask("DELETE", at("lost-2"));
+      await me.ask("DELETE", at("lost-3"));
+      await insert({ _id: "lost-3", another: true });
+      const again = await insert(sent, key("lost"));
+      expect({ status: again.status, text: again.text }).toEqual({ status: 201, text: first.text });
+      expect((await me.ask("GET", at("lost-1"))).body).toEqual({ _id: "lost-1", n: 5 });
+      expect((await me.ask("GET", at("lost-2"))).status).toBe(404);
+      expect((await me.ask("GET", at("lost-3"))).body).toEqual({ _id: "lost-3", another: true });
+    });
+
     test("gives a refusal again too, and doesn't bring back what was stored beside it", async () => {
       await insert({ _id: "taken" });
       const sent = [{ _id: "beside" }, { _id: "taken" }, { beside: 1 }];
@@ -251,7 +268,9 @@ describe.each([...tiers])("documents in the tier %s", (tier) => {
     test("remembers ids that are long and many", async () => {
       const sent = Array.from({ length: 15_000 }, (_, n) => ({ _id: `${n}-`.padEnd(1_024, "x"), long: 1 }));
       const answers = [await insert(sent, key("f")), await insert(sent, key("f"))];
-      expect(answers.map(({ status }) => status)).toEqual([201, 201]);
+      await forget();
+      answers.push(await insert(sent, key("f")));
+      expect(answers.map(({ status }) => status)).toEqual([201, 201, 201]);
       expect(await count({ long: 1 })).toBe(15_000);
     }, 60_000);
   });

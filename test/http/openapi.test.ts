@@ -1,11 +1,13 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { createApp } from "../../src/app.ts";
 import { problemTypes } from "../../src/http/problems.ts";
+import { scopes } from "../../src/operator/key.ts";
 import { checkValue, resolve, type Schema } from "../support/json-schema.ts";
+import { makeOperatorKey, useOperatorKey } from "../support/operator.ts";
 import { newcomer, useService } from "../support/service.ts";
 
-const key = "an-operators-key-of-the-tests-alone";
-const service = useService({ CROUPIER_OPERATOR_KEY: key });
+const service = useService();
+const operatorKey = useOperatorKey(service);
 
 type Media = { schema?: Schema; example?: unknown; examples?: Record<string, { value: unknown }> };
 type Response = { description?: string; content?: Record<string, Media>; headers?: Record<string, unknown> };
@@ -107,31 +109,44 @@ describe("/openapi.json", () => {
     ["get", "/.well-known/jwks.json", [200]],
     ["get", "/health", [200, 503]],
     ["get", "/readiness", [200, 503]],
-    ["post", "/org/create", [201, 400, 413, 422, 500, 503]],
-    ["get", "/org/get", [200, 404, 422, 500, 503]],
-    ["put", "/org/update", [200, 400, 401, 404, 413, 422, 500, 503]],
-    ["delete", "/org/delete", [204, 401, 404, 413, 500, 503]],
-    ["post", "/admin/login", [200, 401, 413, 422, 500, 503]],
-    ["get", "/admin/me", [200, 401, 500, 503]],
-    ["post", "/admin/logout", [204, 401, 413, 500, 503]],
-    ["post", "/admin/logout-all", [204, 401, 413, 500, 503]],
-    ["post", "/org/documents", [201, 401, 409, 413, 422, 500, 503]],
-    ["get", "/org/documents", [200, 401, 422, 500, 503]],
-    ["post", "/org/documents/find", [200, 401, 413, 422, 500, 503]],
-    ["post", "/org/documents/count", [200, 401, 413, 422, 500, 503]],
-    ["post", "/org/documents/aggregate", [200, 401, 413, 422, 500, 503]],
-    ["get", "/org/documents/{id}", [200, 304, 401, 404, 422, 500, 503]],
-    ["put", "/org/documents/{id}", [200, 401, 404, 409, 412, 413, 422, 500, 503]],
-    ["patch", "/org/documents/{id}", [200, 401, 404, 409, 412, 413, 422, 500, 503]],
-    ["delete", "/org/documents/{id}", [204, 401, 404, 412, 413, 422, 500, 503]],
-    ["get", "/org/indexes", [200, 401, 500, 503]],
-    ["post", "/org/indexes", [201, 401, 404, 409, 413, 422, 500, 503]],
-    ["delete", "/org/indexes/{name}", [204, 401, 404, 413, 422, 500, 503]],
-    ["post", "/platform/organizations/{id}/moves", [202, 401, 404, 409, 413, 422, 500, 503]],
-    ["get", "/platform/operations", [200, 401, 422, 500, 503]],
-    ["get", "/platform/operations/{id}", [200, 401, 404, 422, 500, 503]],
-    ["post", "/platform/operations/{id}/resume", [202, 401, 404, 409, 413, 422, 500, 503]],
-    ["post", "/platform/operations/{id}/cancel", [202, 401, 404, 409, 413, 422, 500, 503]],
+    ["post", "/org/create", [201, 400, 413, 422, 429, 500, 503]],
+    ["get", "/org/get", [200, 404, 422, 429, 500, 503]],
+    ["put", "/org/update", [200, 400, 401, 404, 413, 422, 429, 500, 503]],
+    ["delete", "/org/delete", [204, 401, 404, 413, 429, 500, 503]],
+    ["post", "/admin/login", [200, 401, 403, 413, 422, 429, 500, 503]],
+    ["get", "/admin/me", [200, 401, 429, 500, 503]],
+    ["post", "/admin/refresh", [200, 401, 413, 422, 429, 500, 503]],
+    ["get", "/admin/sessions", [200, 401, 429, 500, 503]],
+    ["delete", "/admin/sessions/{id}", [204, 401, 404, 413, 422, 429, 500, 503]],
+    ["post", "/admin/logout", [204, 401, 413, 429, 500, 503]],
+    ["post", "/admin/logout-all", [204, 401, 413, 429, 500, 503]],
+    ["post", "/org/documents", [201, 401, 409, 413, 422, 429, 500, 503]],
+    ["get", "/org/documents", [200, 401, 422, 429, 500, 503]],
+    ["post", "/org/documents/find", [200, 401, 413, 422, 429, 500, 503]],
+    ["post", "/org/documents/count", [200, 401, 413, 422, 429, 500, 503]],
+    ["post", "/org/documents/aggregate", [200, 401, 413, 422, 429, 500, 503]],
+    ["get", "/org/documents/{id}", [200, 304, 401, 404, 422, 429, 500, 503]],
+    ["put", "/org/documents/{id}", [200, 401, 404, 409, 412, 413, 422, 429, 500, 503]],
+    ["patch", "/org/documents/{id}", [200, 401, 404, 409, 412, 413, 422, 429, 500, 503]],
+    ["delete", "/org/documents/{id}", [204, 401, 404, 412, 413, 422, 429, 500, 503]],
+    ["get", "/org/indexes", [200, 401, 429, 500, 503]],
+    ["post", "/org/indexes", [201, 401, 404, 409, 413, 422, 429, 500, 503]],
+    ["delete", "/org/indexes/{name}", [204, 401, 404, 413, 422, 429, 500, 503]],
+    ["post", "/platform/organizations/{id}/moves", [202, 401, 403, 404, 409, 413, 422, 429, 500, 503]],
+    ["get", "/platform/operations", [200, 401, 403, 422, 429, 500, 503]],
+    ["get", "/platform/operations/{id}", [200, 401, 403, 404, 422, 429, 500, 503]],
+    ["post", "/platform/operations/{id}/resume", [202, 401, 403, 404, 409, 413, 422, 429, 500, 503]],
+    ["post", "/platform/operations/{id}/cancel", [202, 401, 403, 404, 409, 413, 422, 429, 500, 503]],
+    ["get", "/org/audit", [200, 401, 403, 422, 429, 500, 503]],
+    ["get", "/platform/audit", [200, 401, 403, 422, 429, 500, 503]],
+    ["get", "/platform/organizations", [200, 401, 403, 422, 429, 500, 503]],
+    ["get", "/platform/organizations/{id}", [200, 401, 403, 404, 422, 429, 500, 503]],
+    ["post", "/platform/organizations/{id}/suspend", [200, 401, 403, 404, 413, 422, 429, 500, 503]],
+    ["post", "/platform/organizations/{id}/reactivate", [200, 401, 403, 404, 413, 422, 429, 500, 503]],
+    ["post", "/platform/organizations/{id}/revoke-tokens", [204, 401, 403, 404, 413, 422, 429, 500, 503]],
+    ["get", "/org/allow-list", [200, 401, 403, 404, 429, 500, 503]],
+    ["put", "/org/allow-list", [200, 401, 403, 404, 413, 422, 429, 500, 503]],
+    ["put", "/platform/organizations/{id}/allow-list", [200, 401, 403, 404, 413, 422, 429, 500, 503]],
   ] as const)("describes every status that %s %s can answer with", (method, path, statuses) => {
     const { responses } = find(method, path);
     for (const status of statuses) expect(responses[status]).toBeObject();
@@ -152,9 +167,13 @@ describe("/openapi.json", () => {
       operatorKey: { type: "http", scheme: "bearer", description: expect.any(String) },
     });
     for (const { path, operation } of operations) {
-      const needed = /^\/(org\/(update|delete|documents|indexes)|admin\/(me|logout|logout-all))\b/.test(path);
+      const needed =
+        /^\/(org\/(update|delete|documents|indexes|audit|allow-list)|admin\/(me|logout|logout-all|sessions))\b/.test(
+          path,
+        );
       const tenants = needed ? [{ accessToken: [] }] : undefined;
-      const expected = path.startsWith("/platform/") ? [{ operatorKey: [] }] : tenants;
+      const operators = [{ operatorKey: [expect.stringMatching(new RegExp(`^(${scopes.join("|")})$`))] }];
+      const expected = path.startsWith("/platform/") ? operators : tenants;
       expect({ path, security: operation.security }).toEqual({ path, security: expected! });
     }
   });
@@ -200,6 +219,10 @@ describe("/openapi.json", () => {
     const { token, id: organizationId, ...own } = await service.join();
     const signedIn = await service.send("POST", "/admin/login", { body: { email: own.email, password: own.password } });
     const another = signedIn.body.access_token;
+    const shut = await service.join();
+    const shutsSignIn = { email: shut.email, password: shut.password };
+    const key = operatorKey();
+    const readers = await makeOperatorKey(service.db, ["organizations:read"]);
     const noId = "0123456789abcdef01234567";
     type Options = { at?: string; query?: string } & Parameters<typeof service.send>[2];
     const calls = [
@@ -217,6 +240,13 @@ describe("/openapi.json", () => {
       ["post", "/admin/login", { body: { email: who.email, password: who.password } }],
       ["post", "/admin/login", { body: { email: who.email, password: "wrong" } }],
       ["post", "/admin/login", { body: "{" }],
+      ["post", "/admin/refresh", { body: { refresh_token: signedIn.body.refresh_token } }],
+      ["post", "/admin/refresh", { body: { refresh_token: "x" } }],
+      ["post", "/admin/refresh", { body: { refresh_token: 1 } }],
+      ["get", "/admin/sessions", { token }],
+      ["get", "/admin/sessions", {}],
+      ["delete", "/admin/sessions/{id}", { token, at: "x" }],
+      ["delete", "/admin/sessions/{id}", { token, at: "0b9f7a3e-3c1d-4d0e-9f5b-6a2c8d7e1f40" }],
       ["get", "/admin/me", { token }],
       ["get", "/admin/me", {}],
       ["post", "/admin/logout", { token: another, body: "x".repeat(2_000_000) }],
@@ -226,6 +256,20 @@ describe("/openapi.json", () => {
       ["put", "/org/update", { token, body: { email: who.email } }],
       ["put", "/org/update", { token, body: { email: newcomer().email } }],
       ["put", "/org/update", { token, body: {} }],
+      ["get", "/org/allow-list", { token }],
+      ["get", "/org/allow-list", {}],
+      ["put", "/org/allow-list", { token, body: { cidrs: ["127.0.0.1", "::1"] } }],
+      ["put", "/org/allow-list", { token, body: { cidrs: ["192.0.2.0/24"] } }],
+      [
+        "put",
+        "/platform/organizations/{id}/allow-list",
+        { token: key, at: shut.id, body: { cidrs: ["192.0.2.0/24"] } },
+      ],
+      ["get", "/org/allow-list", { token: shut.token }],
+      ["get", "/org/documents", { token: shut.token }],
+      ["post", "/admin/login", { body: shutsSignIn }],
+      ["put", "/platform/organizations/{id}/allow-list", { token: key, at: noId, body: { cidrs: [] } }],
+      ["put", "/org/allow-list", { token, body: { cidrs: [] } }],
       ["post", "/org/documents", { token, body: { _id: "a", n: 1 } }],
       ["post", "/org/documents", { token, body: [{ _id: "b" }, { n: 2 }] }],
       ["post", "/org/documents", { token, body: [{ _id: "b" }, { n: 3 }] }],
@@ -259,6 +303,7 @@ describe("/openapi.json", () => {
       ["delete", "/org/indexes/{name}", { token, at: "n_1" }],
       ["post", "/platform/organizations/{id}/moves", { at: organizationId, token, body: { tier: "starter" } }],
       ["post", "/platform/organizations/{id}/moves", { at: organizationId, token: key, body: { tier: "gold" } }],
+      ["post", "/platform/organizations/{id}/moves", { at: noId, token: readers, body: { tier: "starter" } }],
       ["post", "/platform/organizations/{id}/moves", { at: noId, token: key, body: { tier: "starter" } }],
       [
         "post",
@@ -266,10 +311,26 @@ describe("/openapi.json", () => {
         { at: organizationId, token: key, body: { tier: "professional" } },
       ],
       ["post", "/platform/organizations/{id}/moves", { at: organizationId, token: key, body: { tier: "starter" } }],
+      ["get", "/platform/organizations", { token: key, query: "?limit=2" }],
+      ["get", "/platform/organizations", { token: key, query: "?limit=0" }],
+      ["get", "/platform/organizations/{id}", { token: key, at: shut.id }],
+      ["get", "/platform/organizations/{id}", { token: key, at: noId }],
+      ["post", "/platform/organizations/{id}/suspend", { token: key, at: shut.id, body: { reason: "not paid" } }],
+      ["post", "/platform/organizations/{id}/suspend", { token: readers, at: shut.id, body: {} }],
+      ["post", "/admin/login", { body: shutsSignIn }],
+      ["post", "/platform/organizations/{id}/revoke-tokens", { token: key, at: shut.id }],
+      ["post", "/platform/organizations/{id}/revoke-tokens", { token: key, at: noId }],
+      ["post", "/platform/organizations/{id}/reactivate", { token: key, at: shut.id }],
+      ["post", "/platform/organizations/{id}/reactivate", { token: key, at: noId }],
       ["get", "/platform/operations", { token: key, query: `?organization_id=${organizationId}` }],
       ["get", "/platform/operations/{id}", { token: key, at: noId }],
       ["post", "/platform/operations/{id}/resume", { token: key, at: noId }],
       ["post", "/platform/operations/{id}/cancel", { token: key, at: noId }],
+      ["get", "/org/audit", { token, query: "?limit=200" }],
+      ["get", "/org/audit", { token, query: "?act=everything" }],
+      ["get", "/org/audit", { token, query: "?cursor=x" }],
+      ["get", "/platform/audit", { token: key, query: "?kind=session&from=2026-01-01T00:00:00Z" }],
+      ["get", "/platform/audit", { token }],
       ["delete", "/org/delete", { token, body: "x".repeat(2_000_000) }],
       ["delete", "/org/delete", { token }],
       ["delete", "/org/delete", { token }],

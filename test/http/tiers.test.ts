@@ -17,7 +17,7 @@ const normalized = ({ status, headers, text }: Answer) => ({
   status,
   headers: Object.fromEntries(
     [...headers]
-      .filter(([name]) => !["date", "x-request-id", "content-length"].includes(name))
+      .filter(([name]) => !["date", "x-request-id", "content-length", "ratelimit"].includes(name))
       .map(([name, value]) => [name, hide(value)]),
   ),
   text: hide(text),

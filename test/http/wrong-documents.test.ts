@@ -1,11 +1,12 @@
 import { beforeAll } from "bun:test";
+import { useOperatorKey } from "../support/operator.ts";
 import { useService } from "../support/service.ts";
 import { wrongDocuments, wrongSecondDocuments, wrongTags } from "../support/wrong-documents.ts";
 import { invalid, refuses, type Row, unreadableBodies } from "../support/wrong-input.ts";
 import { wrongAuthorizations } from "../support/wrong-token.ts";
 
-const operatorKey = "an-operators-key-of-the-tests-alone";
-const service = useService({ CROUPIER_OPERATOR_KEY: operatorKey });
+const service = useService();
+const operatorKey = useOperatorKey(service);
 let token: string;
 let gone: string;
 beforeAll(async () => {
@@ -31,7 +32,7 @@ const strangers = (request: Pick<Row, "body">): Row[] => [
     name: "the operator",
     status: 401,
     type: "token_invalid",
-    authorization: () => `Bearer ${operatorKey}`,
+    authorization: () => `Bearer ${operatorKey()}`,
     ...request,
   },
 ];

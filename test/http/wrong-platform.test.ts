@@ -1,23 +1,24 @@
 import { beforeAll } from "bun:test";
+import { useOperatorKey } from "../support/operator.ts";
 import { useService } from "../support/service.ts";
 import { invalid, refuses, type Row, wrongBodies } from "../support/wrong-input.ts";
 
-const operatorKey = "an-operators-key-of-the-tests-alone";
-const service = useService({ CROUPIER_OPERATOR_KEY: operatorKey });
+const service = useService();
+const operatorKey = useOperatorKey(service);
 let token: string;
 let id: string;
 beforeAll(async () => {
   ({ token, id } = await service.join("own"));
 });
-const authorization = () => `Bearer ${operatorKey}`;
+const authorization = () => `Bearer ${operatorKey()}`;
 const noId = "0123456789abcdef01234567";
 
 const strangers = (request: Pick<Row, "body">): Row[] => {
-  const missing = (name: string, value?: string): Row => ({
+  const missing = (name: string, value: () => string | undefined = () => undefined): Row => ({
     name: `key: ${name}`,
     status: 401,
     type: "operator_key_missing",
-    authorization: () => value,
+    authorization: value,
     ...request,
   });
   const wrong = (name: string, value: () => string): Row => ({
@@ -29,15 +30,15 @@ const strangers = (request: Pick<Row, "body">): Row[] => {
   });
   return [
     missing("none"),
-    missing("empty", ""),
-    missing("Bearer alone", "Bearer "),
-    missing("Basic", "Basic YWRhOnNlY3JldA=="),
+    missing("empty", () => ""),
+    missing("Bearer alone", () => "Bearer "),
+    missing("Basic", () => "Basic YWRhOnNlY3JldA=="),
     missing("without a scheme", operatorKey),
-    missing("twice", `Bearer ${operatorKey}, Bearer ${operatorKey}`),
+    missing("twice", () => `Bearer ${operatorKey()}, Bearer ${operatorKey()}`),
     wrong("an admin's token", () => token),
-    wrong("the start of it", () => operatorKey.slice(0, -1)),
-    wrong("and more", () => `${operatorKey}x`),
-    wrong("in another case", () => operatorKey.toUpperCase()),
+    wrong("the start of it", () => operatorKey().slice(0, -1)),
+    wrong("and more", () => `${operatorKey()}x`),
+    wrong("in another case", () => operatorKey().toUpperCase()),
     wrong("8,000 characters", () => "a".repeat(8_000)),
     wrong("null", () => "null"),
     wrong("undefined", () => "undefined"),
@@ -115,7 +116,7 @@ for (const [method, rest] of [
 
 let finished: string;
 beforeAll(async () => {
-  const { body } = await service.send("GET", `${operations}?organization_id=${id}`, { token: operatorKey });
+  const { body } = await service.send("GET", `${operations}?organization_id=${id}`, { token: operatorKey() });
   finished = body.operations[0].id;
 });
 /** `id` and `finished` are known only when the tests run. */
@@ -131,7 +132,6 @@ const there = [
 refuses(service, "The platform", { authorization }, there);
 
 refuses(useService(), "A service that has no operator's key", { method: "GET", path: operations }, [
-  { name: "any key", status: 401, type: "operator_key_invalid", authorization },
-  { name: "the text null", status: 401, type: "operator_key_invalid", authorization: () => "Bearer null" },
+  { name: "another service's key", status: 401, type: "operator_key_invalid", authorization },
   { name: "no key", status: 401, type: "operator_key_missing" },
 ]);

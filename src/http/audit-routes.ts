@@ -1,0 +1,52 @@
+import { Hono } from "hono";
+import { type AuditWanted, readAudit } from "../audit/read.ts";
+import type { Deps } from "../deps.ts";
+import { auditAnswer, ownAuditQuery, platformAuditQuery } from "./audit-schemas.ts";
+import { requireAdmin } from "./auth.ts";
+import type { Env } from "./context.ts";
+import { answer, databaseProblems, describe, query } from "./describe.ts";
+import { requireOperator } from "./operator-auth.ts";
+
+const answers = { "200": answer("One page", auditAnswer) };
+const problems = { ...databaseProblems, invalid_cursor: "The cursor is none" };
+
+/** What a query asks for, without what it leaves out. */
+const given = <T extends object>(wanted: T) =>
+  Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== undefined)) as unknown as AuditWanted;
+
+/** An admin reads the record of the own organization and of no other. */
+export const ownAuditRoutes = (deps: Deps) =>
+  new Hono<Env>().get(
+    "/",
+    describe({
+      operationId: "listOwnAudit",
+      summary: "Who did what to this organization, the newest first",
+      tags: ["Organizations"],
+      answers,
+      problems,
+    }),
+    requireAdmin(deps, "read"),
+    query(ownAuditQuery),
+    async (c) => {
+      const chain = c.get("actor").organizationId.toHexString();
+      return c.json(await readAudit(deps, { ...given(c.req.valid("query")), chain }), 200);
+    },
+  );
+
+export const platformAuditRoutes = (deps: Deps) =>
+  new Hono<Env>().get(
+    "/",
+    describe({
+      operationId: "listAudit",
+      summary: "Who did what to which organization, the newest first",
+      tags: ["Platform"],
+      answers,
+      problems,
+    }),
+    requireOperator(deps, "audit:read"),
+    query(platformAuditQuery),
+    async (c) => {
+      const { organization_id: chain, ...wanted } = c.req.valid("query");
+      return c.json(await readAudit(deps, given({ ...wanted, chain })), 200);
+    },
+  );

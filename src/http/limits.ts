@@ -1,0 +1,169 @@
+import type { Context } from "hono";
+import { createMiddleware } from "hono/factory";
+import { emailKey } from "../admin/admin.ts";
+import type { Deps } from "../deps.ts";
+import { failure, isFailure } from "../lib/failure.ts";
+import type { Crowd } from "../lib/crowd.ts";
+import type { RateLimit, Taken } from "../lib/rate-limit.ts";
+import { callerAddress, limitedAs } from "./address.ts";
+import type { Env } from "./context.ts";
+import { withDescription } from "./describe.ts";
+import { type HttpFailure, sendProblem } from "./problems.ts";
+
+type LimitDeps = Pick<Deps, "limits" | "config">;
+
+/** Says what holds, on refusals and on answers (draft-ietf-httpapi-ratelimit-headers-10: `q`uota, `w`indow, `r`emaining, `t`ime). */
+function tell(c: Context<Env>, taken: readonly Taken[]): void {
+  c.set("taken", taken);
+  c.header("RateLimit-Policy", taken.map((one) => `"${one.name}";q=${one.limit};w=${one.windowSeconds}`).join(", "));
+  c.header("RateLimit", taken.map((one) => `"${one.name}";r=${one.remaining};t=${one.resetSeconds}`).join(", "));
+}
+
+const tooMany = (seconds: number) =>
+  failure<HttpFailure>("rate_limited", `Too many requests; try again in ${seconds} s.`, { retryAfterSeconds: seconds });
+
+/** Counts a request on several limits, one after the other; what the first refuses isn't counted on the next. */
+async function takeAll(c: Context<Env>, limits: readonly (readonly [RateLimit, string])[]): Promise<Taken[]> {
+  const before = c.get("taken") ?? [];
+  const taken: Taken[] = [];
+  for (const [limit, key] of limits) {
+    const one = await limit.take(key);
+    taken.push(one);
+    if (one.allowed) continue;
+    tell(c, [...before, ...taken]);
+    throw tooMany(one.resetSeconds);
+  }
+  tell(c, [...before, ...taken]);
+  return taken;
+}
+
+const addressKey = ({ limits, config }: LimitDeps, c: Context) =>
+  limits.keyOf(limitedAs(callerAddress(c, config.trustedProxies)));
+
+/** One limit, by the caller's address. */
+const limitAddress = (deps: LimitDeps, limit: RateLimit, problem: string) =>
+  withDescription(
+    createMiddleware<Env>(async (c, next) => {
+      await takeAll(c, [[limit, addressKey(deps, c)]]);
+      await next();
+    }),
+    { problems: { rate_limited: problem } },
+  );
+
+export const limitCreates = (deps: LimitDeps) =>
+  limitAddress(deps, deps.limits.createByAddress, "Too many organizations were made from this address");
+export const limitReads = (deps: LimitDeps) =>
+  limitAddress(deps, deps.limits.readByAddress, "Too many requests without a token came from this address");
+
+/**
+ * Counts tries to sign in before anything is looked up or hashed. It is the same for an email that nobody has. Who signs in
+ * rightly is forgiven: the email starts anew, and the address has not tried. Only so many in a minute are right, too.
+ */
+export const limitSignIns = (deps: LimitDeps) =>
+  withDescription(
+    createMiddleware<Env>(async (c, next) => {
+      const { signInByAddress, signInByEmail, signIns, keyOf } = deps.limits;
+      const { email } = (c.req.valid as (target: "json") => { email: string })("json");
+      const byAddress = [signInByAddress, addressKey(deps, c)] as const;
+      const byEmail = [signInByEmail, keyOf(emailKey(email))] as const;
+      const [address, , all] = await takeAll(c, [byAddress, byEmail, [signIns, byEmail[1]]]);
+      await next();
+      if (c.res.status !== 200) return;
+      await signInByAddress.giveBack(byAddress[1]);
+      const forgiven = await signInByEmail.forgive(byEmail[1]);
+      tell(c, [{ ...address!, remaining: address!.remaining + 1 }, forgiven, all!]);
+    }),
+    { problems: { rate_limited: "Too many tries to sign in from this address, or with this email" } },
+  );
+
+/** Goes on with a place in each crowd, or says which is full: with a quota of requests at once, which has no window. */
+async function among(c: Context, crowds: readonly (readonly [Crowd, string])[], next: () => Promise<void>) {
+  const leaves: (() => void)[] = [];
+  try {
+    for (const [crowd, key] of crowds) {
+      const leave = await crowd.enter(key);
+      if (!leave) {
+        c.header("RateLimit-Policy", `"${crowd.name}";q=${crowd.atOnce};qu="concurrent-requests"`);
+        c.header("RateLimit", `"${crowd.name}";r=0;t=1`);
+        throw tooMany(1);
+      }
+      leaves.push(leave);
+    }
+    await next();
+  } finally {
+    for (const leave of leaves) leave();
+  }
+}
+
+/**
+ * What every request of an organization passes, once it is known whose it is: what its tier allows to its token and to all of
+ * them, and a place among its own.
+ */
+export async function limitOrganization(deps: LimitDeps, c: Context<Env>, next: () => Promise<void>): Promise<void> {
+  const { byTier, tierOf, crowd, tokenCrowd } = deps.limits;
+  const { organizationId, claims } = c.get("actor");
+  const id = organizationId.toHexString();
+  // A token that was renewed goes on with the count of the one before.
+  const token = claims.sid ?? claims.jti;
+  const tier = byTier[await tierOf(organizationId)];
+  await takeAll(c, [
+    [tier.token, token],
+    [tier.organization, id],
+  ]);
+  await among(
+    c,
+    [
+      [tokenCrowd, token],
+      [crowd, id],
+    ],
+    next,
+  );
+}
+
+export const organizationProblems = {
+  rate_limited: "The token or its organization sends more than its tier allows, or too many at once",
+};
+
+/** The same for an operator's key. */
+export async function limitOperator(deps: LimitDeps, c: Context<Env>, next: () => Promise<void>): Promise<void> {
+  const { byOperatorKey, crowd } = deps.limits;
+  const { keyId } = c.get("operator");
+  await takeAll(c, [[byOperatorKey, keyId]]);
+  await among(c, [[crowd, `key:${keyId}`]], next);
+}
+
+/** Counts new passwords, each of which costs a core for a while, before anything is hashed. */
+export const limitPasswords = (deps: LimitDeps) =>
+  withDescription(
+    createMiddleware<Env>(async (c, next) => {
+      const { password } = (c.req.valid as (target: "json") => { password?: string })("json");
+      const id = c.get("actor").organizationId.toHexString();
+      if (password !== undefined) await takeAll(c, [[deps.limits.passwordsByOrganization, id]]);
+      await next();
+    }),
+    { problems: { rate_limited: `${organizationProblems.rate_limited}, or has had too many new passwords` } },
+  );
+
+/** What somebody is told who tries tokens and keys, or what may be done with one. */
+const refusals: ReadonlySet<string> = new Set([
+  "token_invalid",
+  "tenant_gone",
+  "refresh_token_invalid",
+  "refresh_token_reused",
+  "operator_key_invalid",
+  "address_not_allowed",
+  "scope_missing",
+]);
+
+/** Counts tokens and keys that are refused, by address. Right ones from the same address go on. */
+export const limitRefused = (deps: LimitDeps) =>
+  createMiddleware<Env>(async function limitRefused(c, next) {
+    await next();
+    if (!isFailure(c.error) || !refusals.has(c.error.failure)) return;
+    const taken = await deps.limits.refusedByAddress.take(addressKey(deps, c));
+    if (!taken.allowed) {
+      c.res.headers.delete("WWW-Authenticate");
+      c.res = sendProblem(c, tooMany(taken.resetSeconds));
+    }
+    tell(c, [...(c.get("taken") ?? []), taken]);
+  });

@@ -1,0 +1,29 @@
+import { createMiddleware } from "hono/factory";
+import type { Deps } from "../deps.ts";
+import { authenticateOperator } from "../operator/authenticate.ts";
+import type { Scope } from "../operator/key.ts";
+import { callerAddress } from "./address.ts";
+import type { Env } from "./context.ts";
+import { withDescription } from "./describe.ts";
+import { limitOperator } from "./limits.ts";
+
+/** Lets a request pass only with an operator's key that has a scope, and says whose it is. */
+export const requireOperator = (deps: Pick<Deps, "knownKeys" | "now" | "config" | "limits">, scope: Scope) =>
+  withDescription(
+    createMiddleware<Env>(async (c, next) => {
+      const address = callerAddress(c, deps.config.trustedProxies);
+      c.set("operator", await authenticateOperator(deps, c.req.header("authorization"), scope, address));
+      await limitOperator(deps, c, next);
+    }),
+    {
+      // Of a scheme that isn't OAuth 2 these are roles (OpenAPI 3.1, Security Requirement Object).
+      security: [{ operatorKey: [scope] }],
+      problems: {
+        rate_limited: "Too many wrong keys came from this address, or too many requests with this one",
+        operator_key_missing: "No operator's key was sent",
+        operator_key_invalid: "There is no such key, or it was revoked or has expired",
+        address_not_allowed: "The key may not be used from this address",
+        scope_missing: `The key hasn't the scope ${scope}`,
+      },
+    },
+  );

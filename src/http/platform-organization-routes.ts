@@ -1,0 +1,153 @@
+import { Hono } from "hono";
+import { ObjectId } from "mongodb";
+import type { Deps } from "../deps.ts";
+import { setAllowListOf } from "../organization/allow-list.ts";
+import { showOrganization } from "../organization/get.ts";
+import { viewForOperators } from "../organization/organization.ts";
+import { listPage } from "../organization/for-operators.ts";
+import { reactivateOrganization, revokeTokens, suspendOrganization } from "../session/suspend.ts";
+import { allowListRequest } from "./allow-list-schemas.ts";
+import type { Env } from "./context.ts";
+import {
+  answer,
+  bodilessProblems,
+  body,
+  databaseProblems,
+  describe,
+  pathParameters,
+  query,
+  recordProblems,
+} from "./describe.ts";
+import { requireOperator } from "./operator-auth.ts";
+import {
+  operatorsAnswer,
+  organizationsAnswer,
+  organizationsQuery,
+  suspendRequest,
+} from "./platform-organization-schemas.ts";
+import { idPath } from "./platform-schemas.ts";
+import { forRequest } from "./time-limit.ts";
+
+const tags = ["Platform"];
+const found = { ...databaseProblems, organization_not_found: "There is no organization of this id" };
+const suspended = {
+  status: "suspended",
+  suspension: { at: "2026-11-25T09:30:00.000Z", reason: "The invoice of October is not paid" },
+};
+const within = "here at once, in every other process within a second";
+
+export function platformOrganizationRoutes(deps: Deps) {
+  const reader = requireOperator(deps, "organizations:read");
+  const writer = requireOperator(deps, "organizations:write");
+
+  return new Hono<Env>()
+    .get(
+      "/organizations",
+      describe({
+        operationId: "listOrganizations",
+        summary: "Organizations, the oldest first, with their admins' emails",
+        tags,
+        answers: { "200": answer("One page", organizationsAnswer) },
+        problems: databaseProblems,
+      }),
+      reader,
+      query(organizationsQuery),
+      async (c) => {
+        const { tier, status, region, name_prefix, cursor, limit } = c.req.valid("query");
+        const page = await listPage(deps.db, {
+          limit,
+          ...(tier && { tier }),
+          ...(status && { status }),
+          ...(region && { region }),
+          ...(name_prefix && { name_prefix: name_prefix.toLowerCase() }),
+          ...(cursor && { after: new ObjectId(cursor) }),
+        });
+        const last = page.length === limit ? page.at(-1) : undefined;
+        return c.json({ organizations: page.map(viewForOperators), next_cursor: last?._id.toHexString() ?? null }, 200);
+      },
+    )
+    .get(
+      "/organizations/:id",
+      describe({
+        operationId: "showOrganization",
+        summary: "One organization, whatever its status, with its admin's email",
+        tags,
+        answers: { "200": answer("The organization", operatorsAnswer) },
+        problems: found,
+      }),
+      reader,
+      pathParameters(idPath),
+      async (c) => c.json(viewForOperators(await showOrganization(deps, new ObjectId(c.req.valid("param").id))), 200),
+    )
+    .post(
+      "/organizations/:id/suspend",
+      describe({
+        operationId: "suspendOrganization",
+        summary: "Let nobody of an organization in",
+        description: `Its tokens end, ${within}; sign-in is refused. Its documents stay, and it can be moved.`,
+        tags,
+        answers: { "200": answer("It is suspended, perhaps since before this", operatorsAnswer, suspended) },
+        problems: { ...found, ...recordProblems },
+      }),
+      writer,
+      pathParameters(idPath),
+      body(suspendRequest),
+      async (c) => {
+        const { reason = null } = c.req.valid("json");
+        const id = new ObjectId(c.req.valid("param").id);
+        return c.json(viewForOperators(await suspendOrganization(forRequest(deps, c), id, reason)), 200);
+      },
+    )
+    .put(
+      "/organizations/:id/allow-list",
+      describe({
+        operationId: "setAllowListOf",
+        summary: "Say from where an organization's admin may come: the way out for one who can't come in any more",
+        description: "An empty list opens it.",
+        tags,
+        answers: { "200": answer("The organization as it is now", operatorsAnswer, { allow_list: ["192.0.2.0/24"] }) },
+        problems: { ...found, ...recordProblems },
+      }),
+      writer,
+      pathParameters(idPath),
+      body(allowListRequest),
+      async (c) => {
+        const id = new ObjectId(c.req.valid("param").id);
+        return c.json(viewForOperators(await setAllowListOf(forRequest(deps, c), id, c.req.valid("json").cidrs)), 200);
+      },
+    )
+    .post(
+      "/organizations/:id/reactivate",
+      describe({
+        operationId: "reactivateOrganization",
+        summary: "Let a suspended organization's admin sign in again",
+        description: "Tokens of before stay ended.",
+        tags,
+        answers: { "200": answer("It is active, perhaps since before this", operatorsAnswer) },
+        problems: { ...found, ...recordProblems, ...bodilessProblems },
+      }),
+      writer,
+      pathParameters(idPath),
+      async (c) =>
+        c.json(
+          viewForOperators(await reactivateOrganization(forRequest(deps, c), new ObjectId(c.req.valid("param").id))),
+          200,
+        ),
+    )
+    .post(
+      "/organizations/:id/revoke-tokens",
+      describe({
+        operationId: "revokeTokens",
+        summary: "End every token and session of an organization's admin",
+        tags,
+        answers: { "204": { description: `Ended: ${within}` } },
+        problems: { ...found, ...recordProblems, ...bodilessProblems },
+      }),
+      writer,
+      pathParameters(idPath),
+      async (c) => {
+        await revokeTokens(forRequest(deps, c), new ObjectId(c.req.valid("param").id));
+        return c.body(null, 204);
+      },
+    );
+}
