@@ -10,13 +10,15 @@ const layers: Record<string, string[]> = {
   tenant: ["lib"],
   operation: ["lib"],
   admin: ["lib"],
-  organization: ["lib", "tenant", "operation", "admin"],
-  session: ["lib", "admin", "organization"],
-  flows: ["lib", "tenant", "operation", "admin", "organization"],
+  audit: ["lib"],
+  operator: ["lib", "audit"],
+  organization: ["lib", "tenant", "operation", "admin", "audit"],
+  session: ["lib", "admin", "organization", "audit"],
+  flows: ["lib", "tenant", "operation", "admin", "organization", "session"],
   takeover: ["lib", "tenant", "admin", "organization"],
   document: ["lib", "tenant", "operation"],
   fleet: ["lib", "tenant", "operation", "admin", "organization", "flows", "takeover"],
-  http: ["lib", "tenant", "operation", "admin", "organization", "session", "flows", "document"],
+  http: ["lib", "tenant", "operation", "admin", "organization", "session", "operator", "flows", "document", "audit"],
 };
 
 type Import = { from: string; to: string; typeOnly: boolean };
@@ -77,8 +79,12 @@ describe("the structure of the code", () => {
       "organization/store.ts",
       "admin/store.ts",
       "operation/store.ts",
+      "operator/store.ts",
       "document/idempotency.ts",
       "session/revocation-store.ts",
+      "session/session-store.ts",
+      "lib/counters.ts",
+      "audit/store.ts",
     ];
     const wrong: string[] = [];
     for (const file of files) {

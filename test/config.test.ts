@@ -23,6 +23,14 @@ describe("the configuration", () => {
     expect(readConfig({ ...production, ...both }).jwt.lifeMinutes).toBe(8);
   });
 
+  test("has 30 days for a refresh token, 90 for a session and no leeway, and refuses a leeway of more than minutes", () => {
+    expect(readConfig(production)).toMatchObject({
+      jwt: { leewaySeconds: 0 },
+      sessions: { refreshDays: 30, sessionDays: 90 },
+    });
+    expect(() => readConfig({ ...production, JWT_LEEWAY_SECONDS: "301" })).toThrow("JWT_LEEWAY_SECONDS");
+  });
+
   test("takes a list of secrets, or files with keys", () => {
     const other = "uY6tR3eW1qA8sD5fG2hJ9kL4zX7cV0bN";
     const { jwt } = readConfig({ ...production, JWT_SECRET_KEY: `${production.JWT_SECRET_KEY}, ${other}` });
@@ -32,6 +40,18 @@ describe("the configuration", () => {
       secrets: [],
       privateKeyFiles: ["a.pem", "b.pem"],
     });
+  });
+
+  test("counts in Redis when there is one, else in MongoDB, and in memory in development or when told so", () => {
+    const storeOf = (more: object) => readConfig({ ...production, ...more }).limits.store;
+    const REDIS_URL = "rediss://user:secret@redis.example:6380/1";
+    expect(storeOf({})).toBe("mongodb");
+    expect(storeOf({ REDIS_URL })).toBe("redis");
+    expect(storeOf({ REDIS_URL, RATE_LIMIT_STORE: "mongodb" })).toBe("mongodb");
+    expect(storeOf({ CROUPIER_ENV: "development" })).toBe("memory");
+    expect(storeOf({ CROUPIER_ENV: "development", REDIS_URL })).toBe("redis");
+    expect(() => storeOf({ RATE_LIMIT_STORE: "redis" })).toThrow("REDIS_URL is missing");
+    expect(() => storeOf({ REDIS_URL: "http://redis.example" })).toThrow("REDIS_URL must be redis://");
   });
 
   test("takes an empty setting for one that isn't given", () => {

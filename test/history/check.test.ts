@@ -148,7 +148,7 @@ const bad: Record<string, [rule: string, History]> = {
     history([insert("1", [0, 1]), remove([2, 3]), get("1", [4, 5]), get(null, [6, 7])], []),
   ],
   "a delete that one has seen is not so for another": [
-    "no order",
+    "dirty read",
     history([insert("1", [0, 1]), remove([2, 9]), get(null, [3, 4]), get("1", [5, 6], b)], []),
   ],
   "an older value after a newer one, for another client": [
@@ -156,7 +156,7 @@ const bad: Record<string, [rule: string, History]> = {
     history([insert("1", [0, 1]), replace("2", [2, 3]), get("1", [4, 5], b)], [two]),
   ],
   "an older value after a newer one that is not acknowledged yet": [
-    "time went back",
+    "dirty read",
     history([insert("1", [0, 1]), replace("2", [2, 9]), get("2", [3, 4], b), get("1", [5, 6], b)], [two]),
   ],
   "a client sees its own write disappear": [
@@ -164,14 +164,28 @@ const bad: Record<string, [rule: string, History]> = {
     history([insert("1", [0, 1]), replace("2", [2, 3]), get("1", [4, 5])], [two]),
   ],
   "a write without an answer is seen, and then isn't": [
-    "stale read",
+    "dirty read",
     history([insert("1", [0, 1]), replace("2", [2, 3], unknown), get("2", [4, 5]), get("1", [6, 7], b)], [two]),
   ],
   "a value comes back after it was replaced": [
-    "time went back",
+    "dirty read",
     history(
       [insert("1", [0, 1]), replace("2", [2, 9], unknown), get("2", [3, 4]), replace("3", [5, 6]), get("2", [7, 8])],
       [document("m/3")],
+    ),
+  ],
+  "a value comes back after it was replaced, long after its client gave up": [
+    "time went back",
+    history(
+      [
+        insert("1", [0, 1]),
+        replace("2", [2, 9], unknown),
+        get("2", [3, 4]),
+        replace("3", [5, 6]),
+        get("2", [20_007, 20_008]),
+      ],
+      [document("m/3")],
+      { stored: { startMs: 30_000, endMs: 30_001, documents: [document("m/3")] } },
     ),
   ],
   "an insert over a document that is there": [

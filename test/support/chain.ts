@@ -17,6 +17,13 @@ export const momentsOf = ({ path }: Pick<Scenario, "path">): Moment[] =>
     return stepMoments.map((moment) => ({ kind, step, moment }));
   });
 
+/**
+ * Which of these moments are to be tried. Nothing happens between the record of one step and the beginning of the next, so of
+ * these two the later is enough.
+ */
+export const placesOf = (moments: readonly Moment[]): number[] =>
+  [...moments.keys()].filter((index) => moments[index]!.moment !== "recorded" || index === moments.length - 1);
+
 /** Moves, and what workers start, are killed under load by `move-history.test.ts` and `stamp.test.ts`. */
 const killedElsewhere = new Set(["move", "stamp", "index", "sweep"]);
 

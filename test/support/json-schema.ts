@@ -7,6 +7,7 @@ export type Schema = {
   additionalProperties?: boolean | Schema;
   propertyNames?: Schema;
   items?: Schema;
+  maxItems?: number;
   anyOf?: Schema[];
   allOf?: Schema[];
   not?: Schema;
@@ -61,6 +62,7 @@ export function checkValue(document: unknown, schema: Schema, value: any, place 
     propertyNames: (names) => Object.keys(value).flatMap((name) => checkValue(document, names, name, `${place} name`)),
     minProperties: (least) => (Object.keys(value).length >= least ? [] : [`${place} has too few fields`]),
     items: (items) => value.flatMap((item: unknown, n: number) => checkValue(document, items, item, `${place}/${n}`)),
+    maxItems: (most) => (value.length <= most ? [] : [`${place} has too many items`]),
     anyOf: (schemas: Schema[]) =>
       schemas.some((either) => checkValue(document, either, value, place).length === 0)
         ? []

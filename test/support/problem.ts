@@ -12,10 +12,15 @@ export type ExpectedProblem = {
 };
 
 // What would tell a stranger how the service is made: stack frames, drivers, servers, libraries.
-const leaks = /\bat .+:\d+:\d+|\.ts\b|node_modules|mongo|ferret|E11000|ECONN|BSON\w*Error|zod|hono|Error:/i;
+export const leaks = /\bat .+:\d+:\d+|\.ts\b|node_modules|mongo|ferret|E11000|ECONN|BSON\w*Error|zod|hono|Error:/i;
 /** Problems that point to what was wrong; others may. */
 const pointing = ["invalid_request", "document_exists", "invalid_cursor", "unsupported_sort"];
 const mayPoint = [...pointing, "unique_violated", "index_unfit"];
+
+const challengeOf = ({ status, type }: ExpectedProblem) => {
+  if (type === "scope_missing") return expect.stringMatching(/^Bearer error="insufficient_scope", scope="[a-z:]+"$/);
+  return status === 401 ? expect.stringMatching(/^Bearer( error="[a-z_]+")?$/) : null;
+};
 
 /** The one check of every answer that is an error: a whole problem document (RFC 9457) and the headers of its status. */
 export function expectProblem(answer: Answer, expected: ExpectedProblem): void {
@@ -51,9 +56,9 @@ export function expectProblem(answer: Answer, expected: ExpectedProblem): void {
   if (expected.pointers) {
     expect([...new Set(errors.map(({ pointer }: { pointer: string }) => pointer))]).toEqual(expected.pointers);
   }
-  expect(headers.get("www-authenticate")).toEqual(
-    status === 401 ? expect.stringMatching(/^Bearer( error=".+")?$/) : null,
-  );
+  expect(headers.get("www-authenticate")).toEqual(challengeOf(expected));
   expect(headers.get("allow")).toEqual(status === 405 ? expect.stringMatching(/^[A-Z]+(, [A-Z]+)*$/) : null);
-  expect(headers.get("retry-after")).toEqual(status === 503 ? expect.stringMatching(/^[1-9]\d*$/) : null);
+  expect(headers.get("retry-after")).toEqual(
+    status === 429 || status === 503 ? expect.stringMatching(/^[1-9]\d*$/) : null,
+  );
 }

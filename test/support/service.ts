@@ -1,12 +1,16 @@
 import { afterAll, beforeAll } from "bun:test";
 import { randomBytes } from "node:crypto";
 import type { Db } from "mongodb";
-import { type RunningService, startService } from "../../src/boot.ts";
+import { highLimits as noLimits } from "../../dev/lib/high-limits.ts";
+import { createClient, type RunningService, startService } from "../../src/boot.ts";
 import { type Config, readConfig } from "../../src/config.ts";
 import { createLogger } from "../../src/log.ts";
 import { ownerOfDatabase } from "../../src/tenant/placement.ts";
 
 export const freshDatabaseName = () => `croupier_test_${randomBytes(6).toString("hex")}`;
+
+/** `test/http/limits.test.ts` has limits of its own. */
+export const highLimits = { RATE_LIMIT_STORE: "memory", ...noLimits(1_000_000) };
 
 /** The configuration of the tests: the database that `bun run test` found, and cheap hashes. */
 export function testConfig(overrides: Record<string, string> = {}): Config {
@@ -19,6 +23,7 @@ export function testConfig(overrides: Record<string, string> = {}): Config {
     // Deletes and renames wait for one lease.
     PLACEMENT_LEASE_MS: "100",
     LOG_LEVEL: "silent",
+    ...highLimits,
     ...overrides,
   });
 }
@@ -52,6 +57,13 @@ export async function readAnswer(answer: Response): Promise<Answer> {
   return { status: answer.status, headers: answer.headers, body: json ? JSON.parse(text) : null, text };
 }
 
+/** The body of an answer. @throws Error when the request was refused */
+export async function accepted(asked: Promise<Answer>): Promise<any> {
+  const { status, body, text } = await asked;
+  if (status >= 300) throw new Error(`${status} ${text}`);
+  return body;
+}
+
 export const goodPassword = "Correct-Horse-7";
 let count = 0;
 /** A name and an email that no other test of the file uses. */
@@ -80,6 +92,15 @@ export async function dropAll(db: Db): Promise<void> {
   await db.dropDatabase();
 }
 
+/** Stops a service and then drops its database, as it writes what it still had to write when it stops. */
+export async function stopAndDrop({ deps, stop }: RunningService): Promise<void> {
+  const { databaseName } = deps.db;
+  await stop();
+  const client = createClient(process.env.MONGODB_URL!);
+  await dropAll(client.db(databaseName));
+  await client.close();
+}
+
 /** One service for a test file, in this process, on a database of its own that goes with it. */
 export function useService(overrides: Record<string, string> = {}): Service {
   let running: RunningService;
@@ -88,8 +109,7 @@ export function useService(overrides: Record<string, string> = {}): Service {
     await running.ready;
   }, 60_000);
   afterAll(async () => {
-    await dropAll(running.deps.db);
-    await running.stop();
+    await stopAndDrop(running);
   }, 60_000);
   const service: Service = {
     get url() {
@@ -108,6 +128,7 @@ export function useService(overrides: Record<string, string> = {}): Service {
       const signedIn = await service.send("POST", "/admin/login", {
         body: { email: who.email, password: who.password },
       });
+      if (signedIn.status !== 200) throw new Error(`not signed in: ${signedIn.text}`);
       return { ...who, id: body.id, token: signedIn.body.access_token };
     },
   };

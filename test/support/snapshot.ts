@@ -1,9 +1,20 @@
 import { BSON, type Db } from "mongodb";
 
-/** All that a database holds, as text that can be compared: its collections with their indexes and documents. */
-export async function snapshot(db: Db): Promise<string> {
+/** What is refused is on record, and in no other place. */
+const isRecord = ({ name }: { name: string }) => name.startsWith("audit_");
+
+/**
+ * All that a database holds but its record of who did what, as text that can be compared: its collections with their
+ * indexes and documents.
+ *
+ * @param but more collections that are left out
+ */
+export async function snapshot(db: Db, but: readonly string[] = []): Promise<string> {
   const collections = await db.listCollections({}, { nameOnly: true }).toArray();
-  const names = collections.map(({ name }) => name).sort();
+  const names = collections
+    .filter((collection) => !isRecord(collection) && !but.includes(collection.name))
+    .map(({ name }) => name)
+    .sort();
   const contents = await Promise.all(
     names.map(async (name) => ({
       name,
@@ -14,9 +25,10 @@ export async function snapshot(db: Db): Promise<string> {
   return BSON.EJSON.stringify(contents, undefined, 1);
 }
 
-/** How many documents each collection of a database holds, and how many operations are open. */
+/** How many documents each collection of a database holds but its record, and how many operations are open. */
 export async function counts(db: Db): Promise<Record<string, number>> {
-  const collections = await db.listCollections({}, { nameOnly: true }).toArray();
+  const all = await db.listCollections({}, { nameOnly: true }).toArray();
+  const collections = all.filter((collection) => !isRecord(collection));
   const entries = await Promise.all(
     collections.map(async ({ name }) => [name, await db.collection(name).countDocuments()] as const),
   );

@@ -1,13 +1,13 @@
 import { tiers, type Tier } from "../../src/tenant/placement.ts";
+import { makeOperatorKey } from "./operator.ts";
 import { type Answer, type Service, useService } from "./service.ts";
-
-export const operatorKey = "an-operators-key-of-the-tests-alone";
 
 /** A service for each tier, whose newcomers are given that one. */
 export const useTiers = (overrides: Record<string, string> = {}): Record<Tier, Service> =>
-  Object.fromEntries(
-    tiers.map((tier) => [tier, useService({ DEFAULT_TIER: tier, CROUPIER_OPERATOR_KEY: operatorKey, ...overrides })]),
-  ) as Record<Tier, Service>;
+  Object.fromEntries(tiers.map((tier) => [tier, useService({ DEFAULT_TIER: tier, ...overrides })])) as Record<
+    Tier,
+    Service
+  >;
 
 export type Client = {
   id: string;
@@ -28,7 +28,7 @@ export async function joinAs(service: Service, hint?: string): Promise<Client> {
 
 /** Takes an organization to another tier, and waits until it is there. */
 export async function moveTo(service: Service, organizationId: string, tier: Tier): Promise<void> {
-  const options = { token: operatorKey };
+  const options = { token: await makeOperatorKey(service.db, ["moves:write", "organizations:read"]) };
   const path = `/platform/organizations/${organizationId}/moves`;
   const started = await service.send("POST", path, { ...options, body: { tier } });
   if (started.status !== 202) throw new Error(started.text);

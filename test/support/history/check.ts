@@ -1,8 +1,9 @@
 import { findPlainly } from "./direct.ts";
-import { factsByKey, findMixedVersions, sightings, withKeys } from "./facts.ts";
+import { factsByKey, findMixedVersions, type KeyFact, sightings, withKeys } from "./facts.ts";
 import type { History } from "./history.ts";
 import { search, shortestWithoutOrder } from "./linearize.ts";
 import { findWrongLists } from "./lists.ts";
+import { isWrite, valueOf } from "./register.ts";
 import { printTimeline } from "./timeline.ts";
 
 export type Violation = { rule: string; key: string | null; message: string };
@@ -16,7 +17,9 @@ export function check(history: History): Verdict {
   const facts = factsByKey(history);
   const violations: Violation[] = [...findForeign(history), ...findHalves(history), ...findLeftovers(history.final)];
   for (const mixed of findMixedVersions(history.events)) violations.push({ rule: "mixed versions", ...mixed });
-  violations.push(...findWrongLists(history.events, facts));
+  const lists = findWrongLists(history.events, facts);
+  const dirty = new Set<string>();
+  const refusedMs = refusals(history);
 
   let configurations = 0;
   for (const [key, some] of facts) {
@@ -24,14 +27,67 @@ export function check(history: History): Verdict {
     const result = search(some);
     configurations += result.configurations;
     if (result.found === true && plain.length === 0) continue;
-    const { rule = "no order", message = "no order of the requests explains the answers" } = plain[0] ?? {};
     if (result.found === "undecided") violations.push({ rule: "undecided", key, message: `${some.length} facts` });
-    const story = result.found === false ? shortestWithoutOrder(some) : some;
-    if (result.found === false || plain.length > 0) {
-      violations.push({ rule, key, message: `${message}\n${printTimeline(story)}` });
-    }
+    if (result.found !== false && plain.length === 0) continue;
+    const { rule, message } = plain[0] ?? {
+      rule: "no order",
+      message: "no order of the requests explains the answers",
+    };
+    const told = `${message}\n${printTimeline(result.found === false ? shortestWithoutOrder(some) : some)}`;
+    if (isDirtyRead(some, refusedMs)) dirty.add(key);
+    violations.push({ rule: dirty.has(key) ? dirtyRead : rule, key, message: told });
+  }
+  // What a list lacks is among the facts of its document: there it was found to be explained by that.
+  for (const one of lists) {
+    const isExplained = one.rule === "missing in list" && dirty.has(one.key);
+    violations.push(isExplained ? { ...one, rule: dirtyRead } : one);
   }
   return { violations, counts: { ...countsOf(history), keys: facts.size, configurations } };
+}
+
+/**
+ * What somebody was shown of a write before that was acknowledged, and what then wasn't so for a while. Nothing that was
+ * acknowledged is lost or undone: a write that takes effect late, behind the gate of a move, is seen at the old placement
+ * until the cutover, and is done again at the new one.
+ */
+export const dirtyRead = "dirty read";
+
+/** A process may still be at a request whose client has given up. */
+const lateMs = 10_000;
+
+/** When each value was refused. */
+const refusals = ({ events }: History): Map<string, number> =>
+  new Map(
+    events.flatMap(({ value, outcome, endMs }) =>
+      value !== undefined && outcome === "failed" ? [[value, endMs]] : [],
+    ),
+  );
+
+/** Whether there is an order when nobody looks at writes that are under way, also of those that are refused in the end. */
+function isDirtyRead(facts: KeyFact[], refusedMs: Map<string, number>): boolean {
+  const settledMs = new Map(refusedMs);
+  const deletes: KeyFact[] = [];
+  for (const fact of facts) {
+    const value = valueOf(fact.effect);
+    if (value !== undefined) settledMs.set(value, settled(fact));
+    if (fact.effect.does === "delete") deletes.push(fact);
+  }
+  const later = facts.filter((fact) => !isEarly(fact));
+  return later.length < facts.length && search(later).found === true && findPlainly(later).length === 0;
+
+  function settled({ sure, endMs, from: { event } }: KeyFact): number {
+    return sure ? endMs : event!.endMs + lateMs;
+  }
+  function isEarly({ effect, startMs, endMs, from: { event } }: KeyFact): boolean {
+    // What is there in the end counts.
+    if (!event || isWrite(effect)) return false;
+    if (effect.does === "see" && effect.content) {
+      return [effect.content.base, ...Object.values(effect.content.fields)].some(
+        (value) => (settledMs.get(value) ?? 0) > startMs,
+      );
+    }
+    return effect.does === "see" && deletes.some((one) => one.startMs < endMs && settled(one) > startMs);
+  }
 }
 
 /** Documents of others: by the owner that they name, or by a value that nobody of this tenant wrote. */
@@ -39,10 +95,9 @@ function findForeign(history: History): Violation[] {
   const { owner, others, events } = history;
   const seen = sightings(history);
   const written = new Map<string, string | null>();
-  const refused = new Set<string>();
+  const refused = refusals(history);
   for (const { value, key, outcome } of withKeys(events, seen)) {
-    if (value !== undefined && outcome === "failed") refused.add(value);
-    else if (value !== undefined) written.set(value, key);
+    if (value !== undefined && outcome !== "failed") written.set(value, key);
   }
   return seen.flatMap(({ seen: { key, owner: shown, base, fields }, event }) => {
     const where = event ? `${event.kind} of client ${event.client} at ${event.startMs.toFixed(1)}` : "the database";
@@ -54,7 +109,11 @@ function findForeign(history: History): Violation[] {
     return wrong.map((value) => {
       const by = others.find((other) => value.startsWith(`${other}/`));
       if (by) return { rule: "foreign document", key, message: `${value} of ${by} in ${where}` };
-      if (refused.has(value)) return { rule: "refused write done", key, message: `${value} in ${where}` };
+      const refusedAtMs = refused.get(value);
+      if (refusedAtMs !== undefined) {
+        const rule = event && event.startMs < refusedAtMs ? dirtyRead : "refused write done";
+        return { rule, key, message: `${value} in ${where}` };
+      }
       const known = written.has(value) ? `was written to ${written.get(value)}` : "was never written";
       return { rule: "unknown value", key, message: `${value} ${known}, in ${where}` };
     });

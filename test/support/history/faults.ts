@@ -177,6 +177,12 @@ export function faultNamed(name: string): Fault {
   return { name, ...fault(parseWhen(when)) };
 }
 
+/**
+ * Whether requests stand still for longer than a lease: only then may something be seen of a write that isn't acknowledged, and
+ * for a while not (README says so).
+ */
+export const makesDirtyReads = (fault: string): boolean => /^(stop|stop-other|silent)@/.test(fault);
+
 const steps = ["plan", "journal", "copy", "drain", "verify", "gate", "clean"];
 
 /** Every fault that needs nothing from outside. */

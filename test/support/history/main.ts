@@ -5,7 +5,8 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { allFaults } from "./faults.ts";
+import { dirtyRead, type Violation } from "./check.ts";
+import { allFaults, makesDirtyReads } from "./faults.ts";
 import { huntAll } from "./mutate.ts";
 import { type RunVerdict, runMoveHistory } from "./run.ts";
 import { allDirections, tiersOf } from "./tenant.ts";
@@ -31,34 +32,46 @@ process.env.MONGODB_URL = values.database;
 mkdirSync(values.save, { recursive: true });
 
 if (values.mutations) {
-  const settings = { seed: Number(values.seed), runs: Number(values.runs), databaseUrl: values.database };
+  const settings = {
+    seed: Number(values.seed),
+    runs: Number(values.runs),
+    databaseUrl: values.database,
+    saveTo: values.save,
+  };
   process.exit((await huntAll({ ...settings, only: positionals[0] ?? "" })) ? 0 : 1);
 }
 
-type Cell = { runs: number; missed: number; wrong: number; requests: number; unknown: number };
+type Cell = { runs: number; missed: number; wrong: number; dirty: number; requests: number; unknown: number };
 const table: Record<string, Record<string, string>> = {};
 let seed = Number(values.seed);
 let wrong = 0;
 for (const fault of faults) {
   for (const direction of directions) {
-    const cell: Cell = { runs: 0, missed: 0, wrong: 0, requests: 0, unknown: 0 };
+    const cell: Cell = { runs: 0, missed: 0, wrong: 0, dirty: 0, requests: 0, unknown: 0 };
     for (let run = 0; run < Number(values.runs); run++, seed++) {
       const verdict = await runOne(fault, direction);
       cell.runs++;
-      if (!verdict || verdict.violations.length > 0) cell.wrong++;
+      const [dirty = [], others] = verdict ? parted(verdict.violations) : [];
+      if (!others || others.length > 0 || (dirty.length > 0 && !makesDirtyReads(fault))) cell.wrong++;
+      cell.dirty += dirty.length;
       if (verdict && !verdict.happened) cell.missed++;
       cell.requests += verdict?.counts.events ?? 0;
       cell.unknown += verdict?.counts.unknown ?? 0;
     }
     wrong += cell.wrong;
-    const { runs, missed, requests, unknown } = cell;
+    const { runs, missed, dirty, requests, unknown } = cell;
     (table[fault] ??= {})[direction] =
-      `${cell.wrong ? `${cell.wrong} WRONG of ` : ""}${runs} (${requests}, ${unknown}?${missed ? `, ${missed} missed` : ""})`;
+      `${cell.wrong ? `${cell.wrong} WRONG of ` : ""}${runs} (${requests}, ${unknown}?${missed ? `, ${missed} missed` : ""}${dirty ? `, ${dirty} dirty` : ""})`;
   }
 }
 console.table(table);
-console.log("cells: runs (requests, of which without an answer that tells; runs in which the fault didn't come about)");
+console.log("cells: runs (requests, of which without an answer that tells; runs that missed the fault; dirty reads)");
 process.exit(wrong > 0 ? 1 : 0);
+
+function parted(violations: Violation[]): [dirty: Violation[], others: Violation[]] {
+  const isDirty = ({ rule }: Violation) => rule === dirtyRead;
+  return [violations.filter(isDirty), violations.filter((one) => !isDirty(one))];
+}
 
 async function runOne(fault: string, direction: string): Promise<RunVerdict | null> {
   const killPrimary = values["kill-primary"];

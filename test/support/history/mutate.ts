@@ -1,17 +1,21 @@
+import { join } from "node:path";
+import { dirtyRead } from "./check.ts";
 import { type Mutation, mutations, plant, staleEdits } from "./mutations.ts";
 import { runMoveHistory } from "./run.ts";
 import { tiersOf } from "./tenant.ts";
 
-/** What became of one mutation: which rules of the checker found it, and in which run. */
-export type Hunt = { name: string; breaks: string; found: string; runs: number; requests: number };
+/** What became of one mutation: which rules of the checker found it, in which run, and how many runs had dirty reads. */
+export type Hunt = { name: string; breaks: string; found: string; runs: number; dirty: number; requests: number };
+
+type Settings = { seed: number; runs: number; databaseUrl: string; saveTo: string };
 
 /** Runs the code with a bug in it until the checker finds it, at most so often. */
-async function hunt(mutation: Mutation, settings: { seed: number; runs: number; databaseUrl: string }): Promise<Hunt> {
+async function hunt(mutation: Mutation, settings: Settings): Promise<Hunt> {
   const { name, breaks, shownBy, config, leavesBehind } = mutation;
   const stale = staleEdits(mutation);
-  if (stale.length > 0) return { name, breaks, found: `STALE: ${stale.join("; ")}`, runs: 0, requests: 0 };
+  if (stale.length > 0) return { name, breaks, found: `STALE: ${stale.join("; ")}`, runs: 0, dirty: 0, requests: 0 };
   const mutant = plant(mutation);
-  let requests = 0;
+  let [requests, dirty] = [0, 0];
   try {
     for (let run = 0; run < settings.runs; run++) {
       const [direction, fault] = shownBy[run % shownBy.length]!;
@@ -19,6 +23,7 @@ async function hunt(mutation: Mutation, settings: { seed: number; runs: number; 
       const found = await runMoveHistory({
         ...{ seed, ...tiersOf(direction), fault, databaseUrl: settings.databaseUrl, program: mutant.program },
         // What is broken may never end, or never be swept up; there is no need to wait for it.
+        saveTo: join(settings.saveTo, `${name.replaceAll(" ", "-")}-${direction.replace(">", "-")}-${seed}.jsonl`),
         ...{ moveMs: 90_000, sweepMs: 2_000, clients: 16, afterMs: 3_000 },
         config: { OPERATION_LEASE_MS: "3000", ...config },
       }).then(
@@ -26,6 +31,10 @@ async function hunt(mutation: Mutation, settings: { seed: number; runs: number; 
           requests += counts.events!;
           const rules = new Set(violations.map(({ rule }) => rule));
           if (!leavesBehind) rules.delete("left behind");
+          // The pauses make these without a mutation too.
+          if (rules.delete(dirtyRead)) dirty++;
+          const first = violations.find(({ rule }) => rules.has(rule));
+          if (first) console.log(`${first.rule} ${first.key ?? ""}: ${first.message}`);
           return [...rules].join(", ");
         },
         (error) => {
@@ -35,21 +44,17 @@ async function hunt(mutation: Mutation, settings: { seed: number; runs: number; 
         },
       );
       console.log(`${name}: ${direction} ${fault} seed ${seed}: ${found || "nothing found"}`);
-      if (found) return { name, breaks, found: `${found} (${direction}, seed ${seed})`, runs: run + 1, requests };
+      if (found)
+        return { name, breaks, found: `${found} (${direction}, seed ${seed})`, runs: run + 1, dirty, requests };
     }
-    return { name, breaks, found: "", runs: settings.runs, requests };
+    return { name, breaks, found: "", runs: settings.runs, dirty, requests };
   } finally {
     mutant.remove();
   }
 }
 
 /** Hunts for all mutations whose name has one of the texts in it, which are separated by commas. @returns whether each was found, and none where there was none */
-export async function huntAll(settings: {
-  only: string;
-  seed: number;
-  runs: number;
-  databaseUrl: string;
-}): Promise<boolean> {
+export async function huntAll(settings: Settings & { only: string }): Promise<boolean> {
   const wanted = settings.only.split(",");
   const hunts: Hunt[] = [];
   for (const mutation of mutations.filter(({ name }) => wanted.some((text) => name.includes(text)))) {

@@ -51,12 +51,15 @@ const lateRequests: Edit = {
   find: use,
   replace: `await (Math.random() < 0.5 ? sleep(Math.random() * 1_500) : null); ${use}`,
 };
-/** The first driver (the move was queued under the first fence) stands still for longer than its lease right before the cutover. */
+/**
+ * The first driver (the move was queued under the first fence) stands still for longer than its lease right before the
+ * cutover: the whole process, or it would hold the lease meanwhile.
+ */
 const lateCutover: Edit = {
   file: "src/flows/move-gate.ts",
-  find: "const written = await organizationStore.cutOver(",
+  find: "const written = await guarded.cutOver(",
   replace:
-    "if (operation.lease.fence === 2) await Bun.sleep(6_000 + Math.random() * 3_000); const written = await organizationStore.cutOver(",
+    "if (operation.lease.fence === 2) Bun.sleepSync(6_000 + Math.random() * 3_000); const written = await guarded.cutOver(",
 };
 /** Every process stands still for longer than its lease with the first batch in its hands. */
 const lateBatch: Edit = {
@@ -67,13 +70,20 @@ const lateBatch: Edit = {
 const lateBatchToo: Edit = {
   file: "src/tenant/copy.ts",
   find: "beforeWrite();\n  const refused",
-  replace: "beforeWrite(); if (!paused) { paused = true; await Bun.sleep(5_000); }\n  const refused",
+  replace: "beforeWrite(); if (!paused) { paused = true; Bun.sleepSync(5_000); }\n  const refused",
 };
 /** Both sides are compared behind the gate: a second wall, which often hides that the first is gone. Alone it isn't missed. */
 const noCompare: Edit = {
   file: "src/flows/move-gate.ts",
   find: "await compare(deps, from, stage, [...suspects, ...touched]);",
   replace: "void suspects;",
+};
+
+/** The mover stands still between the last drain and the cutover. */
+const slowGate: Edit = {
+  file: "src/flows/move-gate.ts",
+  find: "await compare(deps, from, stage, [...suspects, ...touched]);",
+  replace: "await compare(deps, from, stage, [...suspects, ...touched]); await Bun.sleep(800);",
 };
 
 const anyDirection: Mutation["shownBy"] = [
@@ -92,6 +102,13 @@ export const mutations: Mutation[] = [
     breaks: "nothing: the pauses alone must do no harm",
     edits: [],
     pauses: [...load, noCompare, lateCutover, lateBatch, lateBatchToo],
+    shownBy: anyDirection,
+  },
+  {
+    name: "no mutation, a slow gate",
+    breaks: "nothing: what takes effect late, in the gate, was seen by nobody or is brought along",
+    edits: [],
+    pauses: [lateRequests, slowGate],
     shownBy: anyDirection,
   },
   {
@@ -178,18 +195,18 @@ export const mutations: Mutation[] = [
     breaks: "rule 10: a driver that was overtaken decides nothing",
     edits: [
       {
-        file: "src/organization/store.ts",
+        file: "src/organization/guarded.ts",
         find: '{ "placement.epoch": epoch, "move.operation_id": operationId, "move.phase": { $in: ["gate", "sealed"] } },\n    ),',
         replace: "",
       },
       {
-        file: "src/organization/store.ts",
+        file: "src/organization/guarded.ts",
         find: "return await decided(() =>\n    writeGuarded(\n      db,\n      organization,\n      { $set: { placement,",
         replace:
           "void [operationId, decided]; return await decided(async () => (await organizations(db).updateOne({ _id: organization.id }, { $set: { placement,",
       },
       {
-        file: "src/organization/store.ts",
+        file: "src/organization/guarded.ts",
         find: "region: to.region }, $unset: { move: true } },\n",
         replace: "region: to.region }, $unset: { move: true } })).matchedCount === 1",
       },
@@ -253,7 +270,11 @@ export const mutations: Mutation[] = [
     name: "the old side stays",
     breaks: "rule 5: after the cutover the old side is removed",
     edits: [
-      { file: "src/flows/move-end.ts", find: "await retirePlace(db, operation, from);", replace: "void retirePlace;" },
+      {
+        file: "src/flows/move-end.ts",
+        find: "await retirePlace(db, operation, from, isShared(to) ? keys.map((key) => ({ ...to, key })) : [to]);",
+        replace: "void [retirePlace, keys];",
+      },
       { file: "src/flows/move-end.ts", find: "await removePlace(db, from, source, deps);", replace: "void source;" },
     ],
     pauses: [],
@@ -295,7 +316,7 @@ export function plant(mutation: Mutation): Mutant {
   const stale = staleEdits(mutation);
   if (stale.length > 0) throw new Error(stale.join("\n"));
   const folder = mkdtempSync(join(tmpdir(), "croupier-mutant-"));
-  for (const part of ["src", "test/support", "package.json", "tsconfig.json"]) {
+  for (const part of ["src", "dev", "test/support", "package.json", "tsconfig.json"]) {
     cpSync(join(root, part), join(folder, part), { recursive: true });
   }
   symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));

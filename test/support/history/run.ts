@@ -1,4 +1,5 @@
 import { MongoClient } from "mongodb";
+import { makeOperatorKey } from "../operator.ts";
 import { startProxy } from "../proxy.ts";
 import { createRandom } from "../random.ts";
 import { freshDatabaseName } from "../service.ts";
@@ -14,7 +15,6 @@ import {
   listIndexes,
   makeIndexes,
   makeTenant,
-  operatorKey,
   placementOf,
   readStored,
   startMove,
@@ -81,7 +81,6 @@ export async function runMoveHistory(run: MoveRun): Promise<RunVerdict> {
     leaseMs: fault.leaseMs ?? 1_500,
     config: {
       MONGODB_URL: proxy?.url ?? databaseUrl,
-      CROUPIER_OPERATOR_KEY: operatorKey,
       DEFAULT_TIER: from,
       PLACEMENT_LEASE_MS: "300",
       ...run.config,
@@ -93,12 +92,13 @@ export async function runMoveHistory(run: MoveRun): Promise<RunVerdict> {
   const world: World = { fleet, random, proxy, ...(run.killPrimary && { killPrimary: run.killPrimary }) };
   const urls = () => fleet.targets.map(({ url }) => url);
   try {
+    const platform = { urls, operatorKey: await makeOperatorKey(db) };
     const recorder = createRecorder();
     const [moved, neighbour] = [await makeTenant(urls()[0]!, `m-${seed}`), await makeTenant(urls()[0]!, `n-${seed}`)];
     tenants.push(moved, neighbour);
     // A neighbour in the same shared collection is the one that could notice.
     if (to === "starter" && from !== "starter") {
-      await awaitMove(urls, await startMove(urls, neighbour, "starter"), moveMsMax);
+      await awaitMove(platform, await startMove(platform, neighbour, "starter"), moveMsMax);
     }
     const parties = [
       { owner: "m", tenant: moved, clients },
@@ -121,8 +121,8 @@ export async function runMoveHistory(run: MoveRun): Promise<RunVerdict> {
 
     const injected = await fault.inject(world);
     const startedMs = performance.now();
-    const operationId = await startMove(urls, moved, to);
-    const { operation, resumed } = await awaitMove(urls, operationId, moveMsMax).catch(async (error) => {
+    const operationId = await startMove(platform, moved, to);
+    const { operation, resumed } = await awaitMove(platform, operationId, moveMsMax).catch(async (error) => {
       await injected.heal();
       throw error;
     });

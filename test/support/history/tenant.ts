@@ -16,8 +16,8 @@ export const tiersOf = (direction: string): { from: Tier; to: Tier } => {
 
 export type Tenant = { id: string; name: string; token: string };
 
-export const operatorKey = "an-operator-key-of-the-tests-and-of-nothing-else";
-const asOperator = { headers: { authorization: `Bearer ${operatorKey}` } };
+/** The service, as an operator asks for it: those of its processes that can be asked, and a key. */
+export type Platform = { urls: () => string[]; operatorKey: string };
 
 const must = async (what: string, answer: ReturnType<typeof send>, status: number) => {
   const { body, text, ...rest } = await answer;
@@ -55,15 +55,15 @@ const within = (ms: number, answer: ReturnType<typeof send>) =>
   Promise.race([answer.catch(() => null), Bun.sleep(ms).then(() => null)]);
 
 /** Asks for a move, of any process that answers. @returns the operation's id */
-export async function startMove(urls: () => string[], { id }: Tenant, tier: Tier): Promise<string> {
+export async function startMove({ urls, operatorKey: token }: Platform, { id }: Tenant, tier: Tier): Promise<string> {
   const path = `/platform/organizations/${id}/moves`;
   const asked = async () => {
     for (const url of urls()) {
-      const answer = await within(6_000, send(url, "POST", path, { body: { tier }, ...asOperator }));
+      const answer = await within(6_000, send(url, "POST", path, { body: { tier }, token }));
       if (answer?.status === 202) return answer.body.id as string;
       // One that answered nothing has begun it.
       const open = `/platform/operations?organization_id=${id}&kind=move`;
-      const found = answer?.status === 409 && (await within(6_000, send(url, "GET", open, asOperator)));
+      const found = answer?.status === 409 && (await within(6_000, send(url, "GET", open, { token })));
       if (found && found.status === 200 && found.body.operations[0]) return found.body.operations[0].id as string;
       if (answer && answer.status < 500) throw new Error(`move to ${tier}: ${answer.status} ${answer.text}`);
     }
@@ -73,20 +73,20 @@ export async function startMove(urls: () => string[], { id }: Tenant, tier: Tier
 }
 
 /** The operation as any process that answers sees it; null when none does. */
-export async function findOperation(urls: string[], id: string): Promise<OperationSeen | null> {
-  for (const url of urls) {
-    const answer = await within(2_000, send(url, "GET", `/platform/operations/${id}`, asOperator));
+export async function findOperation({ urls, operatorKey: token }: Platform, id: string): Promise<OperationSeen | null> {
+  for (const url of urls()) {
+    const answer = await within(2_000, send(url, "GET", `/platform/operations/${id}`, { token }));
     if (answer?.status === 200) return answer.body;
   }
   return null;
 }
 
-export const resumeOperation = (url: string, id: string) =>
-  send(url, "POST", `/platform/operations/${id}/resume`, asOperator);
+export const resumeOperation = ({ urls, operatorKey: token }: Platform, id: string) =>
+  send(urls()[0]!, "POST", `/platform/operations/${id}/resume`, { token });
 
 /** Waits for a move to end; one that stops is resumed. @returns how it ended and how often it had to be resumed */
 export async function awaitMove(
-  urls: () => string[],
+  platform: Platform,
   id: string,
   timeoutMs: number,
 ): Promise<{ operation: OperationSeen; resumed: number }> {
@@ -95,10 +95,10 @@ export async function awaitMove(
   const operation = await until(
     "the move to end",
     async () => {
-      const seen = await findOperation(urls(), id);
+      const seen = await findOperation(platform, id);
       last = seen ?? last;
       if (seen && ["succeeded", "failed", "cancelled"].includes(seen.status)) return seen;
-      if (seen?.status === "stopped" && resumed++ < 5) await resumeOperation(urls()[0]!, id).catch(() => {});
+      if (seen?.status === "stopped" && resumed++ < 5) await resumeOperation(platform, id).catch(() => {});
       await Bun.sleep(50);
       return null;
     },
