@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Db, type Document, ObjectId } from "mongodb";
+import { highLimits } from "../dev/lib/high-limits.ts";
 import { endingWithParent } from "../dev/lib/process.ts";
 import type { Scope } from "../dev/lib/scope.ts";
 import { request } from "./load.ts";
@@ -85,7 +86,7 @@ export async function findContestants(options: { binary: boolean }) {
   return { contestants, nodeVersion, missing: undefined };
 }
 
-function freePort(): number {
+export function freePort(): number {
   const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
   const { port } = listener;
   listener.stop(true);
@@ -97,13 +98,15 @@ export interface Program {
   command: string[];
   databaseName: string;
   env?: Record<string, string>;
+  /** Beside another process on its database, which is left as it is. */
+  joins?: boolean;
   /** Answers when it is up; one that has no such path is up when it answers at all. */
   readyPath?: string;
 }
 
 /** Starts a program on an empty database; `scope` stops it and drops the database. Throws with where its log is when it is not up within 30 s. */
 export async function launch(program: Program, mongodbUrl: string, db: Db, scope: Scope) {
-  await db.dropDatabase();
+  if (!program.joins) await db.dropDatabase();
   const port = freePort();
   const logFile = join(tmpdir(), `${program.databaseName}.log`);
   const child = Bun.spawn(endingWithParent(program.command), {
@@ -116,6 +119,8 @@ export async function launch(program: Program, mongodbUrl: string, db: Db, scope
       MONGODB_DB_NAME: program.databaseName,
       BCRYPT_ROUNDS: String(bcryptRounds),
       JWT_SECRET_KEY: jwtSecret,
+      // All clients are one, from one address.
+      ...highLimits(1_000_000_000),
       ...program.env,
     },
     // Croupier logs every request, the others do not: it pays for writing the lines, the disk is spared.
@@ -129,7 +134,7 @@ export async function launch(program: Program, mongodbUrl: string, db: Db, scope
     const stopped = await Promise.race([child.exited.then(() => true), Bun.sleep(5000).then(() => false)]);
     if (!stopped) child.kill("SIGKILL");
     await child.exited;
-    await db.dropDatabase();
+    if (!program.joins) await db.dropDatabase();
   });
 
   const url = `http://127.0.0.1:${port}`;

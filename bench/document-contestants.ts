@@ -1,7 +1,9 @@
 /** Who is asked for documents: each is started, given the same documents, and says with which requests to ask it. */
 import { join } from "node:path";
-import { type MongoClient, ObjectId } from "mongodb";
+import { type Db, type MongoClient, ObjectId } from "mongodb";
 import type { Scope } from "../dev/lib/scope.ts";
+import { depsOfCommand } from "../src/command-line.ts";
+import { createKey } from "../src/operator/create-key.ts";
 import { type Tier, tiers } from "../src/tenant/placement.ts";
 import { admission, credentials, croupierCommand, findPeer, launch, send } from "./contestants.ts";
 import { benchDocument, extendedDate, parseDate, storedDate } from "./document.ts";
@@ -24,7 +26,7 @@ export interface Target {
 const documentsCount = 1_000;
 const neighboursCount = 9;
 export const pageMax = 20;
-export const operatorKey = "for-the-benchmark-only-0123456789abcdef";
+const parseMasterKey = "for-the-benchmark-only-0123456789abcdef";
 
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => index);
 
@@ -65,8 +67,19 @@ export async function insertMany(url: string, headers: Record<string, string>, c
   return ids;
 }
 
+/** A key for moves, made as `croupier key create` makes it. */
+export async function makeOperatorKey(db: Db): Promise<string> {
+  const wanted = { name: "bench", scopes: ["moves:write" as const, "organizations:read" as const] };
+  return (await createKey(depsOfCommand(db), wanted)).key;
+}
+
 /** Takes an organization to a tier, and waits until it is there. */
-export async function moveTenant(url: string, id: string, tier: Tier): Promise<Record<string, unknown>> {
+export async function moveTenant(
+  url: string,
+  operatorKey: string,
+  id: string,
+  tier: Tier,
+): Promise<Record<string, unknown>> {
   const operator = { Authorization: `Bearer ${operatorKey}` };
   const { id: operation } = await send(`${url}/platform/organizations/${id}/moves`, { tier }, 202, operator);
   for (;;) {
@@ -91,15 +104,16 @@ export async function startCroupier(url: string, client: MongoClient, scope: Sco
     title: "Croupier",
     command: croupierCommand(binary),
     databaseName: "croupier_bench",
-    env: { CROUPIER_OPERATOR_KEY: operatorKey },
   };
   scope.defer(() => removeEnterprise(client, program.databaseName));
-  const { port, pid, url: at } = await launch(program, url, client.db(program.databaseName), scope);
+  const db = client.db(program.databaseName);
+  const { port, pid, url: at } = await launch(program, url, db, scope);
+  const operatorKey = await makeOperatorKey(db);
   const targets: Target[] = [];
   for (const [index, tier] of tiers.entries()) {
     const names = ["read", "insert", ...(tier === "starter" ? numbers(neighboursCount).map(String) : [])];
     const tenants = await Promise.all(names.map((name) => createTenant(at, `bench-${tier}-${name}`)));
-    if (tier !== "professional") await Promise.all(tenants.map(({ id }) => moveTenant(at, id, tier)));
+    if (tier !== "professional") await Promise.all(tenants.map(({ id }) => moveTenant(at, operatorKey, id, tier)));
     const [read, insert, ...neighbours] = tenants as [Tenant, Tenant, ...Tenant[]];
     const ids = await insertMany(at, read.headers, documentsCount);
     for (const { headers } of neighbours) await insertMany(at, headers, documentsCount);
@@ -154,7 +168,7 @@ export async function startParse(url: string, client: MongoClient, scope: Scope)
     title: "Parse Server",
     command,
     databaseName: "croupier_bench_parse",
-    env: { PARSE_MASTER_KEY: operatorKey },
+    env: { PARSE_MASTER_KEY: parseMasterKey },
     readyPath: "/parse/health",
   };
   const { port, pid, url: at } = await launch(program, url, client.db(program.databaseName), scope);

@@ -31,9 +31,9 @@ Bun.serve({
         return Response.json(shown(stored, idOf), { status: 201 });
       },
       GET: async (req) => {
-        const { collection, idPath, idOf } = placeOf(req);
-        const options = { sort: { [idPath]: 1 as const }, limit: 20, ...majority };
-        const documents = await collection.find({ tenant_id: req.params.tenant }, options).toArray();
+        const { collection, all, idOf } = placeOf(req);
+        const options = { sort: { _id: 1 as const }, limit: 20, ...majority };
+        const documents = await collection.find({ tenant_id: req.params.tenant, ...all }, options).toArray();
         return Response.json({ documents: documents.map((stored) => shown(stored, idOf)) });
       },
     },

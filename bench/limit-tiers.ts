@@ -1,17 +1,18 @@
 /** Where the limit keeps documents: in the shape that Croupier gives them in each tier, with the same indexes. */
-import type { Collection, Db, Document } from "mongodb";
+import { type Collection, type Db, type Document, MaxKey, MinKey } from "mongodb";
 import type { Tier } from "../src/tenant/placement.ts";
 
 export interface LimitPlace {
   collection: Collection;
-  idPath: "_id" | "_id.i";
+  /** All of the tenant's documents, a range of the index of `_id`. */
+  all: Document;
   idIn(id: unknown): unknown;
   idOf(stored: unknown): unknown;
 }
 
 const plain = (collection: Collection): LimitPlace => ({
   collection,
-  idPath: "_id",
+  all: {},
   idIn: (id) => id,
   idOf: (stored) => stored,
 });
@@ -20,7 +21,7 @@ const plain = (collection: Collection): LimitPlace => ({
 export const limitTiers = (db: Db): Record<Tier, (tenant: string) => LimitPlace> => ({
   starter: (tenant) => ({
     collection: db.collection("tenant_documents"),
-    idPath: "_id.i",
+    all: { _id: { $gte: { t: tenant, i: new MinKey() }, $lte: { t: tenant, i: new MaxKey() } } },
     idIn: (id) => ({ t: tenant, i: id }),
     idOf: (stored) => (stored as Document).i,
   }),

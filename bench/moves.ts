@@ -13,7 +13,7 @@ import { onStopSignal } from "../dev/lib/signals.ts";
 import { settingsFor } from "../dev/settings.ts";
 import type { Placement, Tier } from "../src/tenant/placement.ts";
 import { croupierCommand, launch } from "./contestants.ts";
-import { createTenant, insertMany, moveTenant, operatorKey, removeEnterprise } from "./document-contestants.ts";
+import { createTenant, insertMany, makeOperatorKey, moveTenant, removeEnterprise } from "./document-contestants.ts";
 import { watchMemory } from "./measure.ts";
 import { machineLine, moveTable, type MoveSample, routingTable } from "./report.ts";
 import { measureRouting } from "./routing.ts";
@@ -66,17 +66,18 @@ try {
     title: "Croupier",
     command: croupierCommand(options.binary),
     databaseName: "croupier_bench",
-    env: { CROUPIER_OPERATOR_KEY: operatorKey, ACCESS_TOKEN_EXPIRE_MINUTES: "600" },
+    env: { ACCESS_TOKEN_EXPIRE_MINUTES: "600" },
   };
   const db = client.db(program.databaseName);
   scope.defer(() => removeEnterprise(client, program.databaseName));
   const { pid, url: at } = await launch(program, url, db, scope);
+  const operatorKey = await makeOperatorKey(db);
   const { id, headers } = await createTenant(at, "bench-moved");
   say(`inserting ${documentsCount} documents…`);
   const ids = await insertMany(at, headers, documentsCount);
 
   const organizations = db.collection<Document>("organizations");
-  for (const to of ways) {
+  for (const to of documentsCount > 0 ? ways : []) {
     const organization = await organizations.findOne({ _id: new ObjectId(id) });
     const from = organization?.placement as Placement;
     const mergeSeconds = await timeMerge(client, from);
@@ -84,7 +85,7 @@ try {
     await Bun.sleep(quietMs);
     const memory = watchMemory(pid);
     const quietUntil = Date.now();
-    const view = await moveTenant(at, id, to);
+    const view = await moveTenant(at, operatorKey, id, to);
     const residents = await memory.stop();
     const writes = await writers.stop();
     const times = (view.history as { phase: string; at: string }[]).map(({ phase, at: time }) => ({
@@ -138,7 +139,7 @@ try {
 const command = ["bun run bench:moves", ...process.argv.slice(2)].join(" ");
 const seconds = Math.round((performance.now() - startedAt) / 1000);
 console.log(`\`${command}\` on ${machine}; 8 clients write ${rate} times a second; took ${seconds} s.\n`);
-console.log(`${moveTable(samples)}\n`);
+if (samples.length > 0) console.log(`${moveTable(samples)}\n`);
 if (routing) console.log(`${routing}\n`);
 const failed = samples.reduce((sum, sample) => sum + sample.failed, 0);
 const total = samples.reduce((sum, sample) => sum + sample.writes, 0);

@@ -25,13 +25,13 @@ export function median(values: number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
-function figure(value: number | undefined): string {
+export function figure(value: number | undefined): string {
   if (value === undefined || !Number.isFinite(value)) return "–";
   if (value >= 1000) return Math.round(value).toLocaleString("en-US");
   return value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2);
 }
 
-function table(head: string[], rows: string[][]): string {
+export function table(head: string[], rows: string[][]): string {
   const aligned = head.map((_, column) => (column < 2 ? "---" : "--:"));
   return [head, aligned, ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
 }

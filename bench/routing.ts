@@ -5,7 +5,7 @@ import { createTokenIssuer } from "../src/session/token.ts";
 import { sharedCollection } from "../src/tenant/placement.ts";
 import { jwtSecret } from "./contestants.ts";
 import { benchDocument, extendedDate, storedDate } from "./document.ts";
-import { createTenant, moveTenant } from "./document-contestants.ts";
+import { createTenant, makeOperatorKey, moveTenant } from "./document-contestants.ts";
 import { request } from "./load.ts";
 import { load } from "./measure.ts";
 import { median } from "./report.ts";
@@ -37,6 +37,7 @@ async function cloneTenants(db: Db, seedId: ObjectId, count: number, offset: num
     issuer: "croupier",
     audience: "croupier",
     lifeMinutes: 600,
+    leewaySeconds: 0,
   };
   const tokens = await createTokenIssuer(jwt, () => new Date());
   const known: Known[] = [];
@@ -92,7 +93,7 @@ export async function measureRouting(options: {
 }): Promise<RoutingSample[]> {
   const { url, db, many, rounds } = options;
   const seed = await createTenant(url, "bench-routing");
-  await moveTenant(url, seed.id, "starter");
+  await moveTenant(url, await makeOperatorKey(db), seed.id, "starter");
   const port = Number(new URL(url).port);
   const few = await cloneTenants(db, new ObjectId(seed.id), 10, 0);
   const samples: RoutingSample[] = [];

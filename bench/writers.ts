@@ -49,7 +49,7 @@ export function startWriters(options: {
   };
 }
 
-export function percentileOf(writes: Write[], share: number): number {
+export function percentileOf(writes: Pick<Write, "ms">[], share: number): number {
   const sorted = writes.map(({ ms }) => ms).sort((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
 }
