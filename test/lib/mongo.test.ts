@@ -7,22 +7,20 @@ import { freshDatabaseName } from "../support/service.ts";
 describe("the database is known to be the reason", () => {
   test("when it goes away in the middle of an insert of many, which the driver wraps in an error of its own", async () => {
     const proxy = await startProxy(process.env.MONGODB_URL!);
-    const client = new MongoClient(proxy.url, { serverSelectionTimeoutMS: 500, retryWrites: false });
-    const db = client.db(freshDatabaseName());
+    const client = new MongoClient(proxy.url, { retryWrites: false });
+    const some = client.db(freshDatabaseName()).collection("some");
     try {
-      await db.collection("some").insertOne({});
+      await some.insertOne({});
       proxy.hang();
-      const inserting = db
-        .collection("some")
-        .insertMany([{}, {}])
-        .catch((error: unknown) => error);
+      const inserting = some.insertMany([{}, {}]).catch((error: unknown) => error);
       await proxy.refuse();
       const error = await inserting;
       expect(error).toBeInstanceOf(MongoBulkWriteError);
       expect(isUnavailable(error)).toBe(true);
     } finally {
       await proxy.forward();
-      await db.dropDatabase();
+      // Not before the driver has seen that the database is there again.
+      await client.db(some.dbName).dropDatabase();
       await client.close();
       await proxy.close();
     }
