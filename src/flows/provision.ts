@@ -1,10 +1,12 @@
 import type { ObjectId } from "mongodb";
-import { emailKey } from "../admin/admin.ts";
+import { type AdminDocument, emailKey } from "../admin/admin.ts";
 import * as adminStore from "../admin/store.ts";
 import type { Flow, Next, Operation, Step, StepDeps } from "../operation/operation.ts";
+import type { OrganizationDocument } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
 import { candidatesMax, isShared, offerPlace, placeKey, type Tier } from "../tenant/placement.ts";
 import { createPlace, hasDocuments } from "../tenant/storage.ts";
+import { claimEmail, claimName } from "./claim.ts";
 import { discardUnfinished } from "./discard.ts";
 import { emailTaken, interrupted, nameTaken } from "./failures.ts";
 import { whereOf } from "./place.ts";
@@ -27,14 +29,15 @@ const unlessTakenOver =
     operation.lease.fence > 1 ? undo(interrupted) : step(deps, operation);
 
 async function insertOrganization(
-  { db }: StepDeps,
+  deps: StepDeps,
   { organization_id, created_at, input }: Operation<ProvisionInput, Progress>,
 ): Promise<Next<Progress>> {
-  const where = whereOf({ db }, { _id: organization_id, organization_name: input.organization_name });
+  const { db } = deps;
+  const where = whereOf(deps, { _id: organization_id, organization_name: input.organization_name });
   for (let number = 1; number <= candidatesMax; number++) {
     const placement = offerPlace(input.tier, where, number);
     if (!isShared(placement) && (await hasDocuments(db, placement))) continue;
-    const written = await organizationStore.insert(db, {
+    const organization: OrganizationDocument = {
       _id: organization_id,
       organization_name: input.organization_name,
       email: input.email,
@@ -45,15 +48,17 @@ async function insertOrganization(
       status: "provisioning",
       placement,
       place_keys: [placeKey(placement)],
-    });
+    };
+    const insert = () => organizationStore.insert(db, organization);
+    const written = await claimName(deps, input.organization_name, insert);
     if (written === "written") return { go: "admin" };
     if (written === "name_taken") return undo(nameTaken);
   }
   return undo(nameTaken);
 }
 
-const insertAdmin: ProvisionStep = async ({ db }, { organization_id, created_at, input, secret }) => {
-  const written = await adminStore.insert(db, {
+const insertAdmin: ProvisionStep = async (deps, { organization_id, created_at, input, secret }) => {
+  const admin: AdminDocument = {
     _id: input.admin_id,
     email: input.email,
     email_keys: [emailKey(input.email)],
@@ -62,7 +67,8 @@ const insertAdmin: ProvisionStep = async ({ db }, { organization_id, created_at,
     organization_name: input.organization_name,
     created_at,
     updated_at: null,
-  });
+  };
+  const written = await claimEmail(deps, input.email, () => adminStore.insert(deps.db, admin));
   return written === "written" ? { go: "storage" } : undo(emailTaken);
 };
 

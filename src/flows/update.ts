@@ -1,7 +1,6 @@
 import type { ObjectId } from "mongodb";
 import { emailKey } from "../admin/admin.ts";
 import * as adminStore from "../admin/store.ts";
-import type { InTurn } from "../lib/turns.ts";
 import type { Flow, Operation, Step } from "../operation/operation.ts";
 import * as guarded from "../organization/guarded.ts";
 import * as organizationStore from "../organization/store.ts";
@@ -16,6 +15,7 @@ import {
   identify,
   renameCollection,
 } from "../tenant/storage.ts";
+import { claimEmail, claimName } from "./claim.ts";
 import { emailTaken, nameTaken, organizationMissing } from "./failures.ts";
 import { enter, organizationOf } from "./guard.ts";
 import { afterLease } from "./lease-wait.ts";
@@ -43,34 +43,23 @@ type UpdateStep = Step<UpdateInput, Progress>;
 
 const adminOf = ({ input, lease }: Operation<UpdateInput>) => ({ id: input.admin_id, guard: lease.guard ?? 0 });
 
-const claimWaitMs = 5_000;
-
-/**
- * Writes what only one may have. On FerretDB updates that want one value of a unique index at once wait for each other until
- * PostgreSQL gives one of them up, a second later: a crowd of them would wait for longer than a statement may.
- */
-const claim = async <T>(inTurn: InTurn, value: string, write: () => Promise<T>): Promise<T> =>
-  // The index decides, so whoever has waited for long may as well try.
-  (await inTurn(value, claimWaitMs, write)) ?? (await write());
-
 /**
  * Changes name, email and password, all or nothing. The email is claimed first, which can be taken back; writing the
  * organization is the switch, because the name's unique index decides there; what follows is only completed. The
  * documents come along last and in their own order: claim the new place, close the gate, rename the collection, change the
  * placement; nothing of this depends on their number.
  */
-const reserveEmail: UpdateStep = async ({ db, inTurn }, operation) => {
+const reserveEmail: UpdateStep = async (deps, operation) => {
   const { email } = operation.input;
   if (email === undefined) return { go: "organization" };
-  const written = await claim(inTurn, `email ${emailKey(email)}`, () =>
-    adminStore.reserveEmail(db, adminOf(operation), email),
-  );
+  const reserve = () => adminStore.reserveEmail(deps.db, adminOf(operation), email);
+  const written = await claimEmail(deps, email, reserve);
   if (written === "email_taken") return { failed: emailTaken };
   if (written === "missing") return { failed: organizationMissing };
   return { go: "organization" };
 };
 
-const writeOrganization: UpdateStep = async ({ db, inTurn }, operation) => {
+const writeOrganization: UpdateStep = async (deps, operation) => {
   const {
     admin_id: _admin,
     acting_token: _token,
@@ -78,9 +67,9 @@ const writeOrganization: UpdateStep = async ({ db, inTurn }, operation) => {
     acting_session: _session,
     ...changes
   } = operation.input;
-  const write = () => guarded.writeUpdate(db, organizationOf(operation), changes);
+  const write = () => guarded.writeUpdate(deps.db, organizationOf(operation), changes);
   const name = changes.organization_name;
-  const written = await (name === undefined ? write() : claim(inTurn, `name ${name}`, write));
+  const written = await (name === undefined ? write() : claimName(deps, name, write));
   if (written === "written") return { go: "admin" };
   return { go: written === "name_taken" ? "undo_name_taken" : "undo_missing" };
 };

@@ -249,7 +249,7 @@ test("the log of all that is one JSON object a line, with no line that an attack
   for (const line of target.lines) {
     if (!/^\{[^\n]*\}\n$/.test(line)) wrong.push(line);
     const { level, msg } = JSON.parse(line);
-    if (level > 40 || msg === "evil" || kept.some((each) => line.includes(each))) wrong.push(line.slice(0, 500));
+    if (level > 40 || msg === "evil" || kept.some((each) => line.includes(each))) wrong.push(line.slice(0, 3_000));
   }
   expect(wrong).toEqual([]);
 });
