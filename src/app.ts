@@ -66,6 +66,8 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
     }),
   );
   app.use(allowOrigins(deps.config.corsOrigins));
+  const groups = ["/org/*", "/admin/*", "/platform/*"];
+  for (const group of groups) app.use(group, noStore);
   if (deps.config.enforceHttps) app.use(enforceHttps(deps.config.trustedProxies));
   app.use(
     methodNotAllowed({
@@ -76,8 +78,8 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
         }),
     }),
   );
-  for (const group of ["/org/*", "/admin/*", "/platform/*"])
-    app.use(group, noStore, noteRefusals(deps), timeLimit(deps.config.requestTimeoutMs), limitRefused(deps));
+  for (const group of groups)
+    app.use(group, noteRefusals(deps), timeLimit(deps.config.requestTimeoutMs), limitRefused(deps));
   const limits = { documents: limitBody(deps.config.documentsBytesMax), others: limitBody(deps.config.bodyBytesMax) };
   app.use((c, next) => limits[carriesDocuments(c.req.method, c.req.path) ? "documents" : "others"](c, next));
 

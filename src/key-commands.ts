@@ -38,7 +38,10 @@ export function readExpiry(text: string): Date {
 }
 
 function readNetworks(text: string): string[] {
-  return listed(text).map((network) => {
+  const given = listed(text);
+  // A variable that is not set must not make a key for everywhere.
+  if (given.length === 0) throw new InvalidArgumentError("It names no network.");
+  return given.map((network) => {
     const cidr = parseCidr(network);
     if (cidr !== null) return cidr;
     throw new InvalidArgumentError(`${network} is no network like 192.0.2.0/24 or 2001:db8::/32.`);

@@ -64,6 +64,21 @@ describe("the configuration", () => {
     ["a short secret", { JWT_SECRET_KEY: "0123456789abcdef" }, "shorter than 32 bytes"],
     ["a well-known secret", { JWT_SECRET_KEY: "your-secret-key-change-this-in-production" }, "everybody knows"],
     ["a secret of one letter", { JWT_SECRET_KEY: "x".repeat(40) }, "everybody knows"],
+    ...[
+      "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
+      "A-string-secret-at-least-256-bits-long",
+      "dev-secret-key-change-in-production-0123",
+      "please-change-this-before-you-start-it",
+      "the-password-of-the-whole-of-our-company",
+      "abcabcabcabcabcabcabcabcabcabcabcab",
+      "0123456789abcdef0123456789abcdef",
+      "0123456789abcdefghijklmnopqrstuv",
+      "aabbaabcabbcaabccbabbcabbaccbabc",
+    ].map((known): [string, Record<string, string>, string] => [
+      `the secret ${known}`,
+      { JWT_SECRET_KEY: known },
+      "everybody knows",
+    ]),
     ["a list with a short secret", { JWT_SECRET_KEY: `${production.JWT_SECRET_KEY},short` }, "bytes (secret 2 of 2)"],
     [
       "a list with a well-known secret",

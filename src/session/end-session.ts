@@ -22,12 +22,10 @@ export async function endSession(deps: EndDeps, id: string, of?: ObjectId): Prom
   return session !== null;
 }
 
-async function finish({ db, now, revocations }: EndDeps, session: SessionDocument): Promise<void> {
+async function finish({ db, revocations }: EndDeps, session: SessionDocument): Promise<void> {
   const { _id, admin_id, organization_id, access_until } = session;
-  if (access_until > now()) {
-    const whose = { admin_id: admin_id.toHexString(), organization_id: organization_id.toHexString() };
-    await revocations.endSession({ sid: _id, ...whose, until: access_until });
-  }
+  const whose = { admin_id: admin_id.toHexString(), organization_id: organization_id.toHexString() };
+  await revocations.endSession({ sid: _id, ...whose, until: access_until });
   await sessionStore.remove(db, _id);
 }
 

@@ -112,6 +112,8 @@ export function createRevocations(options: {
 
   const write = async (kind: Revocation["kind"], _id: string, whose: Whose, untilSeconds: number) => {
     const until = untilSeconds + leewaySeconds;
+    // Its last token has run out by itself, and for nobody's leeway holds any more.
+    if (until <= now().getTime() / 1000) return;
     const { admin_id, organization_id } = whose;
     await store.write({ _id, kind, admin_id, organization_id, expires_at: new Date(until * 1000) });
     // Not before: whoever hears that it failed has to be able to ask again with the same token.

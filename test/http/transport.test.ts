@@ -46,6 +46,18 @@ describe("with ENFORCE_HTTPS", () => {
     }
   });
 
+  test("neither is kept by anybody on the way where a token may have been sent", async () => {
+    for (const [method, path, status] of [
+      ["GET", "/admin/me", 308],
+      ["GET", "/platform/organizations", 308],
+      ["POST", "/admin/login", 403],
+      ["POST", "/org/documents", 403],
+    ] as const) {
+      const answer = await ask(method, path, http);
+      expect([answer.status, answer.headers.get("cache-control")]).toEqual([status, "no-store"]);
+    }
+  });
+
   test("whoever looks after the process may ask it directly", async () => {
     for (const path of ["/health", "/readiness"]) expect((await ask("GET", path, {})).status).toBe(200);
   });

@@ -99,6 +99,7 @@ describe("croupier key", () => {
     ["a name of two lines", ["--name", "x\ny", "--scopes", "moves:write"]],
     ["a time that is over", ["--name", "x", "--scopes", "moves:write", "--expires", "2020-01-01"]],
     ["a time that is none", ["--name", "x", "--scopes", "moves:write", "--expires", "soon"]],
+    ["an empty list of networks", ["--name", "x", "--scopes", "moves:write", "--allow", ""]],
     ["a network with a slip", ["--name", "x", "--scopes", "moves:write", "--allow", "10.1.2.3/8"]],
   ])(
     "create refuses %s",

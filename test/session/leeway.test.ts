@@ -3,8 +3,9 @@ import { ObjectId } from "mongodb";
 import { createLogger } from "../../src/log.ts";
 import { createRevocations, type RevocationStore } from "../../src/session/revocations.ts";
 import { createTokenIssuer } from "../../src/session/token.ts";
-import { testConfig } from "../support/service.ts";
-import { makeToken } from "../support/token.ts";
+import { isLetIn, sidOf, signInTo } from "../support/session.ts";
+import { testConfig, useService } from "../support/service.ts";
+import { makeToken, readClaims } from "../support/token.ts";
 
 const seconds = 1_800_000_000;
 let at = seconds;
@@ -44,7 +45,8 @@ describe.each([0, 30])("with a leeway of %d seconds", (leeway) => {
     expect(await issuer.read(token)).toBeNull();
   });
 
-  test("what was ended is remembered for so much longer", async () => {
+  test("what was ended is remembered for so much longer, and what has run out is not", async () => {
+    at = seconds;
     const written: { expires_at: Date }[] = [];
     const store: RevocationStore = {
       write: async (revocation) => void written.push(revocation),
@@ -54,10 +56,48 @@ describe.each([0, 30])("with a leeway of %d seconds", (leeway) => {
     const revocations = createRevocations({ store, leewaySeconds: jwt.leewaySeconds, staleMs: 5_000, now, log });
     await revocations.end(base);
     await revocations.endSession({ ...ids, sid: "s", until: new Date((seconds + 60) * 1000) });
+    await revocations.endSession({ ...ids, sid: "other", until: new Date((seconds - leeway) * 1000) });
     const ends = [seconds + 600, seconds + 60].map((end) => new Date((end + leeway) * 1000));
     expect(written.map(({ expires_at }) => expires_at)).toEqual(ends);
     expect([revocations.isEnded({ ...base, jti: "other", sid: "s" }), revocations.isEnded(base)]).toEqual([true, true]);
     expect(revocations.isEnded({ ...base, jti: "other", sid: "other" })).toBe(false);
+  });
+});
+
+describe("a token that holds only for the leeway", () => {
+  const service = useService({ JWT_LEEWAY_SECONDS: "300" });
+  /** A sign-in of a while ago: its access token says that it has run out. */
+  const signedInBefore = async () => {
+    const who = await service.join();
+    const { access_token, refresh_token } = await signInTo(service, who);
+    const over = Math.floor(Date.now() / 1000) - 10;
+    const [secret = ""] = service.running.deps.config.jwt.secrets;
+    const token = makeToken({ ...readClaims(access_token), exp: over }, secret, { alg: "HS256" });
+    const sessions = service.db.collection<{ _id: string }>("sessions");
+    await sessions.updateOne({ _id: sidOf(token) }, { $set: { access_until: new Date(over * 1000) } });
+    expect(await isLetIn(service, token)).toBe(true);
+    return { who, token, refresh_token };
+  };
+
+  test("is ended by a logout", async () => {
+    const { token } = await signedInBefore();
+    expect((await service.send("POST", "/admin/logout", { token })).status).toBe(204);
+    expect(await isLetIn(service, token)).toBe(false);
+  });
+
+  test("is ended with its session", async () => {
+    const { who, token } = await signedInBefore();
+    const path = `/admin/sessions/${sidOf(token)}`;
+    expect((await service.send("DELETE", path, { token: who.token })).status).toBe(204);
+    expect([await isLetIn(service, token), await isLetIn(service, who.token)]).toEqual([false, true]);
+  });
+
+  test("is ended by a refresh token that comes twice", async () => {
+    const { token, refresh_token } = await signedInBefore();
+    const body = { refresh_token };
+    expect((await service.send("POST", "/admin/refresh", { body })).status).toBe(200);
+    expect((await service.send("POST", "/admin/refresh", { body })).status).toBe(401);
+    expect(await isLetIn(service, token)).toBe(false);
   });
 });
 

@@ -132,7 +132,7 @@ describe("a damaged database of the first Croupier", () => {
       env: {
         ...process.env,
         MONGODB_DB_NAME: db.databaseName,
-        JWT_SECRET_KEY: "x".repeat(31) + "y1",
+        JWT_SECRET_KEY: "gN3vJd0sQyq2cT8mZ1xR5uW7pL4kH6bA",
         RATE_LIMIT_STORE: "memory",
       },
       stdout: "pipe",
