@@ -8,13 +8,18 @@ export type Refusals = {
   flush(): Promise<void>;
 };
 
-/** Within a minute, of one address and one act in one chain: so many entries, then one with the number of the others. */
+/**
+ * Within a minute, of one address, one caller and one act in one chain: so many entries, then one with the number of the
+ * others. By the caller too, so that strangers' flood from an address doesn't hide whose key is tried there.
+ */
 const singlesMax = 10;
 const windowMs = 60_000;
 /** Of all addresses together; more are counted only. */
 const singlesOfAllMax = 1_000;
-/** Beyond so many addresses, chains and acts the rest are counted together. */
+/** Beyond so many addresses, callers, chains and acts the rest are counted together. */
 const sourcesMax = 2_000;
+
+const ofMany = { chain: platformChain, who: { kind: "anonymous", id: null } } as const;
 
 type Counted = { sample: Entry; address: string | null; singles: number; others: number };
 
@@ -38,12 +43,12 @@ export function createRefusals(options: {
 
   const sourceCounted = (entry: Entry): Counted => {
     const address = entry.address === null ? null : sourceOf(entry.address);
-    const key = JSON.stringify([address, entry.chain, entry.act]);
+    const key = JSON.stringify([address, entry.who, entry.chain, entry.act]);
     const known = counted.get(key);
     if (known) return known;
     const isFull = counted.size >= sourcesMax;
     const fresh = isFull
-      ? { sample: { ...entry, chain: platformChain }, address: "many", singles: singlesMax, others: 0 }
+      ? { sample: { ...entry, ...ofMany }, address: "many", singles: singlesMax, others: 0 }
       : { sample: entry, address, singles: 0, others: 0 };
     const place = isFull ? JSON.stringify(["many", entry.act]) : key;
     const there = counted.get(place) ?? fresh;
@@ -71,8 +76,7 @@ export function createRefusals(options: {
     await Promise.all(
       ended.map(({ sample, address, others }) => {
         const details = { count: others, since: sample.at.toISOString() };
-        const nobody = { who: { kind: "anonymous", id: null }, request_id: null } as const;
-        const entry = { ...sample, ...nobody, address, details, at: now(), act_id: crypto.randomUUID() };
+        const entry = { ...sample, request_id: null, address, details, at: now(), act_id: crypto.randomUUID() };
         return append(entry).catch((error) => log.warn({ err: error, count: others }, "refused requests not recorded"));
       }),
     );

@@ -2,17 +2,18 @@ import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
 import { routePath } from "hono/route";
 import { ObjectId } from "mongodb";
-import type { Who } from "../audit/audit.ts";
 import type { Deps } from "../deps.ts";
-import { isFailure } from "../lib/failure.ts";
+import { type About, isFailure } from "../lib/failure.ts";
 import { bearerOf } from "../lib/bearer.ts";
 import type { Env } from "./context.ts";
 import { originOf } from "./origin.ts";
+import { asFailure, problemTypes } from "./problems.ts";
 
 type NoteDeps = Pick<Deps, "audit" | "tokens" | "config">;
 
 /** Whose token it was, when it is one of ours that no longer holds: its organization is to see that somebody tries it. */
-async function ownerOf({ tokens }: NoteDeps, c: Context<Env>): Promise<{ organizationId: ObjectId | null; who?: Who }> {
+async function ownerOf({ tokens }: NoteDeps, c: Context<Env>): Promise<Partial<About> & Pick<About, "organizationId">> {
+  if (isFailure(c.error) && c.error.about) return c.error.about;
   const actor = c.get("actor");
   if (actor) return { organizationId: actor.organizationId };
   const token = bearerOf(c.req.header("authorization"));
@@ -21,14 +22,31 @@ async function ownerOf({ tokens }: NoteDeps, c: Context<Env>): Promise<{ organiz
   return { organizationId: new ObjectId(claims.organization_id), who: { kind: "admin", id: claims.admin_id } };
 }
 
-/** Puts refused access (401, 403) on record, without anybody waiting for it. A sign-in that fails is the sign-in's own to record. */
+/** Why somebody was refused; null when it is no matter of access. A sign-in that fails is the sign-in's own to record, unless it is not tried. */
+function refusalOf(c: Context<Env>): string | null {
+  if (!c.error) return null;
+  const { failure } = asFailure(c.error);
+  if (c.req.path === "/admin/login") return failure === "rate_limited" ? failure : null;
+  // Not by the status of the answer: many wrong tokens are refused with another one.
+  return [401, 403].includes(problemTypes[failure].status) ? failure : null;
+}
+
+/** An operator's request names the organization by its path: it may be none, and is no chain to write to. */
+const organizationAsked = /^\/platform\/organizations\/([0-9a-f]{24})(?:\/|$)/;
+
+/** Puts refused access (401, 403) on record, without anybody waiting for it. */
 export const noteRefusals = (deps: NoteDeps) =>
   createMiddleware<Env>(async function noteRefusals(c, next) {
     await next();
-    const { status } = c.res;
-    if ((status !== 401 && status !== 403) || c.req.path === "/admin/login") return;
-    const code = isFailure(c.error) ? c.error.failure : "unknown";
-    const details = { code, method: c.req.method, route: routePath(c, -1) };
+    const code = refusalOf(c);
+    if (code === null) return;
+    const organization_id = organizationAsked.exec(c.req.path)?.[1];
+    const details = {
+      code,
+      method: c.req.method,
+      route: routePath(c, -1),
+      ...(organization_id && { organization_id }),
+    };
     const origin = originOf(c, deps.config.trustedProxies);
     const entry = { act: "access.refused", details, ...(await ownerOf(deps, c)) } as const;
     deps.audit.note(origin, entry, "refused");

@@ -1,3 +1,6 @@
+import type { ObjectId } from "mongodb";
+import type { Who } from "../audit/audit.ts";
+
 /** One field that was wrong: `pointer` is an RFC 6901 pointer into the body, or `?name` for a query parameter. */
 export type FieldError = { pointer: string; message: string; code: string };
 
@@ -13,7 +16,10 @@ export type Failure<Code extends string = string> = Error & {
   readonly scope?: string;
   /** More members of the problem document (RFC 9457, 3.2), as BSON. */
   readonly members?: Record<string, unknown>;
+  /** Whose credentials were refused, for the record only: no answer says it. */
+  readonly about?: About;
 };
+export type About = { who: Who; organizationId: ObjectId | null };
 
 export const failure = <Code extends string>(
   code: Code,
@@ -23,6 +29,7 @@ export const failure = <Code extends string>(
     errors?: FieldError[];
     scope?: string;
     members?: Record<string, unknown>;
+    about?: About;
     cause?: unknown;
   } = {},
 ): Failure<Code> => {

@@ -25,24 +25,27 @@ export async function authenticateOperator(
   if (!text) {
     throw failure<OperatorFailure>("operator_key_missing", "Send an operator's key: Authorization: Bearer KEY.");
   }
-  const key = await findUsable(deps, text);
-  if (!key) throw failure<OperatorFailure>("operator_key_invalid", "The operator's key is not valid.");
+  const key = await findMatching(deps, text);
+  const about = key ? { about: { who: { kind: "operator", id: key._id }, organizationId: null } as const } : {};
+  if (!key || key.revoked_at || isExpired(key, deps.now())) {
+    throw failure<OperatorFailure>("operator_key_invalid", "The operator's key is not valid.", about);
+  }
   if (!key.allows(address)) {
     const detail = `The operator's key may not be used from here (${address}).`;
-    throw failure<OperatorFailure>("address_not_allowed", detail);
+    throw failure<OperatorFailure>("address_not_allowed", detail, about);
   }
   deps.knownKeys.noteUse(key);
   if (!key.scopes.includes(scope)) {
-    throw failure<OperatorFailure>("scope_missing", `This needs a key with the scope ${scope}.`, { scope });
+    throw failure<OperatorFailure>("scope_missing", `This needs a key with the scope ${scope}.`, { scope, ...about });
   }
   return { keyId: key._id, name: key.name };
 }
 
-async function findUsable({ knownKeys, now }: KeyDeps, text: string): Promise<KnownKey | null> {
+/** The key that this is the text of, whether or not it may still be used. */
+async function findMatching({ knownKeys }: KeyDeps, text: string): Promise<KnownKey | null> {
   const id = readKeyId(text);
   const key = id === null ? null : await knownKeys.find(id);
   if (!key) return null;
   // Hashes of one length and in constant time, so that nothing can be learned by trying.
-  const matches = timingSafeEqual(Buffer.from(hashKey(text)), Buffer.from(key.hash));
-  return matches && !key.revoked_at && !isExpired(key, now()) ? key : null;
+  return timingSafeEqual(Buffer.from(hashKey(text)), Buffer.from(key.hash)) ? key : null;
 }

@@ -1,7 +1,7 @@
 import { sessionHolds } from "../admin/admin.ts";
 import * as adminStore from "../admin/store.ts";
 import { type AuditDeps, audited } from "../audit/audited.ts";
-import { failure } from "../lib/failure.ts";
+import { type About, failure } from "../lib/failure.ts";
 import { allowsAddress } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
 import { endSession } from "./end-session.ts";
@@ -19,8 +19,15 @@ import { type Grant, grant, type GrantDeps } from "./start-session.ts";
 
 type RefreshDeps = GrantDeps & AuditDeps;
 
-const invalid = () =>
-  failure<SessionFailure>("refresh_token_invalid", "The refresh token is not valid or no longer valid; sign in again.");
+const invalid = (about?: About) => {
+  const detail = "The refresh token is not valid or no longer valid; sign in again.";
+  return failure<SessionFailure>("refresh_token_invalid", detail, about && { about });
+};
+
+const whoseOf = ({ admin_id, organization_id }: SessionDocument): About => ({
+  who: { kind: "admin", id: admin_id.toHexString() },
+  organizationId: organization_id,
+});
 
 /**
  * Gives a new access token and a new refresh token for a refresh token, which is used up by it. One that comes a second time
@@ -73,9 +80,9 @@ async function generationFor(deps: RefreshDeps, session: SessionDocument, addres
     organizationStore.findActiveById(deps.db, session.organization_id),
   ]);
   if (admin && organization && sessionHolds(admin, session)) {
-    if (!allowsAddress(organization, () => address)) throw addressNotAllowed(address);
+    if (!allowsAddress(organization, () => address)) throw addressNotAllowed(address, whoseOf(session));
     return admin.tokens?.generation ?? 0;
   }
   await endSession(deps, session._id);
-  throw invalid();
+  throw invalid(whoseOf(session));
 }

@@ -1,7 +1,7 @@
 import type { ObjectId } from "mongodb";
 import type { AdminDocument } from "../admin/admin.ts";
 import type { Config } from "../config.ts";
-import { type Failure, failure } from "../lib/failure.ts";
+import { type About, type Failure, failure } from "../lib/failure.ts";
 import type { OrganizationDocument } from "../organization/organization.ts";
 import type { Claims } from "./token.ts";
 
@@ -17,8 +17,8 @@ export type SessionFailure =
   | "revocations_unknown";
 
 /** The organization's allow-list doesn't hold the caller's address. */
-export const addressNotAllowed = (address: string): Failure<SessionFailure> =>
-  failure("address_not_allowed", `The organization can't be used from here (${address}).`);
+export const addressNotAllowed = (address: string, about?: About): Failure<SessionFailure> =>
+  failure("address_not_allowed", `The organization can't be used from here (${address}).`, about && { about });
 
 /** Who acts: an admin, for one organization, both by id, and what the token says that shows it. */
 export type Actor = { adminId: ObjectId; organizationId: ObjectId; claims: Claims };

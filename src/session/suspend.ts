@@ -29,13 +29,18 @@ export async function suspendOrganization(
   reason: string | null,
 ): Promise<OrganizationDocument> {
   await getEstablished(deps, id);
-  const details = reason === null ? {} : { reason };
-  return await audited(deps, { act: "organization.suspend", organizationId: id, details }, async () => {
-    await forOperators.suspend(deps.db, id, { at: deps.now(), reason });
-    const organization = await getEstablished(deps, id);
-    await endTokensOfOrganization(deps, id);
-    return organization;
-  });
+  const act = "organization.suspend";
+  const suspend = () =>
+    audited(deps, { act, organizationId: id }, async () => {
+      await forOperators.suspend(deps.db, id, { at: deps.now(), reason });
+      const organization = await getEstablished(deps, id);
+      await endTokensOfOrganization(deps, id);
+      return organization;
+    });
+  if (reason === null) return await suspend();
+  // The reason is for operators: the organization reads its own chain.
+  const details = { organization_id: id.toHexString(), reason };
+  return await audited(deps, { act, organizationId: null, details }, suspend);
 }
 
 /**

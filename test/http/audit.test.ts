@@ -5,8 +5,12 @@ import { auditEntries, auditPending } from "../../src/audit/store.ts";
 import { verify } from "../../src/audit/verify.ts";
 import { readKeyId } from "../../src/operator/key-text.ts";
 import { until } from "../support/crash.ts";
+import { depsOfCommand } from "../../src/command-line.ts";
+import { createKey } from "../../src/operator/create-key.ts";
+import { revokeKey } from "../../src/operator/revoke-key.ts";
 import { useOperatorKey } from "../support/operator.ts";
 import { newcomer, useService } from "../support/service.ts";
+import { signInTo } from "../support/session.ts";
 import { readClaims } from "../support/token.ts";
 
 setDefaultTimeout(60_000);
@@ -147,7 +151,7 @@ describe("every sensitive act has one entry that says who, what, where from, by 
       who: operator,
       details: { operation_id: move.body.id, tier: "starter" },
     });
-    expect(one("organization.suspend")).toMatchObject({ who: operator, details: { reason: "unpaid" } });
+    expect(one("organization.suspend")).toMatchObject({ who: operator, details: {} });
     expect(one("session.sign_in", "refused")).toMatchObject({
       who: admin,
       details: { code: "organization_suspended" },
@@ -190,6 +194,80 @@ describe("every sensitive act has one entry that says who, what, where from, by 
     const codes = entries.flatMap(({ act, details }) => (act === "access.refused" ? [details] : []));
     expect(codes).toContainEqual({ code: "token_missing", method: "GET", route: "/org/documents" });
     expect(entries.find(({ act }) => act === "session.sign_in")!.details).toEqual({});
+  });
+});
+
+describe("why an organization was suspended", () => {
+  test("is on record for operators, and not for the organization", async () => {
+    const who = await service.join();
+    const headers = from();
+    const reason = "suspected fraud, case 4711";
+    const ask = (verb: string, body?: object) =>
+      service.send("POST", `/platform/organizations/${who.id}/${verb}`, {
+        token: operatorKey(),
+        headers,
+        ...(body && { body }),
+      });
+    expect((await ask("suspend", { reason })).status).toBe(200);
+    expect((await ask("reactivate")).status).toBe(200);
+    const all = await read(`/platform/audit?limit=200&act=organization.suspend`, operatorKey());
+    const here = all.filter(({ address }) => address === headers["x-forwarded-for"]);
+    expect(here.map(({ organization_id, outcome, details }) => ({ organization_id, outcome, details }))).toEqual([
+      { organization_id: null, outcome: "success", details: { organization_id: who.id, reason } },
+      { organization_id: who.id, outcome: "success", details: {} },
+    ]);
+    const { access_token } = await signInTo(service, who);
+    expect(JSON.stringify(await read("/org/audit?limit=200", access_token))).not.toContain("4711");
+  });
+});
+
+describe("refused access is on record", () => {
+  const refusedFrom = async (address: string) => {
+    const entries = await read("/platform/audit?limit=200&act=access.refused", operatorKey());
+    return entries.filter((entry) => entry.address === address);
+  };
+
+  test("with the operator's key that was used, whatever it lacked, and the organization that was asked for", async () => {
+    const { id } = await service.join();
+    const headers = from();
+    const elsewhere = { allow: ["192.0.2.0/24"] };
+    const make = async (more: object) =>
+      (await createKey(depsOfCommand(service.db), { name: "narrow", scopes: ["moves:write"], ...more })).key;
+    const [narrow, outside, revoked] = [await make({}), await make(elsewhere), await make({})];
+    await revokeKey(depsOfCommand(service.db), readKeyId(revoked)!);
+    for (const token of [narrow, outside, revoked, `${narrow.slice(0, -1)}x`]) {
+      await service.send("POST", `/platform/organizations/${id}/suspend`, { token, headers, body: {} });
+    }
+    const shown = (await refusedFrom(headers["x-forwarded-for"]))
+      .map(({ who, details }) => ({ who, details }))
+      .reverse();
+    const route = { method: "POST", route: "/platform/organizations/:id/suspend", organization_id: id };
+    const by = (key: string) => ({ kind: "operator", id: readKeyId(key) });
+    expect(shown.sort((a, b) => String(a.details.code).localeCompare(String(b.details.code)))).toEqual([
+      { who: by(outside), details: { code: "address_not_allowed", ...route } },
+      ...[by(revoked), { kind: "anonymous" as const, id: null }].map((who) => ({
+        who: who as View["who"],
+        details: { code: "operator_key_invalid", ...route },
+      })),
+      { who: by(narrow), details: { code: "scope_missing", ...route } },
+    ] as never);
+  });
+
+  test("of the organization whose refresh token came from where it allows none", async () => {
+    const who = await service.join();
+    const { refresh_token } = await signInTo(service, who);
+    const body = { cidrs: ["203.0.113.0/24"] };
+    const set = await service.send("PUT", "/org/allow-list", { token: who.token, headers: from(), body });
+    expect(set.status).toBe(200);
+    const headers = { "x-forwarded-for": "198.51.100.7" };
+    const refused = await service.send("POST", "/admin/refresh", { body: { refresh_token }, headers });
+    expect(refused.status).toBe(403);
+    const [entry] = (await ofAll(who.id)).filter(({ act }) => act === "access.refused");
+    expect(entry).toMatchObject({
+      who: { kind: "admin", id: readClaims(who.token).admin_id },
+      address: "198.51.100.7",
+      details: { code: "address_not_allowed", route: "/admin/refresh" },
+    });
   });
 });
 

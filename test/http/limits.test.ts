@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, setSystemTime, test } from "bun:test";
 import { createApp } from "../../src/app.ts";
+import { readKeyId } from "../../src/operator/key-text.ts";
 import { makeOperatorKey } from "../support/operator.ts";
 import { expectProblem } from "../support/problem.ts";
 import { type Answer, goodPassword, newcomer, readAnswer, useService } from "../support/service.ts";
@@ -377,4 +378,25 @@ describe("an organization with too many requests at work", () => {
     expect((await crowded.send("GET", "/org/documents", { token: access_token })).status).toBe(401);
     for (const leave of [...leaves, ...places]) leave!();
   });
+});
+
+test("what is refused for its number is counted in the record, and does not hide who was refused with it", async () => {
+  const address = freshAddress();
+  const narrow = await makeOperatorKey(service.db, ["moves:write"]);
+  const ask = (method: string, path: string, token: string) =>
+    service.send(method, path, { token, headers: from(address), ...(method === "POST" && { body: {} }) });
+  for (const index of times(12, (at) => at)) await ask("GET", "/admin/me", `e30.e30.${index}`);
+  const { status } = await ask("GET", "/platform/organizations", narrow);
+  expect(status).toBe(429);
+  await Promise.all(times(20, () => signIn(newcomer().email, address)));
+  await service.running.deps.audit.flush();
+  const key = await makeOperatorKey(service.db);
+  const { body } = await service.send("GET", "/platform/audit?limit=200&act=access.refused", { token: key });
+  const here = (
+    body.entries as { address: string; who: { kind: string; id: string | null }; details: Record<string, unknown> }[]
+  ).filter((entry) => entry.address === address);
+  // 12 tokens, a key, and 5 of 20 sign-ins.
+  expect(here.reduce((sum, { details }) => sum + Number(details.count ?? 1), 0)).toBe(18);
+  const named = here.filter(({ who }) => who.kind === "operator");
+  expect(named.map(({ who, details }) => [who.id, details.code])).toEqual([[readKeyId(narrow), "scope_missing"]]);
 });
