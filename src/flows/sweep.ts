@@ -2,8 +2,8 @@ import type { ObjectId } from "mongodb";
 import type { Flow, Step } from "../operation/operation.ts";
 import * as guarded from "../organization/guarded.ts";
 import * as organizationStore from "../organization/store.ts";
-import { placeKey } from "../tenant/placement.ts";
-import { findRetired, forgetRetired, sweepPlace, sweepStages } from "../tenant/retired.ts";
+import { type Placement, placeKey } from "../tenant/placement.ts";
+import { findRetired, forgetRetired, removeStrays, sweepPlace, sweepStages } from "../tenant/retired.ts";
 import { enter, organizationOf } from "./guard.ts";
 
 type SweepStep = Step<{ retired_id: ObjectId }, Record<string, never>>;
@@ -11,6 +11,9 @@ type SweepStep = Step<{ retired_id: ObjectId }, Record<string, never>>;
 /**
  * Looks once more at a place that a tenant has left, and lets others have its name. An operation, so that the tenant isn't
  * on its way back there at the same time.
+ *
+ * Invariant: a collection is dropped only while its name is held by the tenant that left it, or by nobody else. A tenant
+ * that was removed meanwhile holds no names any more, and the next one of its name may live there by now.
  */
 const sweepRetired: SweepStep = async (deps, operation) => {
   const { db, log } = deps;
@@ -19,17 +22,30 @@ const sweepRetired: SweepStep = async (deps, operation) => {
   const organization = await organizationStore.findById(db, operation.organization_id);
   const key = placeKey(retired.placement);
   const live = organization?.placement ? placeKey(organization.placement) : "";
-  const hasComeBack = live === key;
-  await sweepStages(db, retired, live, deps);
-  if (!hasComeBack) {
-    if (!(await sweepPlace(db, retired.placement, deps))) {
+  // Other places carry the tenant's id.
+  const isHeld = (place: Placement) =>
+    place.tier !== "professional" || (organization?.place_keys?.includes(placeKey(place)) ?? false);
+  await sweepStages(db, retired, { live, isHeld }, deps);
+  if (live !== key) {
+    if (!(await sweep(isHeld(retired.placement)))) {
       const organization_id = operation.organization_id.toHexString();
       log.warn({ organization_id, place: key }, "others' documents at a place that was left");
     }
-    if (organization) await guarded.releasePlaces(db, organizationOf(operation));
+    if (organization) await guarded.releasePlaces(db, organizationOf(operation), retired._id);
   }
   await forgetRetired(db, retired._id);
   return { done: true };
+
+  async function sweep(isOwn: boolean): Promise<boolean> {
+    const { placement } = retired!;
+    if (isOwn) return await sweepPlace(db, placement, deps);
+    let swept: boolean | undefined;
+    await organizationStore.withPlaceClaimed(db, key, async () => {
+      swept = await sweepPlace(db, placement, deps);
+    });
+    if (swept === undefined) await removeStrays(db, placement);
+    return swept ?? true;
+  }
 };
 
 export const sweep: Flow = { first: "sweep", enter, steps: { sweep: sweepRetired } };

@@ -2,6 +2,7 @@ import type { Db, Filter, ObjectId, UpdateFilter } from "mongodb";
 import { retryDeadlock, within } from "../lib/mongo.ts";
 import type { Standing } from "../tenant/lease.ts";
 import { type Placement, placeKey } from "../tenant/placement.ts";
+import { retiredKeys } from "../tenant/retired.ts";
 import { established, type OrganizationDocument } from "./organization.ts";
 import { decided, findEstablishedById, getById, organizations, type Written } from "./store.ts";
 
@@ -93,12 +94,18 @@ export async function cutOver(
   );
 }
 
-/** Gives up every place but the one where the documents are. */
-export async function releasePlaces(db: Db, organization: Guarded): Promise<void> {
-  const { placement } = await getById(db, organization.id);
-  if (placement) {
-    await decided(() => writeGuarded(db, organization, { $set: { place_keys: [placeKey(placement)] } }));
-  }
+/**
+ * Gives up every place but the one where the documents are, and those that were left and are still to be looked at.
+ *
+ * @param swept the one of these that is not
+ */
+export async function releasePlaces(db: Db, organization: Guarded, swept?: ObjectId): Promise<void> {
+  const { placement, place_keys = [] } = await getById(db, organization.id);
+  if (!placement) return;
+  const retired = await retiredKeys(db, organization.id, swept);
+  const live = placeKey(placement);
+  const kept = place_keys.filter((key) => key !== live && retired.includes(key));
+  await decided(() => writeGuarded(db, organization, { $set: { place_keys: [live, ...kept] } }));
 }
 
 /** Gives up a place that the organization doesn't live at. */

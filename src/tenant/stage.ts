@@ -108,11 +108,29 @@ export async function removeMarker(db: Db, target: Placement): Promise<void> {
   if (!isShared(target)) await collectionAt(db, target).deleteOne({ _id: markerId as never }, within());
 }
 
-/** Removes every stage of a target, strays too. */
+/** Removes every stage of a target, strays too: only for who holds the target, as nobody else has stages there. */
 export async function removeStages(db: Db, target: Placement): Promise<void> {
   if (isShared(target)) return;
   for (const collection of await collectionsNamed(db, target.database, stagePrefix(target))) {
     await dropCollection(db, { ...target, collection }, null);
+  }
+}
+
+/** Removes those stages of a target that can be shown to be of one move: by its marker, or by nothing but its tenant's documents. */
+export async function removeStagesOf(db: Db, target: Placement, operationId: ObjectId): Promise<void> {
+  for (const collection of await collectionsNamed(db, target.database, stagePrefix(target))) {
+    const at = { ...target, collection };
+    const identity = await identify(db, at);
+    const stray = async () => {
+      const [own, other] = await Promise.all(
+        [{ tenant_id: target.key }, { tenant_id: { $ne: target.key } }].map((filter) =>
+          collectionAt(db, at).findOne(filter, within()),
+        ),
+      );
+      return own !== null && other === null;
+    };
+    if (identity && ((await readMarker(db, at, operationId)) || (await stray())))
+      await dropCollection(db, at, identity);
   }
 }
 

@@ -1,12 +1,14 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { ObjectId } from "mongodb";
-import type { Tier } from "../../src/tenant/placement.ts";
+import { type Placement, placeKey, type Tier } from "../../src/tenant/placement.ts";
+import { markerId, markerKey } from "../../src/tenant/stage.ts";
 import { until } from "../support/crash.ts";
+import { makeOperatorKey } from "../support/operator.ts";
 import { useService } from "../support/service.ts";
 import { joinAs, moveTo } from "../support/tenants.ts";
 
 setDefaultTimeout(60_000);
-const service = useService({ DEFAULT_TIER: "starter" });
+const service = useService({ DEFAULT_TIER: "starter", MOVE_DOCUMENTS_PER_SECOND: "20" });
 const placementOf = async (id: string) =>
   (await service.db.collection("organizations").findOne({ _id: new ObjectId(id) }))!.placement;
 const retired = () => service.db.collection("retired_places");
@@ -50,4 +52,94 @@ test("so is what it makes late in the shared collection under a key of its own",
   await until("the documents are gone", async () => (await shared.countDocuments({ tenant_id: late })) === 0);
   expect(await shared.countDocuments({ tenant_id: key })).toBe(1);
   for (const { ask } of [me, other]) expect((await ask("GET", "/documents/mine")).status).toBe(200);
+});
+
+/** A tenant that was professional and is starter again: its collection is still to be swept. */
+const leftCollection = async () => {
+  const me = await joinAs(service, "left");
+  await moveTo(service, me.id, "professional");
+  const left: Placement = await placementOf(me.id);
+  await moveTo(service, me.id, "starter");
+  return { me, left, key: placeKey(left) };
+};
+const swept = (id: string) =>
+  until(
+    "the place is swept",
+    async () => (await retired().countDocuments({ organization_id: new ObjectId(id) })) === 0,
+  );
+const keysOf = async (id: string): Promise<string[]> =>
+  (await service.db.collection("organizations").findOne({ _id: new ObjectId(id) }))!.place_keys;
+
+test("the next organization of a removed one's name keeps the collection that it got, with its index and documents", async () => {
+  const { me, left } = await leftCollection();
+  expect((await service.send("DELETE", "/org/delete", { token: me.token })).status).toBe(204);
+  const next = await joinAs(service, "next");
+  const body = { organization_name: left.collection.replace("org_", "") };
+  expect((await service.send("PUT", "/org/update", { token: next.token, body })).status).toBe(200);
+  await moveTo(service, next.id, "professional");
+  expect((await placementOf(next.id)).collection).toBe(left.collection);
+  expect((await next.ask("POST", "/indexes", { key: { sku: 1 }, unique: true })).status).toBe(201);
+  const collection = service.db.collection<{ _id: string }>(left.collection);
+  await collection.insertOne({ _id: "late", tenant_id: me.id } as never);
+  await dueNow(me.id);
+  await swept(me.id);
+  expect(await collection.countDocuments({ tenant_id: me.id })).toBe(0);
+  expect((await next.ask("POST", "/documents", { sku: 1 })).status).toBe(201);
+  expect((await next.ask("POST", "/documents", { sku: 1 })).status).toBe(409);
+});
+
+test("a removed organization's place is swept when nobody else has it", async () => {
+  const { me, left } = await leftCollection();
+  expect((await service.send("DELETE", "/org/delete", { token: me.token })).status).toBe(204);
+  await service.db.collection(left.collection).insertOne({ tenant_id: me.id });
+  await dueNow(me.id);
+  await swept(me.id);
+  expect(await service.db.listCollections({ name: left.collection }).toArray()).toEqual([]);
+  expect(await service.db.collection("organizations").countDocuments({ place_keys: placeKey(left) })).toBe(0);
+});
+
+test("a name is held until its place is swept, whatever is cancelled meanwhile, and no longer", async () => {
+  const { me, key } = await leftCollection();
+  const live = placeKey(await placementOf(me.id));
+  for (let n = 0; n < 60; n++) expect((await me.ask("POST", "/documents", { n })).status).toBe(201);
+  const token = await makeOperatorKey(service.db);
+  const ask = (method: string, path: string, body?: object) =>
+    service.send(method, `/platform${path}`, { token, ...(body && { body }) });
+  const move = (await ask("POST", `/organizations/${me.id}/moves`, { tier: "enterprise" })).body.id;
+  const isIn = async (...phases: string[]) => phases.includes((await ask("GET", `/operations/${move}`)).body.phase);
+  await until("it copies", () => isIn("copy"));
+  expect((await ask("POST", `/operations/${move}/cancel`)).status).toBe(202);
+  await until("it is cancelled", async () => (await ask("GET", `/operations/${move}`)).body.status === "cancelled");
+  expect(await keysOf(me.id)).toContain(key);
+  await dueNow(me.id);
+  await swept(me.id);
+  expect(await keysOf(me.id)).toEqual([live]);
+});
+
+test("stages of the tenant that has the name now are left alone, those of the one that left are not", async () => {
+  const { me, left } = await leftCollection();
+  const operation = (await retired().findOne({ organization_id: new ObjectId(me.id) }))!;
+  await retired().updateOne({ _id: operation._id }, { $set: { stages: [left] } });
+  expect((await service.send("DELETE", "/org/delete", { token: me.token })).status).toBe(204);
+  const marker = (operation_id: ObjectId) => ({
+    _id: markerId,
+    operation_id,
+    fence: 1,
+    checkpoint: { upTo: null, copied: 0 },
+    tenant_id: markerKey,
+  });
+  const next = new ObjectId();
+  const stages: [string, object[]][] = [
+    ["~s1", [marker(operation._id), { tenant_id: me.id }]],
+    ["~s2", [{ tenant_id: me.id }]],
+    ["~s3", [marker(next), { tenant_id: next.toHexString() }]],
+    ["~s4", [marker(next)]],
+    ["~s5", [{ tenant_id: me.id }, { tenant_id: next.toHexString() }]],
+  ];
+  for (const [name, documents] of stages) await service.db.collection(left.collection + name).insertMany(documents);
+  await dueNow(me.id);
+  await swept(me.id);
+  const there = await service.db.listCollections({}, { nameOnly: true }).toArray();
+  const names = there.map(({ name }) => name).filter((name) => name.startsWith(`${left.collection}~s`));
+  expect(names.sort()).toEqual(["~s3", "~s4", "~s5"].map((name) => left.collection + name));
 });
