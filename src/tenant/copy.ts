@@ -4,7 +4,7 @@ import { hasErrorCode, isDuplicateKeyOfAny, isUnavailable, majority, within } fr
 import { idOrder, type Position } from "./id-order.ts";
 import { isShared, type Placement } from "./placement.ts";
 import { collectionAt } from "./scope.ts";
-import { idPath, ofTenant, readStored, storedId, toStored } from "./stored.ts";
+import { idPath, ofTenant, readStored, storedId, type TenantDocument, toStored } from "./stored.ts";
 
 /**
  * What passes through this process: so many documents and bytes at the most, so that neither memory nor a lease runs out and
@@ -92,7 +92,7 @@ export async function copyBatch(
   let merged: Merged = "refused";
   if (isRange(first, last)) {
     beforeWrite();
-    merged = await mergeRange(db, source, stage, first, last);
+    merged = await merge(db, source, stage, between(source, first, last));
     if (merged === "done") return { next: { id: last }, copied: ids.length, refused: [], isSlow: false };
   }
   const batch = await copyByHand(db, source, stage, after, documentsMax, beforeWrite);
@@ -143,18 +143,28 @@ function converted(source: Placement, stage: Placement): Document {
 type Merged = "done" | "refused" | "too_slow";
 const exceededTimeLimit = 50;
 
+/** The documents from one id to another. */
+const between = (placement: Placement, first: unknown, last: unknown): Document => ({
+  $gte: storedId(placement, first),
+  $lte: storedId(placement, last),
+});
+
+const oneOf = (placement: Placement, ids: readonly unknown[]): Document => ({
+  $in: ids.map((id) => storedId(placement, id)),
+});
+
 /**
- * Lets the server copy the documents from one id to another. Nothing is overwritten: `put` decides over what is there.
+ * Lets the server copy documents by their `_id`. Nothing is overwritten: `put` decides over what is there.
  * The server itself ends it when it takes too long, as it does on FerretDB with a plan that was made for an empty collection
  * and compares every document with every other.
  *
  * @returns whether it is done; when not, it is over, and part of them may be there
  * @throws what leaves open whether it is over
  */
-async function mergeRange(db: Db, source: Placement, stage: Placement, first: unknown, last: unknown): Promise<Merged> {
+async function merge(db: Db, source: Placement, stage: Placement, _id: Document): Promise<Merged> {
   const into = { db: stage.database, coll: stage.collection };
   const stages = [
-    { $match: { ...ofTenant(source), _id: { $gte: storedId(source, first), $lte: storedId(source, last) } } },
+    { $match: { ...ofTenant(source), _id } },
     converted(source, stage),
     { $merge: { into, on: "_id", whenMatched: "fail", whenNotMatched: "insert" } },
   ];
@@ -179,13 +189,34 @@ async function copyByHand(
   documentsMax: number,
   beforeWrite: () => void,
 ): Promise<Batch> {
-  const options = { documentsMax: Math.min(documentsMax, batchDocumentsMax) };
-  const documents = await readBatch(db, source, after, (document) => BSON.calculateObjectSize(document), options);
+  const options = { raw: true, documentsMax: Math.min(documentsMax, batchDocumentsMax) };
+  const batch = await readBatch<Uint8Array>(db, source, after, ({ byteLength }) => byteLength, options);
+  const documents = batch.map((bytes) => decode(source, bytes));
   const last = documents.at(-1);
   if (!last) return { next: null, copied: 0, refused: [], isSlow: false };
   beforeWrite();
   const refused = await put(db, source, stage, documents);
-  return { next: { id: readStored(source, last).id }, copied: documents.length, refused, isSlow: false };
+  return { next: { id: last.id }, copied: documents.length, refused, isSlow: false };
+}
+
+/** A document, and whether it would be written as it was read. */
+type Decoded = TenantDocument & { isExact: boolean };
+
+/**
+ * JavaScript doesn't keep all that other clients may have stored: it puts names that are numbers first and in order, and
+ * knows no dates beyond its own.
+ */
+function decode(placement: Placement, bytes: Uint8Array): Decoded {
+  const stored = BSON.deserialize(bytes, exactBson) as Document;
+  return { ...readStored(placement, stored), isExact: isExact(stored, bytes) };
+}
+
+function isExact(stored: Document, bytes: Uint8Array): boolean {
+  try {
+    return Buffer.compare(BSON.serialize(stored, { ignoreUndefined: true }), bytes) === 0;
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -201,7 +232,8 @@ export async function copyDocuments(
   beforeWrite: () => void,
 ): Promise<unknown[]> {
   if (ids.length === 0) return [];
-  const documents = await findStored(db, source, ids, {});
+  const found = (await findStored(db, source, ids, { raw: true })) as unknown as Uint8Array[];
+  const documents = found.map((bytes) => decode(source, bytes));
   beforeWrite();
   // Nobody reads the stage, so for a moment they may be missing there.
   await removeFrom(db, stage, ids);
@@ -211,20 +243,34 @@ export async function copyDocuments(
 export const findStored = (db: Db, placement: Placement, ids: readonly unknown[], options: { raw?: boolean }) =>
   collectionAt(db, placement)
     .find(
-      { _id: { $in: ids.map((id) => storedId(placement, id)) as never[] }, ...ofTenant(placement) },
+      { _id: oneOf(placement, ids) as never, ...ofTenant(placement) },
       { ...exactBson, ...options, ...majority, ...within(statementMs) },
     )
     .toArray();
 
 const removeFrom = (db: Db, placement: Placement, ids: readonly unknown[]) =>
   collectionAt(db, placement).deleteMany(
-    { _id: { $in: ids.map((id) => storedId(placement, id)) as never[] }, ...ofTenant(placement) },
+    { _id: oneOf(placement, ids) as never, ...ofTenant(placement) },
     within(statementMs),
   );
 
 /** Writes documents to the stage, over those that an interrupted batch left. @returns the ids of those refused */
-async function put(db: Db, source: Placement, stage: Placement, stored: Document[]): Promise<unknown[]> {
-  const documents = stored.map((document) => readStored(source, document));
+async function put(db: Db, source: Placement, stage: Placement, documents: Decoded[]): Promise<unknown[]> {
+  const others = documents.filter((document) => !document.isExact).map(({ id }) => id);
+  if (others.length === 0) return await insert(db, stage, documents);
+  const refused = await insert(
+    db,
+    stage,
+    documents.filter((document) => document.isExact),
+  );
+  // Never through here. Their content may be a newer one by now, which is noted.
+  await removeFrom(db, stage, others);
+  const merged = await merge(db, source, stage, oneOf(source, others));
+  return merged === "done" ? refused : [...refused, ...others];
+}
+
+async function insert(db: Db, stage: Placement, documents: TenantDocument[]): Promise<unknown[]> {
+  if (documents.length === 0) return [];
   const failed = await insertAll(
     db,
     stage,

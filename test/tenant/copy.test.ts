@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { Binary, Decimal128, type Document, Double, Int32, Long, MongoClient, ObjectId, UUID } from "mongodb";
-import { compareAll } from "../../src/tenant/compare.ts";
-import { copyBatch } from "../../src/tenant/copy.ts";
+import { compareAll, compareDocuments } from "../../src/tenant/compare.ts";
+import { copyBatch, copyDocuments } from "../../src/tenant/copy.ts";
 import type { Position } from "../../src/tenant/id-order.ts";
 import { offerPlace, type Placement, sharedCollection, type Tier, tiers } from "../../src/tenant/placement.ts";
 import { collectionAt } from "../../src/tenant/scope.ts";
@@ -145,6 +145,34 @@ describe("copying a tenant's documents", () => {
     const found = await db.collection(sharedCollection).findOne({ tenant_id: stage.key });
     expect(found).toMatchObject({ _id: { t: stage.key, i: id }, _croupier: { v: 0, h: [] } });
   });
+
+  test.each(["starter", "enterprise"] satisfies Tier[])(
+    "what JavaScript can't hold as another client has stored it comes to %s as it is, in whichever way",
+    async (to) => {
+      const source: Placement = { ...placeOf("professional"), unstamped: true };
+      const stage = placeOf(to);
+      const collection = collectionAt(db, source);
+      const numbered = (...names: string[]) => new Map<string, unknown>(names.map((name) => [name, 1]));
+      const documents = [
+        numbered("b", "2"),
+        new Map([["years", numbered("2024", "2023")]]),
+        new Map([["list", [numbered("1", "0")]]]),
+        new Map<string, unknown>([["plain", 1]]),
+      ].map((fields, index) => new Map<string, unknown>([["_id", `id ${index}`], ...fields]));
+      await collection.insertMany(documents as never[]);
+      // Long after the last year of a Date.
+      const late = { $set: { late: { $add: [new Date(0), Long.fromString("9000000000000000")] } } };
+      await collection.updateOne({ _id: "id 3" as never }, [late]);
+      const all = ["id 0", "id 1", "id 2", "id 3"];
+      await copyAll(source, stage, 10, true);
+      expect(await differences(source, stage)).toMatchObject({ documents: 4, differing: [] });
+      // Over what is there, as in a move that goes on after an interruption, and one by one, as when they were written to.
+      await copyAll(source, stage, 10, true);
+      expect(await copyDocuments(db, source, stage, all, () => {})).toEqual([]);
+      expect(await differences(source, stage)).toMatchObject({ documents: 4, differing: [] });
+      expect(await compareDocuments(db, source, stage, all)).toEqual([]);
+    },
+  );
 
   test("another's documents beside are left alone", async () => {
     const [source, other, stage] = [placeOf("starter"), placeOf("starter"), placeOf("professional")];
