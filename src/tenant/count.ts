@@ -4,6 +4,6 @@ import type { Placement } from "./placement.ts";
 import { collectionAt } from "./scope.ts";
 import { ofTenant } from "./stored.ts";
 
-/** How many documents a tenant has at a placement. */
-export const countDocuments = (db: Db, placement: Placement): Promise<number> =>
-  collectionAt(db, placement).countDocuments(ofTenant(placement), { ...majority, ...within(60_000) });
+/** How many documents a tenant has at a placement. @param timeoutMs how long it may take, in milliseconds */
+export const countDocuments = (db: Db, placement: Placement, timeoutMs = 60_000): Promise<number> =>
+  collectionAt(db, placement).countDocuments(ofTenant(placement), { ...majority, ...within(timeoutMs) });
