@@ -2,7 +2,6 @@ import { LRUCache } from "lru-cache";
 import type { Db, ObjectId } from "mongodb";
 import type { Logger } from "pino";
 import type { Config } from "./config.ts";
-import { boundKeys } from "./lib/bounded.ts";
 import { type Counters, createMemoryCounters, createSharedCounters } from "./lib/counters.ts";
 import { isFailure } from "./lib/failure.ts";
 import { type Crowd, createCrowd } from "./lib/crowd.ts";
@@ -40,8 +39,6 @@ export type Limits = {
 const minute = 60;
 const hour = 60 * minute;
 const waitMs = 1_000;
-/** Keys that one limit remembers in this process: some 700 bytes each. */
-const keysMax = 50_000;
 /** For so long an organization that was moved may go on with the limit of its old tier. */
 const tierMs = 10_000;
 /** How long a Redis that didn't answer isn't asked again. */
@@ -67,11 +64,10 @@ function sharedCounters({ config, db, redis, log }: LimitDeps): Counters {
 export function createLimits(deps: LimitDeps): Limits {
   const { config, leases, tokens } = deps;
   const { limits } = config;
-  const inMemory = () => boundKeys(createMemoryCounters(), keysMax);
-  const shared = limits.store === "memory" ? inMemory() : sharedCounters(deps);
+  const shared = limits.store === "memory" ? createMemoryCounters() : sharedCounters(deps);
   // Each has a bound of its own: whoever comes from ever other addresses drives no organization's count out.
   const perMinute = (name: string, limit: number) =>
-    createRateLimit({ name, limit, windowSeconds: minute, counters: inMemory() });
+    createRateLimit({ name, limit, windowSeconds: minute, counters: createMemoryCounters() });
   const share = (limit: number) => Math.max(1, Math.floor((limit * limits.tokenPercent) / 100));
   const ofTier = (limit: number) => ({
     organization: perMinute("organization", limit),

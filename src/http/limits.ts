@@ -69,9 +69,9 @@ export const limitSignIns = (deps: LimitDeps) =>
       const [address, , all] = await takeAll(c, [byAddress, byEmail, [signIns, byEmail[1]]]);
       await next();
       if (c.res.status !== 200) return;
-      await signInByAddress.giveBack(byAddress[1]);
+      const addressNow = await signInByAddress.giveBack(byAddress[1], address!);
       const forgiven = await signInByEmail.forgive(byEmail[1]);
-      tell(c, [{ ...address!, remaining: address!.remaining + 1 }, forgiven, all!]);
+      tell(c, [addressNow, forgiven, all!]);
     }),
     { problems: { rate_limited: "Too many tries to sign in from this address, or with this email" } },
   );

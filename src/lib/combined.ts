@@ -17,9 +17,9 @@ export function combineAdds(counters: Counters): Counters {
   const send = async (key: string, batch: readonly Waiting[]): Promise<void> => {
     try {
       const sum = batch.reduce((sofar, { by }) => sofar + by, 0);
-      const { count, resetMs } = await counters.add(key, sum, batch[0]!.windowSeconds);
+      const { count, endsMs } = await counters.add(key, sum, batch[0]!.windowSeconds);
       let each = count - sum;
-      for (const { by, resolve } of batch) resolve({ count: (each += by), resetMs });
+      for (const { by, resolve } of batch) resolve({ count: (each += by), endsMs });
     } catch (error) {
       for (const { reject } of batch) reject(error);
     }

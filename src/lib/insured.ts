@@ -27,13 +27,15 @@ export function insure(options: {
 }): Counters {
   const { first, second, pauseMs, onAway } = options;
   /** What this process knows of the keys that it counted last, without what the second has counted. */
-  const known = new LRUCache<string, { count: number; endsMs: number }>({ max: knownMax });
+  const known = new LRUCache<string, Count>({ max: knownMax });
   let awayUntilMs = 0;
   let carefulUntilMs = 0;
   let longestSeconds = 0;
 
-  const leftMs = (key: string): number => Math.max(0, (known.get(key)?.endsMs ?? 0) - Date.now());
-  const knownCount = (key: string): number => (leftMs(key) > 0 ? known.get(key)!.count : 0);
+  const openWindow = (key: string): Count | null => {
+    const window = known.get(key);
+    return window && window.endsMs > Date.now() ? window : null;
+  };
   const isAway = () => performance.now() < awayUntilMs;
 
   /** @returns null when the first place is away */
@@ -50,9 +52,10 @@ export function insure(options: {
   };
 
   const addToSecond = async (key: string, by: number, windowSeconds: number): Promise<Both> => {
-    const left = leftMs(key);
-    const { count, resetMs } = await second.add(key, by, left > 0 ? Math.ceil(left / 1000) : windowSeconds);
-    return { count: knownCount(key) + count, resetMs: Math.max(resetMs, left), own: count };
+    const window = openWindow(key);
+    const seconds = window ? Math.ceil((window.endsMs - Date.now()) / 1000) : windowSeconds;
+    const { count, endsMs } = await second.add(key, by, seconds);
+    return { count: (window?.count ?? 0) + count, endsMs: Math.max(endsMs, window?.endsMs ?? 0), own: count };
   };
 
   return {
@@ -61,18 +64,30 @@ export function insure(options: {
       const counted = await tryFirst(() => first.add(key, by, windowSeconds));
       if (!counted) return await addToSecond(key, by, windowSeconds);
       const careful = Date.now() < carefulUntilMs;
-      const both: Both = careful ? await addToSecond(key, by, windowSeconds) : { count: 0, resetMs: 0, own: 0 };
-      const { count, resetMs } = both.count > counted.value.count ? both : counted.value;
-      known.set(key, { count: count - both.own, endsMs: Date.now() + resetMs });
-      return { count, resetMs };
+      const both: Both = careful ? await addToSecond(key, by, windowSeconds) : { count: 0, endsMs: 0, own: 0 };
+      const { count, endsMs } = both.count > counted.value.count ? both : counted.value;
+      known.set(key, { count: count - both.own, endsMs });
+      return { count, endsMs };
+    },
+    async takeBack(key, endsBeforeMs) {
+      const back = await tryFirst(() => first.takeBack(key, endsBeforeMs));
+      const asksSecond = !back || Date.now() < carefulUntilMs;
+      if (asksSecond && (await second.takeBack(key, endsBeforeMs))) return true;
+      if (back && !back.value) return false;
+      // It was counted in the first: what this process goes on from is one less, also while that is away.
+      const window = openWindow(key);
+      const isKnown = window !== null && window.endsMs < endsBeforeMs && window.count > 0;
+      if (isKnown) known.set(key, { ...window, count: window.count - 1 });
+      return isKnown || back !== null;
     },
     async read(key) {
       const counted = await tryFirst(() => first.read(key));
       if (counted && Date.now() >= carefulUntilMs) return counted.value;
       const there = await second.read(key);
-      const count = knownCount(key) + (there?.count ?? 0);
+      const window = openWindow(key);
+      const count = (window?.count ?? 0) + (there?.count ?? 0);
       if (counted?.value && counted.value.count >= count) return counted.value;
-      return there || leftMs(key) > 0 ? { count, resetMs: Math.max(there?.resetMs ?? 0, leftMs(key)) } : null;
+      return there || window ? { count, endsMs: Math.max(there?.endsMs ?? 0, window?.endsMs ?? 0) } : null;
     },
     async remove(key) {
       known.delete(key);

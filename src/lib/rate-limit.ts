@@ -8,13 +8,16 @@ export type Taken = {
   windowSeconds: number;
   remaining: number;
   resetSeconds: number;
+  /** When the window ends in which it was counted, and the day, in milliseconds since 1970. */
+  endsMs: number;
+  dayEndsMs: number | null;
 };
 
 export type RateLimit = {
   /** Counts a request. */
   take(key: string): Promise<Taken>;
-  /** Takes the count of one request back. */
-  giveBack(key: string): Promise<void>;
+  /** Takes the count of one request back while its window is open. @returns what holds from now on */
+  giveBack(key: string, taken: Taken): Promise<Taken>;
   /** Forgets the key: what it did was right. @returns what holds from now on */
   forgive(key: string): Promise<Taken>;
 };
@@ -41,33 +44,41 @@ export function createRateLimit(settings: Settings): RateLimit {
   const grows = windowSecondsMax > windowSeconds;
   const nowKey = (key: string) => `${name}:${key}`;
   const dayKey = (key: string) => `${name}:day:${key}`;
-  const windowAfter = (used: number) => Math.min(windowSeconds * 2 ** Math.floor(used / limit), windowSecondsMax);
+  const windowAfter = (used: number) =>
+    Math.min(windowSeconds * 2 ** Math.floor(Math.max(0, used) / limit), windowSecondsMax);
 
   return {
     async take(key) {
       const before = grows ? ((await counters.read(dayKey(key)))?.count ?? 0) : 0;
-      const { count, resetMs } = await counters.add(nowKey(key), 1, windowAfter(before));
+      const { count, endsMs } = await counters.add(nowKey(key), 1, windowAfter(before));
       const allowed = count <= limit;
-      if (grows && allowed) await counters.add(dayKey(key), 1, memorySeconds);
+      const day = grows && allowed ? await counters.add(dayKey(key), 1, memorySeconds) : null;
       return {
         name,
         allowed,
         limit,
         // The window that is open began before what was let through in it.
-        windowSeconds: windowAfter(Math.max(0, before - Math.min(count - 1, limit))),
-        // What was given back after its window had ended belongs to none.
-        remaining: Math.min(limit, Math.max(0, limit - count)),
-        resetSeconds: Math.max(1, Math.ceil(resetMs / 1000)),
+        windowSeconds: windowAfter(before - Math.min(count - 1, limit)),
+        remaining: Math.max(0, limit - count),
+        resetSeconds: Math.max(1, Math.ceil((endsMs - Date.now()) / 1000)),
+        endsMs,
+        dayEndsMs: day?.endsMs ?? null,
       };
     },
-    async giveBack(key) {
-      await counters.add(nowKey(key), -1, windowSeconds);
-      if (grows) await counters.add(dayKey(key), -1, memorySeconds);
+    async giveBack(key, taken) {
+      // Clocks differ a little, and a window after this one ends a whole window later.
+      const toleranceMs = windowSeconds * 500;
+      const isBack = await counters.takeBack(nowKey(key), taken.endsMs + toleranceMs);
+      if (!isBack) return taken;
+      // Only with the other: how long the open window is follows from both.
+      if (taken.dayEndsMs !== null) await counters.takeBack(dayKey(key), taken.dayEndsMs + toleranceMs);
+      return { ...taken, remaining: taken.remaining + 1 };
     },
     async forgive(key) {
       await counters.remove(nowKey(key));
       if (grows) await counters.remove(dayKey(key));
-      return { name, allowed: true, limit, windowSeconds, remaining: limit, resetSeconds: windowSeconds };
+      const none = { endsMs: 0, dayEndsMs: null };
+      return { name, allowed: true, limit, windowSeconds, remaining: limit, resetSeconds: windowSeconds, ...none };
     },
   };
 }

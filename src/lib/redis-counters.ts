@@ -14,8 +14,19 @@ function storeClient(redis: Redis) {
   };
 }
 
+const takeBack = `
+local left = redis.call('pttl', KEYS[1])
+if left <= 0 or left >= tonumber(ARGV[1]) or tonumber(redis.call('get', KEYS[1])) <= 0 then return 0 end
+redis.call('decr', KEYS[1])
+return 1
+`;
+
 /** Of all processes on one Redis. @param prefix names the keys: others may use that Redis too */
-export const createRedisCounters = (redis: Redis, prefix: string): Counters =>
-  countersOf(
-    new RateLimiterRedis({ ...unused, keyPrefix: prefix, storeClient: storeClient(redis), useRedisPackage: true }),
-  );
+export function createRedisCounters(redis: Redis, prefix: string): Counters {
+  const client = { storeClient: storeClient(redis), useRedisPackage: true };
+  const limiter = new RateLimiterRedis({ ...unused, keyPrefix: prefix, ...client });
+  return countersOf(limiter, async (key, endsBeforeMs) => {
+    const endsWithinMs = String(Math.floor(endsBeforeMs - Date.now()));
+    return (await redis.send("EVAL", [takeBack, "1", limiter.getKey(key), endsWithinMs])) === 1;
+  });
+}

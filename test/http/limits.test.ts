@@ -168,6 +168,28 @@ describe("tries to sign in", () => {
     }
   });
 
+  test("that were right, but took longer than the window, neither shorten the next nor let one more through", async () => {
+    const who = await join();
+    const address = freshAddress();
+    const { deps } = service.running;
+    const matches: typeof deps.passwords.matches = async (...args) => {
+      wait(61);
+      return await deps.passwords.matches(...args);
+    };
+    const app = createApp({ ...deps, passwords: { ...deps.passwords, matches } });
+    for (let count = 0; count < 14; count++) await signIn(newcomer().email, address);
+    const headers = { "content-type": "application/json", ...from(address) };
+    const body = JSON.stringify({ email: who.email, password: who.password });
+    const right = await readAnswer(await app.request("/admin/login", { method: "POST", body, headers }));
+    expect(right.status).toBe(200);
+    expect(shown(right)["sign-in-address"]).toMatchObject({ r: 0, w: 60 });
+    const answers = [];
+    for (let count = 0; count < 16; count++) answers.push(await signIn(newcomer().email, address));
+    expect(statuses(answers)).toEqual({ 401: 15, 429: 1 });
+    expect(shown(answers[15]!)["sign-in-address"]).toMatchObject({ r: 0, w: 120 });
+    expect(expectLimited(answers[15]!, "/admin/login")).toBeWithin(90, 121);
+  });
+
   test("are refused when there were too many right ones, too: each costs a core for a while", async () => {
     const { email, password } = await join();
     const answers = [];

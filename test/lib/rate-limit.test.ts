@@ -1,7 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, setSystemTime, test } from "bun:test";
 import type { MongoClient } from "mongodb";
 import { createClient } from "../../src/boot.ts";
-import { boundKeys } from "../../src/lib/bounded.ts";
 import {
   type Counters,
   createCounterIndexes,
@@ -53,8 +52,8 @@ describe("windows that grow", () => {
   test("begin anew for a key that is forgiven, and don't count what is given back", async () => {
     const limit = growing(createMemoryCounters());
     for (const _try of times(12, () => 0)) {
-      await limit.take("key");
-      await limit.giveBack("key");
+      const taken = await limit.take("key");
+      expect(await limit.giveBack("key", taken)).toMatchObject({ remaining: 5, windowSeconds: 60 });
     }
     expect(await limit.take("key")).toMatchObject({ remaining: 4, windowSeconds: 60 });
     for (const _try of times(9, () => 0)) await limit.take("key");
@@ -63,16 +62,8 @@ describe("windows that grow", () => {
   });
 });
 
-test("what is given back after its window has ended gives nobody more than the limit in the headers", async () => {
-  const limit = growing(createMemoryCounters());
-  for (const _try of times(3, () => 0)) await limit.take("key");
-  wait(61);
-  for (const _try of times(3, () => 0)) await limit.giveBack("key");
-  expect((await limit.take("key")).remaining).toBe(5);
-});
-
 test("counters with a bound forget the key that was used least lately, and none that is in use", async () => {
-  const counters = boundKeys(createMemoryCounters(), 3);
+  const counters = createMemoryCounters(3);
   for (const key of ["a", "b", "c", "a", "d", "a"]) await counters.add(key, 1, 60);
   expect((await counters.read("a"))?.count).toBe(3);
   expect(await counters.read("b")).toBeNull();
@@ -80,6 +71,47 @@ test("counters with a bound forget the key that was used least lately, and none 
   await counters.remove("a");
   expect(await counters.read("a")).toBeNull();
 });
+
+/** What holds of what is given back, in every store. */
+function givesBackOnlyWhatIsOpen(createCounters: () => Counters) {
+  test("what is given back after its window has ended opens none, and the next is as long as it would have been", async () => {
+    const limit = growing(createCounters());
+    // Each time one is under way when the window ends, as a right sign-in whose password is still being checked.
+    for (const expected of [60, 120, 240, 480]) {
+      const underWay = await limit.take("under way");
+      expect(underWay).toMatchObject({ remaining: 4, windowSeconds: expected });
+      expect(underWay.resetSeconds).toBeWithin(expected - 20, expected + 1);
+      for (const _try of times(4, () => 0)) expect((await limit.take("under way")).allowed).toBe(true);
+      expect((await limit.take("under way")).allowed).toBe(false);
+      wait(expected + 1);
+      expect(await limit.giveBack("under way", underWay)).toEqual(underWay);
+    }
+  });
+
+  test("what is given back after its window has ended counts for none that was opened meanwhile", async () => {
+    const limit = growing(createCounters());
+    const late = await limit.take("late");
+    wait(61);
+    for (const _try of times(3, () => 0)) await limit.take("late");
+    expect(await limit.giveBack("late", late)).toEqual(late);
+    expect((await limit.take("late")).remaining).toBe(1);
+  });
+
+  test("one is taken back of an open window that ends in time, and never one more than was counted", async () => {
+    const counters = createCounters();
+    expect(await counters.takeBack("back", Date.now() + 3_600_000)).toBe(false);
+    expect(await counters.read("back")).toBeNull();
+    const { endsMs } = await counters.add("back", 2, 60);
+    expect(await counters.takeBack("back", endsMs - 30_000)).toBe(false);
+    expect(await counters.takeBack("back", endsMs + 30_000)).toBe(true);
+    expect((await counters.read("back"))?.count).toBe(1);
+    expect(await counters.takeBack("back", endsMs + 30_000)).toBe(true);
+    expect(await counters.takeBack("back", endsMs + 30_000)).toBe(false);
+    expect((await counters.add("back", 1, 60)).count).toBe(1);
+  });
+}
+
+describe("counters of one process", () => givesBackOnlyWhatIsOpen(createMemoryCounters));
 
 describe("counters that processes share", () => {
   let proxy: Proxy;
@@ -105,11 +137,13 @@ describe("counters that processes share", () => {
     for (const _window of [1, 2]) {
       const counts = await Promise.all(times(60, (index) => counters[index % 2]!.add("crowd", 1, 60)));
       expect(counts.map(({ count }) => count).sort((a, b) => a - b)).toEqual(times(60, (index) => index + 1));
-      for (const { resetMs } of counts) expect(resetMs).toBeWithin(30_000, 60_001);
+      for (const { endsMs } of counts) expect(endsMs - Date.now()).toBeWithin(30_000, 60_001);
       wait(61);
     }
     expect(told).toEqual([]);
   }, 30_000);
+
+  givesBackOnlyWhatIsOpen(() => counters[0]!);
 
   test("go on in each process while the database is away, saying so once, and nobody waits long", async () => {
     for (const _before of times(3, () => 0)) await counters[0]!.add("away", 1, 60);
@@ -118,6 +152,8 @@ describe("counters that processes share", () => {
     const counts = await Promise.all(times(20, () => counters[0]!.add("away", 1, 60)));
     expect(counts.map(({ count }) => count).sort((a, b) => a - b)).toEqual(times(20, (index) => index + 4));
     expect((await counters[0]!.read("away"))?.count).toBe(23);
+    expect(await counters[0]!.takeBack("away", counts[0]!.endsMs + 30_000)).toBe(true);
+    expect((await counters[0]!.add("away", 1, 60)).count).toBe(23);
     expect(performance.now() - startedMs).toBeLessThan(4_000);
     expect(told).toHaveLength(1);
     await proxy.forward();

@@ -34,17 +34,23 @@ describe.skipIf(!hasRedis)("counters that processes share through Redis", () => 
     for (const _window of [1, 2]) {
       const counts = await Promise.all(times(60, (index) => counters[index % 2]!.add("crowd", 1, 1)));
       expect(countsOf(counts)).toEqual(times(60, (index) => index + 1));
-      for (const { resetMs } of counts) expect(resetMs).toBeWithin(1, 1_001);
+      for (const { endsMs } of counts) expect(endsMs - Date.now()).toBeLessThan(1_001);
       await until("the window's end", async () => (await counters[0]!.read("crowd")) === null);
     }
   });
 
-  test("say what was counted, take it back, and forget it", async () => {
+  test("say what was counted, take one back while its window is open, and forget it", async () => {
     const [one, two] = counters as [Counters, Counters];
     expect(await one.read("few")).toBeNull();
     for (const _try of times(3, () => 0)) await one.add("few", 1, 60);
-    expect((await two.add("few", -1, 60)).count).toBe(2);
-    expect(await one.read("few")).toEqual({ count: 2, resetMs: expect.any(Number) });
+    const soonMs = Date.now() + 30_000;
+    expect(await two.takeBack("few", soonMs)).toBe(false);
+    expect(await two.takeBack("few", soonMs + 60_000)).toBe(true);
+    expect(await two.takeBack("none", soonMs + 60_000)).toBe(false);
+    expect(await one.read("none")).toBeNull();
+    expect(await one.read("few")).toEqual({ count: 2, endsMs: expect.any(Number) });
+    for (const isThere of [true, true, false]) expect(await two.takeBack("few", soonMs + 60_000)).toBe(isThere);
+    expect(await one.read("few")).toMatchObject({ count: 0 });
     await two.remove("few");
     expect(await one.read("few")).toBeNull();
   });
