@@ -10,8 +10,8 @@ type Both = Count & {
 
 /**
  * Counts in the first place, and in the second while that is away. A key goes on from where this process saw it last, so an
- * outage gives nobody a fresh start. The first may have lost its memory when it is back: as long as a window from before may
- * be open, both are counted in, and the higher count holds.
+ * outage gives nobody a fresh start. The first may have lost its memory when it is back: as long as a window is open that this
+ * process saw before, or in which the second has counted, both are counted in, and the higher count holds.
  *
  * While only one of several processes can't reach the first place, a limit may be up to twice as high; nobody is locked out,
  * and nobody gets in without being counted.
@@ -27,14 +27,21 @@ export function insure(options: {
 }): Counters {
   const { first, second, pauseMs, onAway } = options;
   /** What this process knows of the keys that it counted last, without what the second has counted. */
-  const known = new LRUCache<string, Count>({ max: knownMax });
+  const known = new LRUCache<string, Count & { sinceFailure: number }>({ max: knownMax });
   let awayUntilMs = 0;
+  let failures = 0;
   let carefulUntilMs = 0;
   let longestSeconds = 0;
 
-  const openWindow = (key: string): Count | null => {
+  const openWindow = (key: string) => {
     const window = known.get(key);
     return window && window.endsMs > Date.now() ? window : null;
+  };
+  /** Whether the first may know less of a key than this process or the second. */
+  const isCareful = async (key: string): Promise<boolean> => {
+    if (Date.now() >= carefulUntilMs) return false;
+    const window = openWindow(key);
+    return (window !== null && window.sinceFailure < failures) || (await second.read(key)) !== null;
   };
   const isAway = () => performance.now() < awayUntilMs;
 
@@ -45,6 +52,7 @@ export function insure(options: {
       return { value: await work() };
     } catch (error) {
       if (!isAway()) onAway(error);
+      failures++;
       awayUntilMs = performance.now() + pauseMs;
       carefulUntilMs = Date.now() + pauseMs + longestSeconds * 1000;
       return null;
@@ -61,18 +69,19 @@ export function insure(options: {
   return {
     async add(key, by, windowSeconds) {
       longestSeconds = Math.max(longestSeconds, windowSeconds);
+      const sinceFailure = failures;
       const counted = await tryFirst(() => first.add(key, by, windowSeconds));
       if (!counted) return await addToSecond(key, by, windowSeconds);
-      const careful = Date.now() < carefulUntilMs;
-      const both: Both = careful ? await addToSecond(key, by, windowSeconds) : { count: 0, endsMs: 0, own: 0 };
+      const both: Both = (await isCareful(key))
+        ? await addToSecond(key, by, windowSeconds)
+        : { count: 0, endsMs: 0, own: 0 };
       const { count, endsMs } = both.count > counted.value.count ? both : counted.value;
-      known.set(key, { count: count - both.own, endsMs });
+      known.set(key, { count: count - both.own, endsMs, sinceFailure });
       return { count, endsMs };
     },
     async takeBack(key, endsBeforeMs) {
       const back = await tryFirst(() => first.takeBack(key, endsBeforeMs));
-      const asksSecond = !back || Date.now() < carefulUntilMs;
-      if (asksSecond && (await second.takeBack(key, endsBeforeMs))) return true;
+      if ((!back || (await isCareful(key))) && (await second.takeBack(key, endsBeforeMs))) return true;
       if (back && !back.value) return false;
       // It was counted in the first: what this process goes on from is one less, also while that is away.
       const window = openWindow(key);
@@ -82,7 +91,7 @@ export function insure(options: {
     },
     async read(key) {
       const counted = await tryFirst(() => first.read(key));
-      if (counted && Date.now() >= carefulUntilMs) return counted.value;
+      if (counted && !(await isCareful(key))) return counted.value;
       const there = await second.read(key);
       const window = openWindow(key);
       const count = (window?.count ?? 0) + (there?.count ?? 0);

@@ -8,6 +8,7 @@ import {
   createSharedCounters,
 } from "../../src/lib/counters.ts";
 import { createCrowd } from "../../src/lib/crowd.ts";
+import { insure } from "../../src/lib/insured.ts";
 import { createRateLimit } from "../../src/lib/rate-limit.ts";
 import { type Proxy, startProxy } from "../support/proxy.ts";
 import { freshDatabaseName } from "../support/service.ts";
@@ -158,6 +159,51 @@ describe("counters that processes share", () => {
     expect(told).toHaveLength(1);
     await proxy.forward();
   }, 30_000);
+
+  test("remember a bounded number of keys while the database is away", async () => {
+    await proxy.refuse();
+    for (const key of times(50_001, (index) => `one of many ${index}`)) await counters[1]!.add(key, 1, 60);
+    expect(await counters[1]!.read("one of many 0")).toBeNull();
+    expect((await counters[1]!.read("one of many 50000"))?.count).toBe(1);
+    await proxy.forward();
+  }, 30_000);
+});
+
+test("a place that was away once and forgot all costs the next place only the keys that were counted before and meanwhile", async () => {
+  let inFirst = createMemoryCounters();
+  let isAway = false;
+  const reach = () => {
+    if (isAway) throw new Error("away");
+    return inFirst;
+  };
+  const first: Counters = {
+    add: async (...args) => await reach().add(...args),
+    takeBack: async (...args) => await reach().takeBack(...args),
+    read: async (...args) => await reach().read(...args),
+    remove: async (...args) => await reach().remove(...args),
+  };
+  const second = createMemoryCounters();
+  const insured = insure({ first, second, pauseMs: 0, onAway: () => {} });
+  const day = 86_400;
+  for (const _try of times(3, () => 0)) await insured.add("before", 1, day);
+  isAway = true;
+  for (const _try of times(2, () => 0)) await insured.add("meanwhile", 1, day);
+  isAway = false;
+  inFirst = createMemoryCounters();
+  for (const count of [1, 2]) {
+    expect((await insured.add("before", 1, day)).count).toBe(3 + count);
+    expect((await insured.add("meanwhile", 1, day)).count).toBe(2 + count);
+    expect((await insured.add("after", 1, day)).count).toBe(count);
+  }
+  expect((await second.read("before"))?.count).toBe(2);
+  expect((await second.read("meanwhile"))?.count).toBe(4);
+  expect(await second.read("after")).toBeNull();
+  // What is given back is so wherever it was counted.
+  for (const [key, count] of Object.entries({ before: 5, meanwhile: 4, after: 2 })) {
+    expect(await insured.takeBack(key, Infinity)).toBe(true);
+    expect((await insured.read(key))?.count).toBe(count - 1);
+    expect((await insured.add(key, 1, day)).count).toBe(count);
+  }
 });
 
 describe("a crowd", () => {
