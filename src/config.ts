@@ -150,7 +150,7 @@ export type Config = {
     /** In an hour, as the next; those after it in a minute. */
     createsPerAddress: number;
     /** Of one organization. */
-    passwordChanges: number;
+    credentialChanges: number;
     readsPerAddress: number;
     refusedPerAddress: number;
     starter: number;
@@ -266,7 +266,7 @@ export function readConfig(environment: Record<string, string | undefined>): Con
       signInWindowSeconds: value.RATE_LIMIT_SIGN_IN_SECONDS,
       signInWaitSecondsMax: value.RATE_LIMIT_SIGN_IN_SECONDS_MAX,
       createsPerAddress: value.RATE_LIMIT_CREATE ?? (development ? 100_000 : 20),
-      passwordChanges: value.RATE_LIMIT_PASSWORD ?? (development ? 100_000 : 10),
+      credentialChanges: value.RATE_LIMIT_PASSWORD ?? (development ? 100_000 : 10),
       readsPerAddress: value.RATE_LIMIT_READ ?? (development ? 1_000_000 : 600),
       refusedPerAddress: value.RATE_LIMIT_REFUSED ?? (development ? 1_000_000 : 60),
       starter: value.RATE_LIMIT_STARTER ?? (development ? 1_000_000 : 1_200),

@@ -20,7 +20,7 @@ export type Limits = {
   signInByEmail: RateLimit;
   signInByAddress: RateLimit;
   createByAddress: RateLimit;
-  passwordsByOrganization: RateLimit;
+  credentialsByOrganization: RateLimit;
   /** Reads without a token. */
   readByAddress: RateLimit;
   /** Tokens and keys that are not valid. */
@@ -95,9 +95,9 @@ export function createLimits(deps: LimitDeps): Limits {
       windowSeconds: hour,
       counters: shared,
     }),
-    passwordsByOrganization: createRateLimit({
-      name: "password",
-      limit: limits.passwordChanges,
+    credentialsByOrganization: createRateLimit({
+      name: "credentials",
+      limit: limits.credentialChanges,
       windowSeconds: hour,
       counters: shared,
     }),

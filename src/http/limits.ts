@@ -132,16 +132,23 @@ export async function limitOperator(deps: LimitDeps, c: Context<Env>, next: () =
   await among(c, [[crowd, `key:${keyId}`]], next);
 }
 
-/** Counts new passwords, each of which costs a core for a while, before anything is hashed. */
-export const limitPasswords = (deps: LimitDeps) =>
+/**
+ * Counts changes of the password, each of which costs a core for a while, and of the email, whose answer says whether somebody
+ * has it: before anything is hashed or looked up.
+ */
+export const limitCredentials = (deps: LimitDeps) =>
   withDescription(
     createMiddleware<Env>(async (c, next) => {
-      const { password } = (c.req.valid as (target: "json") => { password?: string })("json");
+      const { email, password } = (c.req.valid as (target: "json") => { email?: string; password?: string })("json");
       const id = c.get("actor").organizationId.toHexString();
-      if (password !== undefined) await takeAll(c, [[deps.limits.passwordsByOrganization, id]]);
+      if ((email ?? password) !== undefined) await takeAll(c, [[deps.limits.credentialsByOrganization, id]]);
       await next();
     }),
-    { problems: { rate_limited: `${organizationProblems.rate_limited}, or has had too many new passwords` } },
+    {
+      problems: {
+        rate_limited: `${organizationProblems.rate_limited}, or has changed its email and password too often`,
+      },
+    },
   );
 
 /** What somebody is told who tries tokens and keys, or what may be done with one. */

@@ -7,7 +7,7 @@ import { updateOrganization } from "../organization/update.ts";
 import { requireAdmin } from "./auth.ts";
 import type { Env } from "./context.ts";
 import { answer, bodilessProblems, body, databaseProblems, describe, query, recordProblems } from "./describe.ts";
-import { limitCreates, limitPasswords, limitReads } from "./limits.ts";
+import { limitCreates, limitCredentials, limitReads } from "./limits.ts";
 import { createRequest, getQuery, organizationAnswer, organizationWithoutEmail, updateRequest } from "./schemas.ts";
 import { forRequest } from "./time-limit.ts";
 
@@ -86,7 +86,7 @@ export const organizationRoutes = (deps: Deps) =>
       }),
       requireAdmin(deps),
       body(updateRequest),
-      limitPasswords(deps),
+      limitCredentials(deps),
       async (c) => c.json(await updateOrganization(forRequest(deps, c), c.get("actor"), c.req.valid("json")), 200),
     )
     .delete(

@@ -230,17 +230,34 @@ test("of 30 organizations made at once from one address exactly 10 are, and the 
   }
 }, 30_000);
 
-test("an organization may have few new passwords in an hour, counted before one is hashed, and every other change goes on", async () => {
+test("an organization may change its password few times in an hour, counted before one is hashed, and its name goes on", async () => {
   const [busy, quiet] = [await join(), await join()];
   const update = (token: string, body: object) => service.send("PUT", "/org/update", { token, body });
   const answers = [];
   for (let count = 0; count < 5; count++) answers.push(await update(busy.token, { password: `Other-Horse-${count}` }));
   expect(statuses(answers)).toEqual({ 200: 3, 429: 2 });
-  expect(shown(answers[2]!)).toMatchObject({ password: { q: 3, w: 3_600, r: 0 }, organization: { q: 20 } });
+  expect(shown(answers[2]!)).toMatchObject({ credentials: { q: 3, w: 3_600, r: 0 }, organization: { q: 20 } });
   expect(expectLimited(answers[3]!, "/org/update")).toBeWithin(3_500, 3_601);
   expect((await signIn(busy.email, freshAddress(), "Other-Horse-2")).status).toBe(200);
-  expect((await update(busy.token, { email: newcomer().email })).status).toBe(200);
+  expect((await update(busy.token, { organization_name: newcomer().organization_name })).status).toBe(200);
   expect((await update(quiet.token, { password: "Other-Horse-9" })).status).toBe(200);
+}, 30_000);
+
+test("an organization is told of few emails in an hour whether somebody has them, with or without a new password", async () => {
+  const [busy, known] = [await join(), await join()];
+  const update = (body: object) => service.send("PUT", "/org/update", { token: busy.token, body });
+  const answers = [
+    await update({ email: known.email }),
+    await update({ email: known.email, password: "Other-Horse-1" }),
+    await update({ email: newcomer().email }),
+    await update({ email: known.email }),
+    await update({ email: newcomer().email }),
+    await update({ password: "Other-Horse-2" }),
+  ];
+  expect(answers.map(({ status }) => status)).toEqual([400, 400, 200, 429, 429, 429]);
+  expectProblem(answers[0]!, { status: 400, type: "email_taken", path: "/org/update" });
+  expect(shown(answers[2]!)).toMatchObject({ credentials: { q: 3, w: 3_600, r: 0 } });
+  expect(expectLimited(answers[3]!, "/org/update")).toBeWithin(3_500, 3_601);
 }, 30_000);
 
 test("reads without a token are limited by address", async () => {
