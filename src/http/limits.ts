@@ -162,6 +162,14 @@ const refusals: ReadonlySet<string> = new Set([
   "scope_missing",
 ]);
 
+/** Refuses an address that has sent too many wrong tokens and keys, before one more is looked up. */
+export async function refuseSpent(deps: LimitDeps, c: Context<Env>): Promise<void> {
+  const spent = await deps.limits.refusedByAddress.spent(addressKey(deps, c));
+  if (!spent) return;
+  tell(c, [...(c.get("taken") ?? []), spent]);
+  throw tooMany(spent.resetSeconds);
+}
+
 /** Counts tokens and keys that are refused, by address. Right ones from the same address go on. */
 export const limitRefused = (deps: LimitDeps) =>
   createMiddleware<Env>(async function limitRefused(c, next) {

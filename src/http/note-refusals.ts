@@ -22,11 +22,16 @@ async function ownerOf({ tokens }: NoteDeps, c: Context<Env>): Promise<Partial<A
   return { organizationId: new ObjectId(claims.organization_id), who: { kind: "admin", id: claims.admin_id } };
 }
 
-/** Why somebody was refused; null when it is no matter of access. A sign-in that fails is the sign-in's own to record, unless it is not tried. */
+/**
+ * Why somebody was refused; null when it is no matter of access. A sign-in that fails is the sign-in's own to record, unless it
+ * is not tried; an operator's key that is not looked up is refused, too.
+ */
 function refusalOf(c: Context<Env>): string | null {
   if (!c.error) return null;
   const { failure } = asFailure(c.error);
-  if (c.req.path === "/admin/login") return failure === "rate_limited" ? failure : null;
+  const { path } = c.req;
+  if (failure === "rate_limited" && path.startsWith("/platform/") && !c.get("operator")) return failure;
+  if (path === "/admin/login") return failure === "rate_limited" ? failure : null;
   // Not by the status of the answer: many wrong tokens are refused with another one.
   return [401, 403].includes(problemTypes[failure].status) ? failure : null;
 }

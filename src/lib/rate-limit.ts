@@ -1,4 +1,4 @@
-import type { Counters } from "./counters.ts";
+import type { Count, Counters } from "./counters.ts";
 
 /** What one limit says to one request. */
 export type Taken = {
@@ -16,6 +16,8 @@ export type Taken = {
 export type RateLimit = {
   /** Counts a request. */
   take(key: string): Promise<Taken>;
+  /** Counts nothing. @returns what holds when a request would be refused now, else null */
+  spent(key: string): Promise<Taken | null>;
   /** Takes the count of one request back while its window is open. @returns what holds from now on */
   giveBack(key: string, taken: Taken): Promise<Taken>;
   /** Forgets the key: what it did was right. @returns what holds from now on */
@@ -46,24 +48,30 @@ export function createRateLimit(settings: Settings): RateLimit {
   const dayKey = (key: string) => `${name}:day:${key}`;
   const windowAfter = (used: number) =>
     Math.min(windowSeconds * 2 ** Math.floor(Math.max(0, used) / limit), windowSecondsMax);
+  const readDay = async (key: string) => (grows ? ((await counters.read(dayKey(key)))?.count ?? 0) : 0);
+  /** @param before the day's count before the open window began */
+  const whatHolds = ({ count, endsMs }: Count, before: number) => ({
+    name,
+    limit,
+    windowSeconds: windowAfter(before),
+    remaining: Math.max(0, limit - count),
+    resetSeconds: Math.max(1, Math.ceil((endsMs - Date.now()) / 1000)),
+    endsMs,
+  });
 
   return {
     async take(key) {
-      const before = grows ? ((await counters.read(dayKey(key)))?.count ?? 0) : 0;
-      const { count, endsMs } = await counters.add(nowKey(key), 1, windowAfter(before));
-      const allowed = count <= limit;
+      const before = await readDay(key);
+      const now = await counters.add(nowKey(key), 1, windowAfter(before));
+      const allowed = now.count <= limit;
       const day = grows && allowed ? await counters.add(dayKey(key), 1, memorySeconds) : null;
-      return {
-        name,
-        allowed,
-        limit,
-        // The window that is open began before what was let through in it.
-        windowSeconds: windowAfter(before - Math.min(count - 1, limit)),
-        remaining: Math.max(0, limit - count),
-        resetSeconds: Math.max(1, Math.ceil((endsMs - Date.now()) / 1000)),
-        endsMs,
-        dayEndsMs: day?.endsMs ?? null,
-      };
+      const letThrough = Math.min(now.count - 1, limit);
+      return { ...whatHolds(now, before - letThrough), allowed, dayEndsMs: day?.endsMs ?? null };
+    },
+    async spent(key) {
+      const now = await counters.read(nowKey(key));
+      if (!now || now.count < limit) return null;
+      return { ...whatHolds(now, (await readDay(key)) - limit), allowed: false, dayEndsMs: null };
     },
     async giveBack(key, taken) {
       // Clocks differ a little, and a window after this one ends a whole window later.

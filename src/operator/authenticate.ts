@@ -13,6 +13,7 @@ type KeyDeps = Pick<Deps, "knownKeys" | "now">;
  *
  * @param authorization the header of that name, `Bearer` and a key (RFC 6750)
  * @param address where the request comes from, as `normalizeAddress` gives it
+ * @param mayLookUp throws when a key that this process has never found is not to be looked up either
  * @throws Failure `operator_key_missing`, `operator_key_invalid`, `address_not_allowed`, `scope_missing`
  */
 export async function authenticateOperator(
@@ -20,12 +21,13 @@ export async function authenticateOperator(
   authorization: string | undefined,
   scope: Scope,
   address: string,
+  mayLookUp: () => Promise<void>,
 ): Promise<Operator> {
   const text = bearerOf(authorization);
   if (!text) {
     throw failure<OperatorFailure>("operator_key_missing", "Send an operator's key: Authorization: Bearer KEY.");
   }
-  const key = await findMatching(deps, text);
+  const key = await findMatching(deps, text, mayLookUp);
   const about = key ? { about: { who: { kind: "operator", id: key._id }, organizationId: null } as const } : {};
   if (!key || key.revoked_at || isExpired(key, deps.now())) {
     throw failure<OperatorFailure>("operator_key_invalid", "The operator's key is not valid.", about);
@@ -42,8 +44,13 @@ export async function authenticateOperator(
 }
 
 /** The key that this is the text of, whether or not it may still be used. */
-async function findMatching({ knownKeys }: KeyDeps, text: string): Promise<KnownKey | null> {
+async function findMatching(
+  { knownKeys }: KeyDeps,
+  text: string,
+  mayLookUp: () => Promise<void>,
+): Promise<KnownKey | null> {
   const id = readKeyId(text);
+  if (id !== null && !knownKeys.hasFound(id)) await mayLookUp();
   const key = id === null ? null : await knownKeys.find(id);
   if (!key) return null;
   // Hashes of one length and in constant time, so that nothing can be learned by trying.

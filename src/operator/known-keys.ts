@@ -8,6 +8,8 @@ export type KnownKey = KeyDocument & { allows: Networks };
 export type KnownKeys = {
   /** As it was at some time within the last `recentMs`; null when there is none. */
   find(id: string): Promise<KnownKey | null>;
+  /** Whether there has been such a key. What is found is asked for rarely, what isn't each time. */
+  hasFound(id: string): boolean;
   /** Notes that it was used, at most once a minute; nobody waits for it, and that it fails stops nobody. */
   noteUse(key: KeyDocument): void;
 };
@@ -29,6 +31,7 @@ export function createKnownKeys(options: {
 }): KnownKeys {
   const { store, now, log, recentMs = recentMsDefault } = options;
   const recent = new LRUCache<string, KnownKey>({ max: keysMax, ttl: recentMs, allowStale: false });
+  const found = new LRUCache<string, true>({ max: keysMax });
   const asked = new Map<string, Promise<KnownKey | null>>();
   /** When a use was noted last, in milliseconds since 1970. */
   const noted = new LRUCache<string, number>({ max: keysMax });
@@ -36,10 +39,11 @@ export function createKnownKeys(options: {
   const ask = async (id: string): Promise<KnownKey | null> => {
     // What is remembered is as old as the question, not as the answer.
     const start = performance.now();
-    const found = await store.find(id);
-    if (!found) return null;
-    const key = { ...found, allows: found.allow.length > 0 ? createNetworks(found.allow) : () => true };
+    const stored = await store.find(id);
+    if (!stored) return null;
+    const key = { ...stored, allows: stored.allow.length > 0 ? createNetworks(stored.allow) : () => true };
     recent.set(id, key, { start });
+    found.set(id, true);
     return key;
   };
 
@@ -51,6 +55,7 @@ export function createKnownKeys(options: {
       asked.set(id, asking);
       return await asking;
     },
+    hasFound: (id) => found.get(id) ?? false,
     noteUse({ _id, last_used_at }) {
       const at = now();
       const before = new Date(at.getTime() - noteEveryMs);

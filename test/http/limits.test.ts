@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, setSystemTime, test } from "bun:test";
 import { createApp } from "../../src/app.ts";
-import { readKeyId } from "../../src/operator/key-text.ts";
+import { makeKeyText, readKeyId } from "../../src/operator/key-text.ts";
+import { createKnownKeys } from "../../src/operator/known-keys.ts";
+import { findById } from "../../src/operator/store.ts";
 import { makeOperatorKey } from "../support/operator.ts";
 import { expectProblem } from "../support/problem.ts";
 import { type Answer, goodPassword, newcomer, readAnswer, useService } from "../support/service.ts";
@@ -271,15 +273,45 @@ test("reads without a token are limited by address", async () => {
   expect((await read(address)).status).toBe(404);
 });
 
-test("a key that is used for what it may not do is limited by address like a wrong one, and one that may goes on", async () => {
+test("a key that is used for what it may not do is limited by address like a wrong one, and one in use that may goes on", async () => {
   const [narrow, right] = [await makeOperatorKey(service.db, ["analytics:read"]), await makeOperatorKey(service.db)];
   const address = freshAddress();
   const ask = (token: string) => service.send("GET", "/platform/operations", { token, headers: from(address) });
+  expect((await ask(right)).status).toBe(200);
   const answers = [];
   for (let count = 0; count < 7; count++) answers.push(await ask(narrow));
   expect(answers.map(({ status }) => status)).toEqual([403, 403, 403, 403, 403, 429, 429]);
   expectLimited(answers[5]!, "/platform/operations");
   expect((await ask(right)).status).toBe(200);
+});
+
+test("wrong keys from one address are looked up as often as they may be sent, while those in use and other addresses go on", async () => {
+  const { deps } = service.running;
+  let lookedUp = 0;
+  const find = (id: string) => (lookedUp++, findById(service.db, id));
+  const knownKeys = createKnownKeys({ ...deps, store: { find, noteUse: async () => {} }, recentMs: 1 });
+  const app = createApp({ ...deps, knownKeys });
+  const address = freshAddress();
+  const ask = async (key: string, sender = address) => {
+    const headers = { ...from(sender), authorization: `Bearer ${key}` };
+    return readAnswer(await app.request("/platform/operations", { headers }));
+  };
+  const right = await makeOperatorKey(service.db);
+  expect((await ask(right)).status).toBe(200);
+  lookedUp = 0;
+  const answers = [];
+  for (let count = 0; count < 20; count++) answers.push(await ask(makeKeyText().key));
+  expect(statuses(answers)).toEqual({ 401: 5, 429: 15 });
+  expect(lookedUp).toBe(5);
+  for (const answer of answers.slice(5)) {
+    expectLimited(answer, "/platform/operations");
+    expect(answer.headers.get("www-authenticate")).toBeNull();
+    expect(shown(answer)).toMatchObject({ "refused-address": { q: 5, w: 60, r: 0 } });
+  }
+  expect((await ask(right)).status).toBe(200);
+  expect((await ask(makeKeyText().key, freshAddress())).status).toBe(401);
+  wait(61);
+  expect((await ask(makeKeyText().key)).status).toBe(401);
 });
 
 test("a wrong password is no wrong token, whatever is sent beside it", async () => {
@@ -424,7 +456,10 @@ test("what is refused for its number is counted in the record, and does not hide
   const narrow = await makeOperatorKey(service.db, ["moves:write"]);
   const ask = (method: string, path: string, token: string) =>
     service.send(method, path, { token, headers: from(address), ...(method === "POST" && { body: {} }) });
+  const elsewhere = { token: narrow, headers: from(freshAddress()) };
+  expect((await service.send("GET", "/platform/organizations", elsewhere)).status).toBe(403);
   for (const index of times(12, (at) => at)) await ask("GET", "/admin/me", `e30.e30.${index}`);
+  expect((await ask("GET", "/platform/organizations", makeKeyText().key)).status).toBe(429);
   const { status } = await ask("GET", "/platform/organizations", narrow);
   expect(status).toBe(429);
   await Promise.all(times(20, () => signIn(newcomer().email, address)));
@@ -434,8 +469,8 @@ test("what is refused for its number is counted in the record, and does not hide
   const here = (
     body.entries as { address: string; who: { kind: string; id: string | null }; details: Record<string, unknown> }[]
   ).filter((entry) => entry.address === address);
-  // 12 tokens, a key, and 5 of 20 sign-ins.
-  expect(here.reduce((sum, { details }) => sum + Number(details.count ?? 1), 0)).toBe(18);
+  // 12 tokens, a key that nobody has, one that is in use, and 5 of 20 sign-ins.
+  expect(here.reduce((sum, { details }) => sum + Number(details.count ?? 1), 0)).toBe(19);
   const named = here.filter(({ who }) => who.kind === "operator");
   expect(named.map(({ who, details }) => [who.id, details.code])).toEqual([[readKeyId(narrow), "scope_missing"]]);
 });
