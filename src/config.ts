@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
 import * as z from "zod";
+import { bcryptRoundsMax } from "./admin/password.ts";
 import type { JwtAlgorithm } from "./session/keys.ts";
 import { secretsProblem, splitSecrets } from "./session/secret.ts";
 import { type Tier, tiers } from "./tenant/placement.ts";
@@ -49,7 +50,7 @@ const settings = z.object({
   REFRESH_TOKEN_EXPIRE_DAYS: wholeNumber(30, 1, 3_650),
   SESSION_EXPIRE_DAYS: wholeNumber(90, 1, 3_650),
   REVOCATION_STALE_MS: wholeNumber(5_000, 1_000, 600_000),
-  BCRYPT_ROUNDS: wholeNumber(12, 4, 16),
+  BCRYPT_ROUNDS: wholeNumber(12, 4, bcryptRoundsMax),
   PASSWORD_QUEUE_MAX: wholeNumber(256, 1, 100_000),
   PASSWORD_WORKERS: wholeNumber(availableParallelism(), 1, 256),
   OPERATION_LEASE_MS: wholeNumber(5_000, 100, 600_000),

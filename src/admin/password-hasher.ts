@@ -1,6 +1,6 @@
 import { failure } from "../lib/failure.ts";
 import type { AdminFailure } from "./admin.ts";
-import { passwordBytes, passwordCandidates } from "./password.ts";
+import { bcryptRounds, bcryptRoundsMax, passwordBytes, passwordCandidates } from "./password.ts";
 import type { PasswordAnswer, PasswordJob } from "./password-worker.ts";
 
 export type PasswordHasher = {
@@ -9,7 +9,7 @@ export type PasswordHasher = {
    * @returns a bcrypt hash of the configured rounds. @throws Failure `passwords_busy`
    */
   hash(password: string, signal?: AbortSignal): Promise<string>;
-  /** Takes as long for no hash (an unknown email) as for one. @throws Failure `passwords_busy` */
+  /** Takes as long for no hash (an unknown email) as for the one of most rounds so far. @throws Failure `passwords_busy` */
   matches(password: string, hash: string | null, signal?: AbortSignal): Promise<boolean>;
   rounds: number;
   close(): void;
@@ -35,6 +35,8 @@ export function createPasswordHasher(options: {
   const queue: Waiting[] = [];
   const threads: Thread[] = [];
   let jobMs = 250;
+  /** The most of the hashes that were checked: some are older than the configuration, and made with more. */
+  let roundsMet = rounds;
   let closed = false;
 
   const startThread = (): Thread => {
@@ -101,7 +103,10 @@ export function createPasswordHasher(options: {
       return answer.hash;
     },
     async matches(password, hash, signal) {
-      const answer = await submit({ kind: "check", candidates: passwordCandidates(password), hash, rounds }, signal);
+      const found = hash === null ? null : bcryptRounds(hash);
+      if (found !== null && found <= bcryptRoundsMax) roundsMet = Math.max(roundsMet, found);
+      const candidates = passwordCandidates(password);
+      const answer = await submit({ kind: "check", candidates, hash, rounds: roundsMet }, signal);
       return "matches" in answer && answer.matches;
     },
     close() {

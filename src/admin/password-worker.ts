@@ -20,7 +20,7 @@ const nobodysHash = (rounds: number) =>
 
 /**
  * Takes the same time whether there is a hash or none, and when the password is wrong also for a hash of fewer rounds than
- * are configured: 2^c + (2^c + 2^(c+1) + … + 2^(rounds-1)) = 2^rounds.
+ * are asked for: 2^c + (2^c + 2^(c+1) + … + 2^(rounds-1)) = 2^rounds, for each candidate.
  */
 function check({ candidates, hash, rounds }: Extract<PasswordJob, { kind: "check" }>): boolean {
   const found = hash === null ? null : bcryptRounds(hash);
@@ -31,7 +31,9 @@ function check({ candidates, hash, rounds }: Extract<PasswordJob, { kind: "check
   }
   if (!matches) {
     // Not with an empty password: Bun refuses that at once.
-    for (let cost = found ?? rounds; cost < rounds; cost++) Bun.password.verifySync("x", nobodysHash(cost));
+    for (const _candidate of candidates) {
+      for (let cost = found ?? rounds; cost < rounds; cost++) Bun.password.verifySync("x", nobodysHash(cost));
+    }
   }
   return matches;
 }

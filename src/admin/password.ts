@@ -16,6 +16,9 @@ export function passwordCandidates(password: string): Uint8Array[] {
 // Salt and digest end within a character: its spare bits have to be zero, or a check would throw.
 const bcryptPattern = /^\$2[aby]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{30}[.CGKOSWaeimquy26]$/;
 
+/** More are not configured: one check takes seconds. */
+export const bcryptRoundsMax = 16;
+
 /** The work factor of a bcrypt hash; null when it is none, which no password matches. */
 export const bcryptRounds = (hash: string): number | null => {
   const found = bcryptPattern.exec(hash);
