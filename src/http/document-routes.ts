@@ -36,6 +36,7 @@ import {
   pipelineRequest,
 } from "./document-schemas.ts";
 import { extendedBody, type ExtendedEnv, readMembers, sendExtended, sendPage } from "./extended-json.ts";
+import { signalOf } from "./time-limit.ts";
 
 const asSent = ({ id, fields }: TenantDocument) => ({ _id: id, ...fields });
 const organizationOf = (c: Context<ExtendedEnv>) => c.get("actor").organizationId;
@@ -99,6 +100,7 @@ const ifMatch = z.object({ "If-Match": z.string().optional().meta({ description:
 export function documentRoutes(deps: Deps) {
   const tenant = requireTenant(deps);
   const reader = requireTenant(deps, "read");
+  const inTime = (c: Context) => ({ ...deps, late: { signal: signalOf(c), afterMs: deps.config.requestTimeoutMs } });
   const document = extendedBody(documentSchema, { document: exampleDocument });
   const documents = extendedBody(newDocuments, { one: exampleDocument, many });
   const patch = extendedBody(documentSchema, { patch: { color: "red", weight: null } }, [
@@ -169,7 +171,7 @@ export function documentRoutes(deps: Deps) {
           ...(filter !== undefined && { filter: parseExtendedJson(filter, "?filter") }),
           ...(projection !== undefined && { projection: parseExtendedJson(projection, "?projection") }),
         };
-        return await sendPage(c, keyOf(c), await listDocuments(deps, organizationOf(c), wanted, "?"));
+        return await sendPage(c, keyOf(c), await listDocuments(inTime(c), organizationOf(c), wanted, "?"));
       },
     )
     .post(
@@ -185,7 +187,7 @@ export function documentRoutes(deps: Deps) {
       extendedBody(findRequest, { page: { filter: { color: "red" }, sort: "-weight", limit: 10 } }),
       async (c) => {
         const sent = readMembers(c, ["filter", "sort", "projection", "limit", "cursor"]);
-        return await sendPage(c, keyOf(c), await listDocuments(deps, organizationOf(c), sent));
+        return await sendPage(c, keyOf(c), await listDocuments(inTime(c), organizationOf(c), sent));
       },
     )
     .post(
@@ -201,7 +203,7 @@ export function documentRoutes(deps: Deps) {
       extendedBody(countRequest, { some: { filter: { color: "red" } } }),
       async (c) => {
         const { filter } = readMembers(c, ["filter"]);
-        return sendExtended(c, 200, { count: await countDocuments(deps, organizationOf(c), filter) });
+        return sendExtended(c, 200, { count: await countDocuments(inTime(c), organizationOf(c), filter) });
       },
     )
     .post(
@@ -217,7 +219,9 @@ export function documentRoutes(deps: Deps) {
       extendedBody(pipelineRequest, { group: { pipeline: [{ $group: { _id: "$color", count: { $sum: 1 } } }] } }),
       async (c) => {
         const { pipeline } = readMembers(c, ["pipeline"]);
-        return await sendPage(c, keyOf(c), { documents: await aggregateDocuments(deps, organizationOf(c), pipeline) });
+        return await sendPage(c, keyOf(c), {
+          documents: await aggregateDocuments(inTime(c), organizationOf(c), pipeline),
+        });
       },
     )
     .get(

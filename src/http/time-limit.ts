@@ -8,8 +8,8 @@ import type { HttpFailure } from "./problems.ts";
 
 /**
  * Answers 503 when a request takes too long, the time that its body takes to arrive included. Nothing can stop a function
- * that runs: what it waits for ends by itself (a statement has its own time-out), and what it would do later is kept from
- * starting by the signal that is left in `late`.
+ * that runs: what it waits for ends by itself (a statement has its own time-out) or by the signal that is left in `late`, and
+ * what it would do later is kept from starting by that.
  */
 export const timeLimit = (timeoutMs: number) =>
   createMiddleware<Env>(async function timeLimit(c, next) {
@@ -30,11 +30,16 @@ export const timeLimit = (timeoutMs: number) =>
     }
   });
 
+/** Aborted when a request's time is up or its caller is gone. */
+export function signalOf(c: Context): AbortSignal {
+  const late: AbortSignal | undefined = c.get("late");
+  return late ? AbortSignal.any([late, c.req.raw.signal]) : c.req.raw.signal;
+}
+
 /** Deps for one request: they say who asks, and its passwords leave the queue when it is late or its caller is gone. */
 export function forRequest<D extends Pick<Deps, "passwords" | "config" | "origin">>(deps: D, c: Context<Env>): D {
   const { passwords } = deps;
-  const late = c.get("late");
-  const signal = late ? AbortSignal.any([late, c.req.raw.signal]) : c.req.raw.signal;
+  const signal = signalOf(c);
   return {
     ...deps,
     origin: originOf(c, deps.config.trustedProxies),

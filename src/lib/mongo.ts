@@ -5,12 +5,16 @@ import type { Abortable, CommandOperationOptions } from "mongodb";
 const statementTimeoutMs = 3_500;
 
 /**
- * Options that end a statement in time. The driver's own `timeoutMS` has no effect since 7.8; a signal ends statements of
+ * Options that end a statement in time, or when a signal says so. The driver's own `timeoutMS` has no effect since 7.8; a signal ends statements of
  * every kind, though the driver's types name it for reads only.
  */
-export const within = (timeoutMs = statementTimeoutMs): Pick<CommandOperationOptions, "comment"> & Abortable => ({
-  signal: AbortSignal.timeout(timeoutMs),
-});
+export function within(
+  timeoutMs = statementTimeoutMs,
+  sooner?: AbortSignal,
+): Pick<CommandOperationOptions, "comment"> & Abortable {
+  const signal = AbortSignal.timeout(timeoutMs);
+  return { signal: sooner ? AbortSignal.any([sooner, signal]) : signal };
+}
 
 type ServerError = { code?: unknown; name?: unknown; message?: unknown; errorResponse?: unknown };
 const asServerError = (error: unknown): ServerError => (typeof error === "object" && error !== null ? error : {});

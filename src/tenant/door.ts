@@ -4,14 +4,15 @@ import { failure } from "../lib/failure.ts";
 import { isUnavailable } from "../lib/mongo.ts";
 import { writeNotes } from "./journal.ts";
 import type { Lease, Leases } from "./lease.ts";
-import { openScope, type TenantScope } from "./scope.ts";
+import { type Late, openScope, type TenantScope } from "./scope.ts";
 
 export type TenantFailure = "tenant_gone" | "tenant_moving";
 
 /** What a caller is about to do: read, or write the documents with these ids. */
 export type Intent = "read" | { write: readonly unknown[] };
 
-export type DoorDeps = { db: Db; leases: Leases };
+/** `late` ends queries that nobody waits for any more; what is a matter of milliseconds is not ended by it. */
+export type DoorDeps = { db: Db; leases: Leases; late?: Late };
 
 /** How long a writer waits in the gate, and how often one thing is done again, before it is refused. */
 const waitMsMax = 5_000;
@@ -32,7 +33,7 @@ const moving = () =>
  * @throws Failure `tenant_gone`, `tenant_moving`; what `use` throws, when that is sure to be true of where the documents are
  */
 export async function withTenant<T>(
-  { db, leases }: DoorDeps,
+  { db, leases, late }: DoorDeps,
   organizationId: ObjectId,
   intent: Intent,
   use: (scope: TenantScope) => Promise<T>,
@@ -52,7 +53,7 @@ export async function withTenant<T>(
       if (writes && lease.move?.phase === "journal") await writeNotes(db, lease.move.operation_id, writes);
     };
     await note();
-    const outcome = await settle(() => use(openScope(db, lease.placement)));
+    const outcome = await settle(() => use(openScope(db, lease.placement, late)));
     if (leases.holds(lease)) return outcome();
     // The first note may have been worked off before the write took effect.
     await note();

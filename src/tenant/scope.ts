@@ -68,12 +68,21 @@ const metasMax = 2_000;
 /** So many documents are read without a look at the time. */
 const piece = 16;
 
-export function openScope(db: Db, placement: Placement): TenantScope {
+/** What ends a query: a signal, and in the database that it has taken so many milliseconds. FerretDB goes on for a caller who is gone. */
+export type Late = { signal: AbortSignal; afterMs: number };
+
+export function openScope(db: Db, placement: Placement, late?: Late): TenantScope {
   const collection = collectionAt(db, placement);
   const tenant = ofTenant(placement);
   const one = (id: unknown): Filter<Document> => ({ _id: storedId(placement, id) as never, ...tenant });
   const all = (filter: Document): Filter<Document> =>
     Object.keys(filter).length === 0 ? tenant : { $and: [tenant, filter] };
+
+  const query = () => ({
+    maxTimeMS: Math.min(queryTimeoutMs, late?.afterMs ?? queryTimeoutMs),
+    ...majority,
+    ...within(queryTimeoutMs, late?.signal),
+  });
 
   const guarded = async (write: () => Promise<number>): Promise<Written> => {
     try {
@@ -138,19 +147,17 @@ export function openScope(db: Db, placement: Placement): TenantScope {
           batchSize: limit,
           ...(projection && { projection }),
           ...exactBson,
-          ...majority,
-          ...within(queryTimeoutMs),
+          ...query(),
         }),
         placement.key,
       ),
-    count: (filter) => collection.countDocuments(all(filter), { ...majority, ...within(queryTimeoutMs) }),
+    count: (filter) => collection.countDocuments(all(filter), query()),
     aggregate: (pipeline, limit) =>
       firstBatch(
         collection.aggregate([...pipeline(tenant), { $limit: limit }], {
           batchSize: limit,
           ...exactBson,
-          ...majority,
-          ...within(queryTimeoutMs),
+          ...query(),
         }),
         placement.key,
       ),

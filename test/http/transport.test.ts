@@ -2,6 +2,8 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { createPasswordHasher } from "../../src/admin/password-hasher.ts";
 import { createApp } from "../../src/app.ts";
 import { expectProblem } from "../support/problem.ts";
+import { joinAs } from "../support/tenants.ts";
+import { until } from "../support/crash.ts";
 import { readAnswer, testConfig, useService } from "../support/service.ts";
 
 const behind = useService({ ENFORCE_HTTPS: "true", TRUSTED_PROXIES: "1" });
@@ -122,6 +124,18 @@ describe("the time limit", () => {
       expect(text).toContain("urn:croupier:problem:timeout");
       expect(ms).toBeWithin(timeoutMs - 50, timeoutMs + 3_000);
     }
+  });
+
+  test("ends a query in the database with it, long before the query's own time is up", async () => {
+    const me = await joinAs(service);
+    const many = Array.from({ length: 1_000 }, (_, n) => n);
+    expect((await me.ask("POST", "/documents", { a: many, b: many, c: many })).status).toBe(201);
+    const pipeline = [{ $unwind: "$a" }, { $unwind: "$b" }, { $unwind: "$c" }, { $group: { _id: "$c" } }];
+    let closed = 0;
+    service.db.client.on("connectionClosed", () => closed++);
+    const path = "/documents/aggregate";
+    expectProblem(await me.ask("POST", path, { pipeline }), { status: 503, type: "timeout", path: `/org${path}` });
+    await until("the connection is closed", async () => closed > 0, 5_000);
   });
 
   test("answers for a handler that doesn't end, and lets later requests alone", async () => {
