@@ -44,7 +44,7 @@ export const clean: MoveStep = async (deps, operation) => {
 export const cancelMove: MoveStep = async (deps, operation) => {
   const { db, assertHeld } = deps;
   const organization = await organizationStore.findById(db, operation.organization_id);
-  const { from, to } = operation.progress as MoveProgress;
+  const { from, to, failed } = operation.progress as MoveProgress;
   if (organization?.placement && placeKey(organization.placement) !== placeKey(from)) return { go: "clean" };
   await guarded.leaveMove(db, organizationOf(operation), operation._id);
   await removeLeftovers(deps, operation, placeKey(from));
@@ -54,5 +54,5 @@ export const cancelMove: MoveStep = async (deps, operation) => {
     await removePlace(db, to, null, deps);
   }
   await guarded.releasePlaces(db, organizationOf(operation));
-  return { cancelled: true };
+  return failed ? { failed } : { cancelled: true };
 };

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Db } from "mongodb";
 import { isFailure } from "../lib/failure.ts";
 import type { Flow, Operation, Step } from "../operation/operation.ts";
 import * as guarded from "../organization/guarded.ts";
@@ -7,10 +8,10 @@ import { compareAll } from "../tenant/compare.ts";
 import { copyBatch } from "../tenant/copy.ts";
 import { drain } from "../tenant/drain.ts";
 import type { Position } from "../tenant/id-order.ts";
-import { assertPortable, copyIndexes } from "../tenant/indexes.ts";
+import { assertPortable, copyIndexes, listIndexes } from "../tenant/indexes.ts";
 import { writeNotes } from "../tenant/journal.ts";
 import { moveLeaseMs } from "../tenant/lease.ts";
-import { isShared, offerPlace, type Placement, placeKey, type Tier } from "../tenant/placement.ts";
+import { isShared, offerPlace, type Placement, placeKey, type TenantIndex, type Tier } from "../tenant/placement.ts";
 import { countDocuments } from "../tenant/count.ts";
 import { claimStage, saveCheckpoint } from "../tenant/stage.ts";
 import { type CollectionIdentity, dropSharedIndexes, identify } from "../tenant/storage.ts";
@@ -31,10 +32,12 @@ export type MoveProgress = {
   candidate: number;
   /** Places of a tier that a driver unveiled, and died before the tenant was there. */
   abandoned: Placement[];
-  /** The driver whose stage it is; its place, and all keys in the shared collection that drivers have copied under. */
+  /** The driver whose stage it is; its place, and all keys in the shared collection that drivers may have copied under. */
   fence: number;
   stage: Placement;
   keys: string[];
+  /** Why it can never arrive: it is put back, and ends so. */
+  failed: { code: string; detail: string };
   upTo: Position;
   /** How many documents the next batch has. */
   batch: number;
@@ -85,19 +88,26 @@ const plan: MoveStep = async (deps, operation) => {
     progress: {
       from,
       source: isShared(from) ? null : await identify(db, from),
-      ...chosen,
+      candidate: chosen.candidate,
+      ...(await announced(db, from, chosen.to, [])),
       abandoned: [],
-      keys: [],
       total: await countDocuments(db, from),
       copied: 0,
     },
   };
 };
 
+/**
+ * What is recorded of a place in the shared collection before anything is made there: its key, as what is under one that
+ * nobody knows is never removed; and the indexes, as those that all share stay as long as somebody is said to want them.
+ */
+const announced = async (db: Db, from: Placement, to: Placement, keys: string[]) =>
+  isShared(to) ? { to: { ...to, indexes: await listIndexes(db, from) }, keys: [...keys, to.key] } : { to, keys };
+
 /** Makes ready a stage of this driver's own and lets all processes know that from now on they note what they write. */
 const journal: MoveStep = async (deps, operation) => {
-  const { db, config } = deps;
-  const { from, to } = operation.progress as MoveProgress;
+  const { db, config, assertHeld } = deps;
+  const { from, to, keys } = operation.progress as MoveProgress;
   const organization = await organizationStore.findById(db, operation.organization_id);
   if (!organization?.placement) return { failed: organizationMissing };
   // A driver died right after the cutover.
@@ -106,23 +116,32 @@ const journal: MoveStep = async (deps, operation) => {
 
   const fence = organizationOf(operation).guard;
   const target = isShared(to) ? offerPlace("starter", whereOf(deps, organization), fence + 1) : to;
+  // After `plan` it is; a driver that takes over has another key.
+  if (isShared(target) && !keys.includes(target.key)) {
+    return { go: "journal", progress: await announced(db, from, target, keys) };
+  }
   const phase = { operation_id: operation._id, phase: "journal" as const };
   if ((await guarded.enterPhase(db, organizationOf(operation), phase)) !== "written") {
     return { failed: organizationMissing };
   }
   // What drivers before this one copied under keys of theirs is of no use any more.
-  for (const key of operation.progress.keys ?? []) if (isShared(to)) await dropSharedIndexes(db, { ...to, key });
+  for (const key of keys) if (isShared(to) && key !== target.key) await dropSharedIndexes(db, { ...to, key });
   const stage = await claimStage(db, target, operation._id, fence);
-  const indexes = await copyIndexes(db, from, stage.placement);
+  let indexes: TenantIndex[];
+  try {
+    indexes = await copyIndexes(db, from, stage.placement, assertHeld);
+  } catch (error) {
+    if (!isFailure(error) || error.failure === "operation_pending") throw error;
+    // It would be refused again, however often it is tried.
+    return { go: "cancel", progress: { failed: { code: error.failure, detail: error.message } } };
+  }
   await afterLease(config.placementLeaseMs);
-  const keys = operation.progress.keys ?? [];
   return {
     go: "copy",
     progress: {
       fence,
       to: isShared(target) ? { ...target, indexes } : target,
       stage: isShared(target) ? { ...stage.placement, indexes } : stage.placement,
-      keys: isShared(target) ? [...keys, target.key] : keys,
       upTo: stage.checkpoint.upTo,
       copied: stage.checkpoint.copied,
       copying_since: deps.now(),
