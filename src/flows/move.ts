@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Db } from "mongodb";
 import { isFailure } from "../lib/failure.ts";
-import type { Flow, Operation, Step } from "../operation/operation.ts";
+import type { Flow, Next, Operation, Step, StepDeps } from "../operation/operation.ts";
 import * as guarded from "../organization/guarded.ts";
+import type { OrganizationDocument } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
 import { compareAll } from "../tenant/compare.ts";
 import { copyBatch } from "../tenant/copy.ts";
@@ -67,8 +68,19 @@ export type MoveStep = Step<MoveInput, MoveProgress>;
  * cutover, one compare-and-set, is the switch. Whoever takes over goes back to `journal` with a stage of its own.
  */
 const plan: MoveStep = async (deps, operation) => {
+  const organization = await organizationStore.findById(deps.db, operation.organization_id);
+  const next = await choose(deps, operation, organization);
+  // A driver that died here has reserved a place, perhaps.
+  if (organization && !("go" in next)) await guarded.releasePlaces(deps.db, organizationOf(operation));
+  return next;
+};
+
+async function choose(
+  deps: StepDeps,
+  operation: MoveOperation,
+  organization: OrganizationDocument | null,
+): Promise<Next<MoveProgress>> {
   const { db } = deps;
-  const organization = await organizationStore.findById(db, operation.organization_id);
   const from = operation.progress.from ?? organization?.placement;
   if (!organization || !from) return { failed: organizationMissing };
   if (operation.cancel_requested) return { cancelled: true };
@@ -95,7 +107,7 @@ const plan: MoveStep = async (deps, operation) => {
       copied: 0,
     },
   };
-};
+}
 
 /**
  * What is recorded of a place in the shared collection before anything is made there: its key, as what is under one that

@@ -6,7 +6,7 @@ import type { Operation } from "../../src/operation/operation.ts";
 import { findById, operations } from "../../src/operation/store.ts";
 import { getById } from "../../src/organization/store.ts";
 import { createIndex } from "../../src/tenant/indexes.ts";
-import type { Tier } from "../../src/tenant/placement.ts";
+import { placeKey, type Tier } from "../../src/tenant/placement.ts";
 import { type Fleet, type Lodger, openFleet } from "../support/fleet.ts";
 
 setDefaultTimeout(60_000);
@@ -84,6 +84,36 @@ describe("of a driver that died in journal nothing stays among the shared collec
     await cancelOperation({ ...fleet.deps }, move);
     expect((await drive(move)).status).toBe("cancelled");
     expect(await ownNames(lodger)).toEqual([]);
+  });
+});
+
+describe("a move that is cancelled after its driver died in plan", () => {
+  const dyingInPlan = (): DriveDeps => ({
+    ...fleet.deps,
+    onStep: ({ step }, moment) => {
+      if (step === "plan" && moment === "after") throw new Error("killed");
+    },
+  });
+  const placesOf = async ({ _id }: Lodger) => (await getById(fleet.db, _id)).place_keys!;
+
+  test("holds no place but its own: another can have the one that was reserved", async () => {
+    const lodger = await fleet.settle("starter");
+    const move = await startMove(lodger, "professional");
+    await drive(move, dyingInPlan(), 1);
+    expect(await placesOf(lodger)).toHaveLength(2);
+    await cancelOperation({ ...fleet.deps }, move);
+    expect((await drive(move)).status).toBe("cancelled");
+    expect(await placesOf(lodger)).toEqual([placeKey(lodger.placement)]);
+  });
+
+  test("goes on holding the one that it has left until that has been swept", async () => {
+    const lodger = await fleet.settle("professional");
+    expect((await drive(await startMove(lodger, "starter"))).status).toBe("succeeded");
+    const move = await startMove(lodger, "professional");
+    await drive(move, dyingInPlan(), 1);
+    await cancelOperation({ ...fleet.deps }, move);
+    expect((await drive(move)).status).toBe("cancelled");
+    expect(await placesOf(lodger)).toContain(placeKey(lodger.placement));
   });
 });
 
