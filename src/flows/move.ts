@@ -46,7 +46,9 @@ export type MoveProgress = {
   by_hand: number;
   total: number;
   copied: number;
+  /** When this driver began to copy, and what those before it had copied by then. */
   copying_since: Date;
+  copied_before: number;
   /** Both sides have been compared, and these differed: they were noted and are compared once more in the gate. */
   verified: boolean;
   suspects: unknown[];
@@ -156,6 +158,7 @@ const journal: MoveStep = async (deps, operation) => {
       stage: isShared(target) ? { ...stage.placement, indexes } : stage.placement,
       upTo: stage.checkpoint.upTo,
       copied: stage.checkpoint.copied,
+      copied_before: stage.checkpoint.copied,
       copying_since: deps.now(),
       verified: false,
       suspects: [],
