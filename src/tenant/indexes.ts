@@ -1,7 +1,7 @@
 import type { Db, IndexDescriptionInfo } from "mongodb";
 import { failure } from "../lib/failure.ts";
 import { hasErrorCode, isDuplicateKeyOfAny, isParallelArrays, isViolatedAtBuild, within } from "../lib/mongo.ts";
-import { isShared, type Placement, type TenantIndex } from "./placement.ts";
+import { isShared, offerPlace, type Placement, type TenantIndex } from "./placement.ts";
 import { collectionAt } from "./scope.ts";
 import { dropIndexNamed } from "./storage.ts";
 
@@ -103,6 +103,10 @@ export function hasIndex(all: readonly TenantIndex[], index: TenantIndex): boole
  */
 const isAlone = ({ key, unique }: TenantIndex) => unique || Object.keys(key).length > 1;
 
+export const isCommon = (index: TenantIndex): boolean => !isAlone(index);
+export const isSameCommon = (a: TenantIndex, b: TenantIndex): boolean =>
+  isCommon(a) && isCommon(b) && keyText(a) === keyText(b);
+
 /** The shared collection's index for one of a tenant's. */
 function sharedIndex({ key }: Placement, index: TenantIndex) {
   const fields = Object.entries(index.key).map(([field, direction]) => [field === "_id" ? "_id.i" : field, direction]);
@@ -149,7 +153,14 @@ export async function createIndex(db: Db, placement: Placement, index: TenantInd
   }
 }
 
-/** Drops an index that is the tenant's alone; in the shared collection the others stay for whoever else has them. */
+/** Makes, or removes, the shared collection's index for all tenants who have this one: for `settleCommon`, which knows them. */
+export const makeCommon = (db: Db, index: TenantIndex): Promise<void> => createIndex(db, commonPlace(db), index);
+export const removeCommon = (db: Db, index: TenantIndex): Promise<void> =>
+  dropIndexNamed(db, commonPlace(db), sharedIndexName(commonPlace(db), index));
+const commonPlace = ({ databaseName }: Db): Placement =>
+  offerPlace("starter", { masterDatabase: databaseName, organizationId: "", organizationName: "" }, 1);
+
+/** Drops an index that is the tenant's alone; of the shared collection's others `settleCommon` says whether they go. */
 export async function dropIndex(db: Db, placement: Placement, index: TenantIndex): Promise<void> {
   if (isShared(placement) && !isAlone(index)) return;
   await dropIndexNamed(db, placement, isShared(placement) ? sharedIndexName(placement, index) : index.name);

@@ -105,13 +105,16 @@ export const missingSharedBase = (names: ReadonlySet<string>): string[] =>
 export type SharedIndexName =
   | { kind: "base" }
   /** One for all who asked for the same fields. */
-  | { kind: "common" }
+  | { kind: "common"; index: TenantIndex }
   | { kind: "unique"; key: string; name: string }
   | { kind: "unknown" };
 
 export function parseSharedIndexName(index: string): SharedIndexName {
   if (index === "_id_" || sharedBaseIndexes.some(({ name }) => name === index)) return { kind: "base" };
-  if (index.startsWith("shared~")) return { kind: "common" };
+  const [, field, direction] = /^shared~(.+)_(-?1)$/s.exec(index) ?? [];
+  if (field !== undefined) {
+    return { kind: "common", index: { name: index, key: { [field]: direction === "1" ? 1 : -1 }, unique: false } };
+  }
   const [, key, name] = /^([0-9a-f]{24}(?:\.\d+)?)~(.*)$/s.exec(index) ?? [];
   return key !== undefined && name !== undefined ? { kind: "unique", key, name } : { kind: "unknown" };
 }
