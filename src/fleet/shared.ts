@@ -1,4 +1,5 @@
 import { type Db, ObjectId } from "mongodb";
+import { settleCommon } from "../flows/common-index.ts";
 import { run } from "../operation/drive.ts";
 import { findOpen } from "../operation/store.ts";
 import { isEstablished } from "../organization/organization.ts";
@@ -16,7 +17,7 @@ import {
   wantedSharedIndexes,
 } from "../tenant/survey.ts";
 import { type DoctorDeps, type Finding, type Symptom, tenantText } from "./finding.ts";
-import { hasLeft, isStay, type Known, ownerOfKey, readKnown } from "./known.ts";
+import { hasLeft, isStay, type Known, ownerOfKey } from "./known.ts";
 
 /** What is in the shared collection, read before the records that it is compared with. */
 export type Shared = { shares: Share[]; indexes: string[] };
@@ -76,7 +77,9 @@ function mendingOf(deps: DoctorDeps, index: string, known: Known): Promise<Pick<
   if (parsed.kind === "base") return null;
   if (parsed.kind === "unknown") return Promise.resolve({});
   if (parsed.kind === "common")
-    return mayBeWanted(known) ? null : Promise.resolve({ mend: () => dropCommon(deps, index) });
+    return mayBeWanted(known)
+      ? null
+      : Promise.resolve({ mend: () => settleCommon({ db, assertHeld: () => {} }, [parsed.index]) });
   const owner = ownerOfKey(parsed.key)!;
   if (known.isBusy(owner)) return null;
   const placement = known.organization(owner)?.placement;
@@ -94,26 +97,6 @@ function mendingOf(deps: DoctorDeps, index: string, known: Known): Promise<Pick<
 
 /** An operation builds an index before the placement lists it. */
 const mayBeWanted = ({ operations }: Known) => operations.some(({ kind }) => kind === "index" || kind === "move");
-
-/** Those who ask for it while it is dropped find it there and build none: so it is looked at again, and made again. */
-async function dropCommon(deps: DoctorDeps, index: string): Promise<void> {
-  const { db } = deps;
-  const wantedBy = async () => {
-    const known = await readKnown(db);
-    const asking = known.organizations.find(
-      ({ placement }) =>
-        placement && isShared(placement) && wantedSharedIndexes(placement).some(({ name }) => name === index),
-    );
-    return { asking, maybe: mayBeWanted(known) };
-  };
-  const before = await wantedBy();
-  if (before.asking || before.maybe) return;
-  await dropSharedIndex(db, index);
-  const { asking } = await wantedBy();
-  const placement = asking?.placement;
-  const found = placement && wantedSharedIndexes(placement).find(({ name }) => name === index);
-  if (asking && placement && found) await changeIndex(deps, asking._id, placement.key, { create: found.index });
-}
 
 const budgetMs = 10 * 60_000;
 

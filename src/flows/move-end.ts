@@ -5,6 +5,7 @@ import { removeNotes } from "../tenant/journal.ts";
 import { retirePlace } from "../tenant/retired.ts";
 import { removeMarker, removeStages, removeUnveiled } from "../tenant/stage.ts";
 import { removePlace, removeShared } from "../tenant/storage.ts";
+import { settleCommon } from "./common-index.ts";
 import { organizationMissing } from "./failures.ts";
 import { organizationOf } from "./guard.ts";
 import type { MoveOperation, MoveProgress, MoveStep } from "./move.ts";
@@ -36,6 +37,7 @@ export const clean: MoveStep = async (deps, operation) => {
   await keepHeld();
   await retirePlace(db, operation, from, isShared(to) ? keys.map((key) => ({ ...to, key })) : [to]);
   await removePlace(db, from, source, deps);
+  await settleCommon(deps, from.indexes ?? []);
   await removeLeftovers(deps, operation, placeKey(live));
   return { done: true };
 };
@@ -44,15 +46,16 @@ export const clean: MoveStep = async (deps, operation) => {
 export const cancelMove: MoveStep = async (deps, operation) => {
   const { db, assertHeld } = deps;
   const organization = await organizationStore.findById(db, operation.organization_id);
-  const { from, to } = operation.progress as MoveProgress;
+  const { from, to, failed } = operation.progress as MoveProgress;
   if (organization?.placement && placeKey(organization.placement) !== placeKey(from)) return { go: "clean" };
   await guarded.leaveMove(db, organizationOf(operation), operation._id);
   await removeLeftovers(deps, operation, placeKey(from));
+  await settleCommon(deps, to.indexes ?? [], operation._id);
   // The new database was nobody's yet.
   if (to.tier === "enterprise") {
     assertHeld();
     await removePlace(db, to, null, deps);
   }
   await guarded.releasePlaces(db, organizationOf(operation));
-  return { cancelled: true };
+  return failed ? { failed } : { cancelled: true };
 };

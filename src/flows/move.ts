@@ -1,16 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Db } from "mongodb";
 import { isFailure } from "../lib/failure.ts";
-import type { Flow, Operation, Step } from "../operation/operation.ts";
+import type { Flow, Next, Operation, Step, StepDeps } from "../operation/operation.ts";
 import * as guarded from "../organization/guarded.ts";
+import type { OrganizationDocument } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
 import { compareAll } from "../tenant/compare.ts";
 import { copyBatch } from "../tenant/copy.ts";
 import { drain } from "../tenant/drain.ts";
 import type { Position } from "../tenant/id-order.ts";
-import { assertPortable, copyIndexes } from "../tenant/indexes.ts";
+import { assertPortable, copyIndexes, listIndexes } from "../tenant/indexes.ts";
 import { writeNotes } from "../tenant/journal.ts";
 import { moveLeaseMs } from "../tenant/lease.ts";
-import { isShared, offerPlace, type Placement, placeKey, type Tier } from "../tenant/placement.ts";
+import { isShared, offerPlace, type Placement, placeKey, type TenantIndex, type Tier } from "../tenant/placement.ts";
 import { countDocuments } from "../tenant/count.ts";
 import { claimStage, saveCheckpoint } from "../tenant/stage.ts";
 import { type CollectionIdentity, dropSharedIndexes, identify } from "../tenant/storage.ts";
@@ -31,10 +33,12 @@ export type MoveProgress = {
   candidate: number;
   /** Places of a tier that a driver unveiled, and died before the tenant was there. */
   abandoned: Placement[];
-  /** The driver whose stage it is; its place, and all keys in the shared collection that drivers have copied under. */
+  /** The driver whose stage it is; its place, and all keys in the shared collection that drivers may have copied under. */
   fence: number;
   stage: Placement;
   keys: string[];
+  /** Why it can never arrive: it is put back, and ends so. */
+  failed: { code: string; detail: string };
   upTo: Position;
   /** How many documents the next batch has. */
   batch: number;
@@ -42,7 +46,9 @@ export type MoveProgress = {
   by_hand: number;
   total: number;
   copied: number;
+  /** When this driver began to copy, and what those before it had copied by then. */
   copying_since: Date;
+  copied_before: number;
   /** Both sides have been compared, and these differed: they were noted and are compared once more in the gate. */
   verified: boolean;
   suspects: unknown[];
@@ -64,8 +70,19 @@ export type MoveStep = Step<MoveInput, MoveProgress>;
  * cutover, one compare-and-set, is the switch. Whoever takes over goes back to `journal` with a stage of its own.
  */
 const plan: MoveStep = async (deps, operation) => {
+  const organization = await organizationStore.findById(deps.db, operation.organization_id);
+  const next = await choose(deps, operation, organization);
+  // A driver that died here has reserved a place, perhaps.
+  if (organization && !("go" in next)) await guarded.releasePlaces(deps.db, organizationOf(operation));
+  return next;
+};
+
+async function choose(
+  deps: StepDeps,
+  operation: MoveOperation,
+  organization: OrganizationDocument | null,
+): Promise<Next<MoveProgress>> {
   const { db } = deps;
-  const organization = await organizationStore.findById(db, operation.organization_id);
   const from = operation.progress.from ?? organization?.placement;
   if (!organization || !from) return { failed: organizationMissing };
   if (operation.cancel_requested) return { cancelled: true };
@@ -85,19 +102,26 @@ const plan: MoveStep = async (deps, operation) => {
     progress: {
       from,
       source: isShared(from) ? null : await identify(db, from),
-      ...chosen,
+      candidate: chosen.candidate,
+      ...(await announced(db, from, chosen.to, [])),
       abandoned: [],
-      keys: [],
       total: await countDocuments(db, from),
       copied: 0,
     },
   };
-};
+}
+
+/**
+ * What is recorded of a place in the shared collection before anything is made there: its key, as what is under one that
+ * nobody knows is never removed; and the indexes, as those that all share stay as long as somebody is said to want them.
+ */
+const announced = async (db: Db, from: Placement, to: Placement, keys: string[]) =>
+  isShared(to) ? { to: { ...to, indexes: await listIndexes(db, from) }, keys: [...keys, to.key] } : { to, keys };
 
 /** Makes ready a stage of this driver's own and lets all processes know that from now on they note what they write. */
 const journal: MoveStep = async (deps, operation) => {
-  const { db, config } = deps;
-  const { from, to } = operation.progress as MoveProgress;
+  const { db, config, assertHeld } = deps;
+  const { from, to, keys } = operation.progress as MoveProgress;
   const organization = await organizationStore.findById(db, operation.organization_id);
   if (!organization?.placement) return { failed: organizationMissing };
   // A driver died right after the cutover.
@@ -106,25 +130,35 @@ const journal: MoveStep = async (deps, operation) => {
 
   const fence = organizationOf(operation).guard;
   const target = isShared(to) ? offerPlace("starter", whereOf(deps, organization), fence + 1) : to;
+  // After `plan` it is; a driver that takes over has another key.
+  if (isShared(target) && !keys.includes(target.key)) {
+    return { go: "journal", progress: await announced(db, from, target, keys) };
+  }
   const phase = { operation_id: operation._id, phase: "journal" as const };
   if ((await guarded.enterPhase(db, organizationOf(operation), phase)) !== "written") {
     return { failed: organizationMissing };
   }
   // What drivers before this one copied under keys of theirs is of no use any more.
-  for (const key of operation.progress.keys ?? []) if (isShared(to)) await dropSharedIndexes(db, { ...to, key });
+  for (const key of keys) if (isShared(to) && key !== target.key) await dropSharedIndexes(db, { ...to, key });
   const stage = await claimStage(db, target, operation._id, fence);
-  const indexes = await copyIndexes(db, from, stage.placement);
+  let indexes: TenantIndex[];
+  try {
+    indexes = await copyIndexes(db, from, stage.placement, assertHeld);
+  } catch (error) {
+    if (!isFailure(error) || error.failure === "operation_pending") throw error;
+    // It would be refused again, however often it is tried.
+    return { go: "cancel", progress: { failed: { code: error.failure, detail: error.message } } };
+  }
   await afterLease(config.placementLeaseMs);
-  const keys = operation.progress.keys ?? [];
   return {
     go: "copy",
     progress: {
       fence,
       to: isShared(target) ? { ...target, indexes } : target,
       stage: isShared(target) ? { ...stage.placement, indexes } : stage.placement,
-      keys: isShared(target) ? [...keys, target.key] : keys,
       upTo: stage.checkpoint.upTo,
       copied: stage.checkpoint.copied,
+      copied_before: stage.checkpoint.copied,
       copying_since: deps.now(),
       verified: false,
       suspects: [],

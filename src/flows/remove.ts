@@ -4,6 +4,7 @@ import * as organizationStore from "../organization/store.ts";
 import * as sessionStore from "../session/session-store.ts";
 import type { Placement } from "../tenant/placement.ts";
 import { type CollectionIdentity, identify, removePlace } from "../tenant/storage.ts";
+import { settleCommon } from "./common-index.ts";
 import { organizationMissing } from "./failures.ts";
 import { afterLease } from "./lease-wait.ts";
 
@@ -32,6 +33,7 @@ const locate: RemoveStep = async ({ db, config }, { organization_id }) => {
 const removeStorage: RemoveStep = async (deps, { progress }) => {
   const { placement, identity } = progress as Progress;
   if (identity) await removePlace(deps.db, placement, identity, deps);
+  await settleCommon(deps, placement.indexes ?? []);
   return { go: "admins" };
 };
 

@@ -45,7 +45,7 @@ export function indexRoutes(deps: Deps) {
           index_exists: "There is another one of this name or of these fields",
           index_unfit: "A document has arrays in two of these fields",
           index_violated: "It is to be unique, and the documents aren't",
-          index_limit: "There are too many",
+          index_limit: `There are ${tenantIndexesMax}, or as many in the shared collection as one can have`,
         },
       }),
       tenant,

@@ -54,6 +54,7 @@ export const isViolatedAtBuild = (error: unknown): boolean =>
 
 export const isNamespaceExists = (error: unknown): boolean => hasErrorCode(error, 48);
 export const isNamespaceNotFound = (error: unknown): boolean => hasErrorCode(error, 26);
+export const isIndexNotFound = (error: unknown): boolean => hasErrorCode(error, 27);
 /** The collection of that name is no longer the one that was meant (MongoDB 6.0 and later). */
 export const isAnotherCollection = (error: unknown): boolean => hasErrorCode(error, 361);
 

@@ -3,6 +3,7 @@ import { createNetworks } from "../lib/cidr.ts";
 import { failure } from "../lib/failure.ts";
 import { isDuplicateKey, isUnavailable, majority, retryDeadlock, within } from "../lib/mongo.ts";
 import type { Standing } from "../tenant/lease.ts";
+import type { TenantIndex } from "../tenant/placement.ts";
 import { established, type OrganizationDocument, type OrganizationFailure } from "./organization.ts";
 
 /** `organizations` as the first Croupier named it. */
@@ -103,6 +104,13 @@ export const activate = async (db: Db, id: ObjectId): Promise<boolean> => {
     within(),
   );
   return matchedCount === 1;
+};
+
+/** Whether any organization in the shared collection that isn't being removed has an index of these fields that isn't unique. */
+export const isIndexListed = async (db: Db, key: TenantIndex["key"]): Promise<boolean> => {
+  const listed = { $elemMatch: { key: { $eq: key }, unique: false } };
+  const filter = { tier: "starter" as const, status: { $ne: "deleting" as const }, "placement.indexes": listed };
+  return (await organizations(db).findOne(filter, { projection: { _id: 1 }, ...majority, ...within() })) !== null;
 };
 
 /** Organizations whose documents don't all carry their tenant yet, in the order of `_id`, those after one of them. */

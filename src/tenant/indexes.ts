@@ -1,8 +1,9 @@
 import type { Db, IndexDescriptionInfo } from "mongodb";
 import { failure } from "../lib/failure.ts";
 import { hasErrorCode, isDuplicateKeyOfAny, isParallelArrays, isViolatedAtBuild, within } from "../lib/mongo.ts";
-import { isShared, type Placement, type TenantIndex } from "./placement.ts";
+import { isShared, offerPlace, type Placement, type TenantIndex } from "./placement.ts";
 import { collectionAt } from "./scope.ts";
+import { dropIndexNamed } from "./storage.ts";
 
 export type IndexFailure =
   "index_exists" | "index_not_found" | "index_limit" | "index_violated" | "index_unfit" | "index_not_portable";
@@ -37,13 +38,22 @@ const byName = (a: TenantIndex, b: TenantIndex) => (a.name < b.name ? -1 : 1);
 /** What an index may have for the shared collection to take it. */
 const portable = new Set(["v", "key", "name", "unique", "ns", "background", "storageEngine"]);
 
-/** Makes all indexes of one place at another, before documents come there. @throws Failure `index_limit` */
-export async function copyIndexes(db: Db, from: Placement, to: Placement): Promise<TenantIndex[]> {
+/** Makes all indexes of one place at another, before documents come there. @throws Failure `index_limit`, `index_exists` */
+export async function copyIndexes(
+  db: Db,
+  from: Placement,
+  to: Placement,
+  beforeEach: () => void,
+): Promise<TenantIndex[]> {
   const wanted = await listIndexes(db, from);
   if (isShared(from) || isShared(to)) {
-    for (const index of wanted) await createIndex(db, to, index);
+    for (const index of wanted) {
+      beforeEach();
+      await createIndex(db, to, index);
+    }
   } else {
     for (const { key, v: _, ns: __, storageEngine: ___, ...options } of await readOwn(db, from)) {
+      beforeEach();
       await collectionAt(db, to).createIndex(key, { ...options, ...within(buildMs) });
     }
   }
@@ -93,6 +103,10 @@ export function hasIndex(all: readonly TenantIndex[], index: TenantIndex): boole
  */
 const isAlone = ({ key, unique }: TenantIndex) => unique || Object.keys(key).length > 1;
 
+export const isCommon = (index: TenantIndex): boolean => !isAlone(index);
+export const isSameCommon = (a: TenantIndex, b: TenantIndex): boolean =>
+  isCommon(a) && isCommon(b) && keyText(a) === keyText(b);
+
 /** The shared collection's index for one of a tenant's. */
 function sharedIndex({ key }: Placement, index: TenantIndex) {
   const fields = Object.entries(index.key).map(([field, direction]) => [field === "_id" ? "_id.i" : field, direction]);
@@ -139,14 +153,15 @@ export async function createIndex(db: Db, placement: Placement, index: TenantInd
   }
 }
 
-/** Drops an index that is the tenant's alone; in the shared collection the others stay for whoever else has them. */
+/** Makes, or removes, the shared collection's index for all tenants who have this one: for `settleCommon`, which knows them. */
+export const makeCommon = (db: Db, index: TenantIndex): Promise<void> => createIndex(db, commonPlace(db), index);
+export const removeCommon = (db: Db, index: TenantIndex): Promise<void> =>
+  dropIndexNamed(db, commonPlace(db), sharedIndexName(commonPlace(db), index));
+const commonPlace = ({ databaseName }: Db): Placement =>
+  offerPlace("starter", { masterDatabase: databaseName, organizationId: "", organizationName: "" }, 1);
+
+/** Drops an index that is the tenant's alone; of the shared collection's others `settleCommon` says whether they go. */
 export async function dropIndex(db: Db, placement: Placement, index: TenantIndex): Promise<void> {
   if (isShared(placement) && !isAlone(index)) return;
-  const name = isShared(placement) ? sharedIndexName(placement, index) : index.name;
-  try {
-    await collectionAt(db, placement).dropIndex(name, within());
-  } catch (error) {
-    const indexNotFound = 27;
-    if (!hasErrorCode(error, indexNotFound)) throw error;
-  }
+  await dropIndexNamed(db, placement, isShared(placement) ? sharedIndexName(placement, index) : index.name);
 }

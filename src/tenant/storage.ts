@@ -1,5 +1,12 @@
 import { type Db, type Document, UUID } from "mongodb";
-import { isAnotherCollection, isNamespaceExists, isNamespaceNotFound, majority, within } from "../lib/mongo.ts";
+import {
+  isAnotherCollection,
+  isIndexNotFound,
+  isNamespaceExists,
+  isNamespaceNotFound,
+  majority,
+  within,
+} from "../lib/mongo.ts";
 import { isShared, type Placement, sharedCollection } from "./placement.ts";
 import { collectionAt } from "./scope.ts";
 
@@ -122,7 +129,16 @@ export async function removeShared(db: Db, placement: Placement, keepHeld: () =>
 export async function dropSharedIndexes(db: Db, placement: Placement): Promise<void> {
   const shared = collectionAt(db, placement);
   for (const { name } of await shared.listIndexes(within()).toArray()) {
-    if (String(name).startsWith(`${placement.key}~`)) await shared.dropIndex(name, within()).catch(() => {});
+    if (String(name).startsWith(`${placement.key}~`)) await dropIndexNamed(db, placement, String(name));
+  }
+}
+
+/** Drops an index; one that is gone already is no error. */
+export async function dropIndexNamed(db: Db, named: Named, name: string): Promise<void> {
+  try {
+    await collectionAt(db, named).dropIndex(name, within());
+  } catch (error) {
+    if (!isIndexNotFound(error)) throw error;
   }
 }
 

@@ -4,7 +4,7 @@ import { baseIndexNames, sharedIndexName } from "./indexes.ts";
 import { ownerOfDatabase, type Placement, sharedCollection, type TenantIndex } from "./placement.ts";
 import { collectionAt } from "./scope.ts";
 import { markerId } from "./stage.ts";
-import { type CollectionIdentity, removeShared, sharedBaseIndexes } from "./storage.ts";
+import { type CollectionIdentity, dropIndexNamed, removeShared, sharedBaseIndexes } from "./storage.ts";
 
 // What there is, whoever it belongs to: for those who look after all tenants' places at once. Nothing here is asked on a
 // request's way, and a collection may be large.
@@ -91,9 +91,7 @@ export async function indexNames(db: Db, named: Named): Promise<string[]> {
 
 export const sharedIndexNames = (db: Db): Promise<string[]> => indexNames(db, sharedNamed(db));
 
-export async function dropSharedIndex(db: Db, name: string): Promise<void> {
-  await collectionAt(db, sharedNamed(db)).dropIndex(name, within());
-}
+export const dropSharedIndex = (db: Db, name: string): Promise<void> => dropIndexNamed(db, sharedNamed(db), name);
 
 /** The indexes that a tenant's own place, or the shared collection, has to have whatever the tenants asked for. */
 export const missingBaseIndexes = async (db: Db, named: Named): Promise<string[]> => {
@@ -107,13 +105,16 @@ export const missingSharedBase = (names: ReadonlySet<string>): string[] =>
 export type SharedIndexName =
   | { kind: "base" }
   /** One for all who asked for the same fields. */
-  | { kind: "common" }
+  | { kind: "common"; index: TenantIndex }
   | { kind: "unique"; key: string; name: string }
   | { kind: "unknown" };
 
 export function parseSharedIndexName(index: string): SharedIndexName {
   if (index === "_id_" || sharedBaseIndexes.some(({ name }) => name === index)) return { kind: "base" };
-  if (index.startsWith("shared~")) return { kind: "common" };
+  const [, field, direction] = /^shared~(.+)_(-?1)$/s.exec(index) ?? [];
+  if (field !== undefined) {
+    return { kind: "common", index: { name: index, key: { [field]: direction === "1" ? 1 : -1 }, unique: false } };
+  }
   const [, key, name] = /^([0-9a-f]{24}(?:\.\d+)?)~(.*)$/s.exec(index) ?? [];
   return key !== undefined && name !== undefined ? { kind: "unique", key, name } : { kind: "unknown" };
 }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { type Document, ObjectId } from "mongodb";
 import type { Report } from "../../src/fleet/doctor.ts";
@@ -539,7 +540,11 @@ describe("croupier doctor", () => {
     const program = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
     const run = async (...flags: string[]) => {
       const child = Bun.spawn([process.execPath, program, "doctor", ...flags], {
-        env: { ...process.env, MONGODB_DB_NAME: fleet.db.databaseName, JWT_SECRET_KEY: `${"x".repeat(31)}y1` },
+        env: {
+          ...process.env,
+          MONGODB_DB_NAME: fleet.db.databaseName,
+          JWT_SECRET_KEY: randomBytes(32).toString("hex"),
+        },
         stdout: "pipe",
         stderr: "inherit",
       });

@@ -1,0 +1,46 @@
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { ObjectId } from "mongodb";
+import { driveAbandoned, enqueue } from "../../src/operation/drive.ts";
+import type { Operation } from "../../src/operation/operation.ts";
+import { findById, operations } from "../../src/operation/store.ts";
+import { viewOperation } from "../../src/operation/view.ts";
+import { collectionOf, type Fleet, openFleet, stored } from "../support/fleet.ts";
+
+setDefaultTimeout(60_000);
+
+let fleet: Fleet;
+beforeAll(async () => {
+  fleet = await openFleet();
+}, 60_000);
+afterAll(() => fleet.close(), 60_000);
+
+test("whoever takes a move over is not credited with what its predecessor copied", async () => {
+  const { deps, db } = fleet;
+  const { _id, placement } = await fleet.settle("professional");
+  const ids = Array.from({ length: 900 }, () => new ObjectId());
+  await collectionOf(db, placement).insertMany(stored(placement, ids));
+  const wanted = { _id: new ObjectId(), organization_id: _id, kind: "move", input: { tier: "enterprise" } };
+  const { _id: id } = (await enqueue(deps, wanted))!;
+
+  const dying = async (operation: Operation) => {
+    if (operation.step === "copy" && operation.progress.copied > 0) throw new Error("killed");
+  };
+  const slowly = { ...deps, config: { ...deps.config, moveDocumentsPerSecond: 400 }, onStep: dying };
+  await driveAbandoned(slowly, 30_000);
+  await operations(db).updateOne({ _id: id }, { $set: { "lease.until": new Date(0) } });
+
+  let taken: Operation | undefined;
+  const onStep = (operation: Operation) => {
+    const { step, progress, lease } = operation;
+    if (step === "copy" && progress.fence === lease.guard) taken ??= operation;
+  };
+  await driveAbandoned({ ...deps, onStep }, 30_000);
+  const { copying_since, copied } = taken!.progress;
+  expect(copied).toBeGreaterThan(0);
+  const at = (seconds: number) => new Date(copying_since.getTime() + seconds * 1000);
+  const shown = { documents_copied: copied, documents_per_second: null, seconds_left: null };
+  expect(viewOperation(taken!, at(1))).toMatchObject(shown);
+  const later = { ...taken!, progress: { ...taken!.progress, copied: copied + 100, total: copied + 600 } };
+  expect(viewOperation(later, at(2))).toMatchObject({ documents_per_second: 50, seconds_left: 10 });
+  expect((await findById(db, id))!.status).toBe("succeeded");
+});
