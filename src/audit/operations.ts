@@ -43,7 +43,7 @@ export const moveStarted = (operation: Operation): NewEntry => ({
   details: { operation_id: idOf(operation), tier: String(operation.input.tier) },
 });
 
-/** What is to be recorded of an operation that is about to be closed; the same again for whoever takes it over. */
+/** What is to be recorded of an operation that is about to be closed; the same again for whoever takes it over (`ending`). */
 export function entriesOf(now: () => Date, operation: Operation, { status, failure }: OperationEnd): Entry[] {
   const deps = { now, ...originOf(operation) };
   const succeeded = status === "succeeded";

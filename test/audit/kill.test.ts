@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { fileURLToPath } from "node:url";
 import { ObjectId } from "mongodb";
+import * as adminStore from "../../src/admin/store.ts";
 import { type AuditDeps, audited, finishPending } from "../../src/audit/audited.ts";
 import { auditEntries, auditPending } from "../../src/audit/store.ts";
 import { verify } from "../../src/audit/verify.ts";
 import { failure } from "../../src/lib/failure.ts";
-import { driveAbandoned } from "../../src/operation/drive.ts";
+import { driveAbandoned, run } from "../../src/operation/drive.ts";
+import { createOrganization } from "../../src/organization/create.ts";
 import { letLeasesRunOut } from "../support/chain.ts";
 import { type Child, startChild } from "../support/crash.ts";
 import { type Fleet, openFleet } from "../support/fleet.ts";
@@ -117,6 +119,27 @@ describe("a process that is killed", () => {
         send(url, "PUT", "/org/update", { token, body: { email: newcomer().email, password: "Another-Horse-8" } }),
       );
       expect(await settled(who.id)).toEqual([...begun, "admin.email success", "admin.password success"]);
+    },
+  );
+
+  // While nobody goes on with the update, the email that it wanted becomes free.
+  test.each([
+    ["after update/email", "success", "Another-Horse-8"],
+    ["before update is recorded", "failure", goodPassword],
+    ["after update is recorded", "failure", goodPassword],
+  ] as const)(
+    "%s, at an end that would be another one by now, leaves entries of what happened",
+    async (killAt, outcome, password) => {
+      const owner = newcomer();
+      const organization_id = new ObjectId((await createOrganization(fleet.deps, owner)).id);
+      const who = await die(killAt, join, (url, { token }) =>
+        send(url, "PUT", "/org/update", { token, body: { email: owner.email, password: "Another-Horse-8" } }),
+      );
+      await run(fleet.deps, { _id: new ObjectId(), organization_id, kind: "remove", input: {} }, 20_000);
+      expect(await settled(who.id)).toEqual([...begun, `admin.email ${outcome}`, `admin.password ${outcome}`]);
+      const admin = await adminStore.findByEmail(fleet.db, outcome === "success" ? owner.email : who.email);
+      expect(admin!.organization_id).toBe(who.id);
+      expect(await fleet.deps.passwords.matches(password, admin!.password)).toBe(true);
     },
   );
 
