@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Db } from "mongodb";
 import * as z from "zod";
 import { platformChain } from "./audit.ts";
-import { beginning, type ChainedEntry, hashOf, idOf, type Link } from "./chain.ts";
+import { beginning, type ChainedEntry, isItself, type Link } from "./chain.ts";
 import { findHead, findNextChain, findStray, type Head, readChain } from "./store.ts";
 
 export type Broken = {
@@ -40,15 +40,6 @@ export type ChainReport = {
 };
 
 const brokenMax = 20;
-
-function isItself(entry: ChainedEntry): boolean {
-  try {
-    return entry._id === idOf(entry.chain, entry.seq) && hashOf(entry) === entry.hash;
-  } catch {
-    // It holds what no entry holds.
-    return false;
-  }
-}
 
 /** The place that its id gives an entry, whatever the entry says itself; NaN when that is none. */
 const placeOf = ({ _id }: ChainedEntry): number => Number(/\/(\d{12})$/.exec(_id)?.[1] ?? Number.NaN);

@@ -79,6 +79,19 @@ const tamperings: Tampering[] = [
     (id) => entries().updateOne(at(id, 6), { $unset: { details: 1 } }),
     [altered(6)],
   ],
+  [
+    "altered: its time as a document of the same canonical text",
+    async (id) => set(id, 6, { at: { $date: (await get(id, 6)).at.toISOString() } }),
+    [altered(6)],
+  ],
+  [
+    "altered and hashed anew, with a time that is none: the last",
+    async (id) => {
+      const entry = { ...(await get(id, 12)), at: "yesterday" as unknown as Date };
+      await set(id, 12, { at: entry.at, hash: hashOf(entry) });
+    },
+    [altered(12), found("head_differs", 12)],
+  ],
   ["altered: the first", (id) => set(id, 1, { outcome: "failure" }), [altered(1)]],
   ["altered: the last", (id) => set(id, 12, { outcome: "failure" }), [altered(12)]],
   ["altered: its hash", (id) => set(id, 6, { hash: "f".repeat(64) }), [altered(6), found("reordered", 7)]],
