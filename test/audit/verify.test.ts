@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { type Db, type Document, ObjectId } from "mongodb";
 import { type Entry, entryOf } from "../../src/audit/audit.ts";
 import { beginning, type ChainedEntry, hashOf, idOf, join } from "../../src/audit/chain.ts";
-import { retain } from "../../src/audit/retain.ts";
+import { keptSince, retain } from "../../src/audit/retain.ts";
 import { auditEntries, auditHeads, auditPending, beginAfter } from "../../src/audit/store.ts";
 import { type Broken, type ChainReport, type Notes, readNotes, verify } from "../../src/audit/verify.ts";
 import { type Fleet, openFleet } from "../support/fleet.ts";
@@ -215,9 +215,9 @@ describe("audit verify finds", () => {
 
 describe("audit verify against what was noted earlier", () => {
   const noted = async (id: ObjectId) => readNotes(`${JSON.stringify(await reportOf(id))}\n`);
-  const against = async (id: ObjectId, notes: Notes) => {
+  const against = async (id: ObjectId, notes: Notes, since = keptSince(fleet.deps)) => {
     const reports: ChainReport[] = [];
-    await verify({ db }, null, (one) => reports.push(one), notes);
+    await verify({ db }, null, (one) => reports.push(one), { notes, keptSince: since });
     return reports.find(({ chain }) => chain === id.toHexString())?.broken;
   };
 
@@ -243,6 +243,66 @@ describe("audit verify against what was noted earlier", () => {
     await auditHeads(db).deleteOne({ _id: id.toHexString() });
     await entries().deleteMany({ chain: id.toHexString() });
     expect(await against(id, notes)).toEqual([found("cut_off", 1)]);
+  });
+
+  /** Removes the oldest entries as if they were old, and says so. */
+  const behead = async (id: ObjectId, seq: number) => {
+    await beginAfter(db, id.toHexString(), await get(id, seq));
+    await drop(id, ...Array.from({ length: seq }, (_, index) => index + 1));
+  };
+  const append = (id: ObjectId, at = new Date()) =>
+    fleet.deps.audit.append(entryOf(fleet.deps, { act: "session.sign_in", organizationId: id, at }, "success"));
+
+  test.each([1, 3, 4])(
+    "finds that %d entries were removed before their time, all that it had then too",
+    async (seq) => {
+      const id = new ObjectId();
+      for (let n = 1; n <= 3; n++) await append(id);
+      await fleet.deps.audit.flush();
+      const notes = await noted(id);
+      await append(id);
+      await append(id);
+      await behead(id, seq);
+      expect(await reportOf(id)).toMatchObject({ intact: true, first_seq: seq + 1, last_seq: 5 });
+      expect(await against(id, notes)).toEqual([found("missing", 1)]);
+    },
+  );
+
+  test("finds by the reports of several days what was removed of the middle, which none of one day shows", async () => {
+    const id = new ObjectId();
+    const reports: string[] = [];
+    for (const days of [20, 8, 6, 0]) {
+      await append(id, daysAgo(days));
+      await fleet.deps.audit.flush();
+      reports.push(JSON.stringify(await reportOf(id)));
+    }
+    await behead(id, 3);
+    expect(await against(id, readNotes(reports.at(-1)!))).toEqual([]);
+    expect(await against(id, readNotes(reports.join("\n")))).toEqual([found("missing", 2)]);
+  });
+
+  test("finds everything that was removed when all is kept for ever, also by a report of before times were in it", async () => {
+    const id = await chainOfTwelve();
+    const { chain, last_seq, last_hash } = await reportOf(id);
+    const old = readNotes(JSON.stringify({ chain, last_seq, last_hash }));
+    const notes = await noted(id);
+    expect(await against(id, notes, null)).toEqual([]);
+    await behead(id, 4);
+    expect(await against(id, notes)).toEqual([]);
+    expect(await against(id, notes, null)).toEqual([found("missing", 1)]);
+    await behead(id, 12);
+    expect(await against(id, old)).toEqual([]);
+    expect(await against(id, old, null)).toEqual([found("missing", 12)]);
+  });
+
+  test("finds another entry where the chain is said to begin", async () => {
+    const id = new ObjectId();
+    await append(id, daysAgo(20));
+    const notes = await noted(id);
+    await age();
+    expect(await against(id, notes)).toEqual([]);
+    await auditHeads(db).updateOne({ _id: id.toHexString() }, { $set: { "begins.hash": "f".repeat(64) } });
+    expect(await against(id, notes)).toEqual([found("rewritten", 1)]);
   });
 
   test("takes what was removed for its age for what it is", async () => {
