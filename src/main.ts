@@ -9,6 +9,7 @@ import { doctor } from "./fleet/doctor.ts";
 import { addKeyCommands } from "./key-commands.ts";
 import { service, version } from "./lib/version.ts";
 import { createLogger } from "./log.ts";
+import { chainedOrganizations } from "./organization/chained.ts";
 import { inspect } from "./takeover/inspect.ts";
 
 const program = new Command(service)
@@ -90,7 +91,8 @@ audit
     "after",
     `
 Prints one JSON object a line for each chain: how many entries it has, place and time of the first and the last one, and the
-hash of that. "broken" says at which place ("seq") an entry is altered, reordered, missing or cut off. Whoever can write to the
+hash of that. "broken" says at which place ("seq") an entry is altered, reordered, missing or cut off. "intact" is null where
+there is no chain yet and needn't be: of an organization of the first Croupier that has done nothing since. Whoever can write to the
 database can write a whole chain anew, or remove its beginning as if that were old: keep what this prints each day somewhere
 else and give all of it back with --against. What it names may be gone only when it is older than AUDIT_RETENTION_DAYS, as that
 is set for this command. It may run beside services.`,
@@ -103,7 +105,8 @@ is set for this command. It may run beside services.`,
     const config = readConfig(process.env);
     const deps = await createDeps(config, createClient(config.mongodbUrl), createLogger("silent"));
     const print = (chain: ChainReport) => console.log(JSON.stringify(chain));
-    const intact = await verify(deps, organization ?? null, print, { notes, keptSince: keptSince(deps) });
+    const expected = { notes, keptSince: keptSince(deps), organizations: chainedOrganizations(deps.db) };
+    const intact = await verify(deps, organization ?? null, print, expected);
     await deps.close();
     process.exit(intact ? 0 : 1);
   });

@@ -3,7 +3,7 @@ import type { Db } from "mongodb";
 import * as z from "zod";
 import { platformChain } from "./audit.ts";
 import { beginning, type ChainedEntry, isItself, type Link } from "./chain.ts";
-import { findHead, findNextChain, findStray, type Head, readChain } from "./store.ts";
+import { findHead, findMissing, findNextChain, findStray, type Head, readChain } from "./store.ts";
 
 export type Broken = {
   seq: number;
@@ -12,6 +12,8 @@ export type Broken = {
    * replaced or put elsewhere. `missing`: there is none, and it wasn't old enough to be removed for its age. `cut_off`: the newest are missing, from this one on.
    * `head_differs`: another entry was there when the chain had come to it. `head_missing`: nothing says how far it had come.
    * `rewritten`: another entry was there when its hash was noted elsewhere. `left_over`: it is from before the chain begins, where all were removed for their age. `stray`: it is in no chain.
+   * `no_chain`: there is none, not even what is kept of one whose entries are all old, of an organization that has had one;
+   * or there is no such organization.
    */
   problem: (typeof problems)[number];
 };
@@ -25,6 +27,7 @@ const problems = [
   "rewritten",
   "left_over",
   "stray",
+  "no_chain",
 ] as const;
 
 /**
@@ -39,7 +42,8 @@ export type ChainReport = {
   last_seq: number | null;
   last_at: string | null;
   last_hash: string | null;
-  intact: boolean;
+  /** Null: there is no chain, and it needn't be, of an organization of the first Croupier say. That isn't to say it is whole. */
+  intact: boolean | null;
   /** The first ones. */
   broken: Broken[];
 };
@@ -115,15 +119,26 @@ async function check(db: Db, chain: string, head: Head | null, { notes, keptSinc
 const triesMax = 3;
 const pauseMs = 500;
 
+/** A report of no chain: whether there should be one. */
+async function judgeNone(report: ChainReport, { organizations }: Expected): Promise<ChainReport> {
+  if (!report.intact) return report;
+  const mayBeNone = report.chain === platformChain || (await organizations?.mustHave(report.chain)) === false;
+  return mayBeNone
+    ? { ...report, intact: null }
+    : { ...report, intact: false, broken: [{ seq: 0, problem: "no_chain" }] };
+}
+
 /** Checks one chain, also while it grows and its oldest entries are removed for their age. */
 async function verifyChain(db: Db, chain: string, expected: Expected): Promise<ChainReport> {
   for (let attempt = 1; ; attempt++) {
     // Read before the entries: it is never ahead of them.
     const head = await findHead(db, chain);
-    const report = await check(db, chain, head, expected);
+    const checked = await check(db, chain, head, expected);
+    const report = head || checked.entries > 0 ? checked : await judgeNone(checked, expected);
     const begins = (await findHead(db, chain))?.begins.seq;
     const isRemoving = begins !== head?.begins.seq || report.broken.some(({ problem }) => problem === "left_over");
-    if (report.intact || !isRemoving || attempt === triesMax) return report;
+    const mayHeal = isRemoving || report.broken.some(({ problem }) => problem === "no_chain");
+    if (report.intact !== false || !mayHeal || attempt === triesMax) return report;
     await sleep(pauseMs);
   }
 }
@@ -133,7 +148,17 @@ type Mark = { seq: number; hash: string | null; at: Date | null };
 /** What earlier reports say of the first and the last entry of each chain, by its name. */
 export type Notes = ReadonlyMap<string, readonly Mark[]>;
 
+/** Which organizations must have a chain. */
+export type Chained = {
+  /** Null: there is no such organization. */
+  mustHave(id: string): Promise<boolean | null>;
+  /** Some at a time, also such as turn out to need none yet. */
+  all(): AsyncIterable<string[]>;
+};
+
 export type Expected = {
+  /** Without, a chain of which nothing is there is missed only where it is asked for. */
+  organizations?: Chained;
   notes: Notes;
   /** From when on entries are kept; null: all are, from the first on. */
   keptSince: Date | null;
@@ -179,7 +204,7 @@ export function readNotes(text: string): Notes {
  *
  * @param expected `notes`: what earlier reports said, kept where whoever writes to the database can't: what they name has to
  *   be there still, unless it is older than entries are kept
- * @returns whether all are intact
+ * @returns whether all are intact, or not there and needn't be
  */
 export async function verify(
   { db }: { db: Db },
@@ -189,7 +214,7 @@ export async function verify(
 ): Promise<boolean> {
   let intact = true;
   const tell = (one: ChainReport) => {
-    intact &&= one.intact;
+    intact &&= one.intact !== false;
     report(one);
   };
   const examine = async (name: string) => tell(await verifyChain(db, name, expected));
@@ -203,6 +228,11 @@ export async function verify(
     await examine(name);
   }
   for (const name of gone) await examine(name);
+  for await (const names of expected.organizations?.all() ?? []) {
+    for (const name of await findMissing(db, names)) {
+      if (!gone.has(name) && (await expected.organizations?.mustHave(name))) await examine(name);
+    }
+  }
   const stray = await findStray(db);
   const nowhere = { first_seq: null, first_at: null, last_seq: null, last_at: null, last_hash: null };
   if (stray) tell({ chain: "none", entries: 0, ...nowhere, intact: false, broken: [{ seq: 0, problem: "stray" }] });

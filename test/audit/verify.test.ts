@@ -5,7 +5,13 @@ import { beginning, type ChainedEntry, hashOf, idOf, join } from "../../src/audi
 import { keptSince, retain } from "../../src/audit/retain.ts";
 import { auditEntries, auditHeads, auditPending, beginAfter } from "../../src/audit/store.ts";
 import { type Broken, type ChainReport, type Notes, readNotes, verify } from "../../src/audit/verify.ts";
+import { prepare } from "../../src/boot.ts";
+import { operations } from "../../src/operation/store.ts";
+import { chainedOrganizations } from "../../src/organization/chained.ts";
+import { takeOver } from "../../src/takeover/take-over.ts";
 import { type Fleet, openFleet } from "../support/fleet.ts";
+import { legacyRecords } from "../support/legacy.ts";
+import { dropAll } from "../support/service.ts";
 
 setDefaultTimeout(60_000);
 let fleet: Fleet;
@@ -318,6 +324,66 @@ describe("audit verify against what was noted earlier", () => {
     expect(() => readNotes('{"chain":"platform"}')).toThrow("line 1");
     expect(() => readNotes("x")).toThrow("line 1");
     expect(readNotes("\n").size).toBe(0);
+  });
+});
+
+describe("a whole chain that is gone with its head", () => {
+  const reportsOf = async (chain: string | null) => {
+    const reports: [string, boolean | null, Broken[]][] = [];
+    const organizations = chainedOrganizations(db);
+    const expected = { notes: new Map(), keptSince: keptSince(fleet.deps), organizations };
+    const good = await verify({ db }, chain, (one) => reports.push([one.chain, one.intact, one.broken]), expected);
+    return { good, reports };
+  };
+  const noChain = [found("no_chain", 0)];
+  const removeChain = async (id: string) => {
+    await fleet.deps.audit.flush();
+    await entries().deleteMany({ chain: id });
+    await auditHeads(db).deleteOne({ _id: id });
+  };
+
+  test("is missed, of an organization that this version made, also when all are checked", async () => {
+    await entries().deleteMany({});
+    await auditHeads(db).deleteMany({});
+    const [whole, other] = [await fleet.settle("starter"), await fleet.settle("professional")];
+    await fleet.deps.audit.flush();
+    const fine = [whole, other].map(({ id }) => [id, true, []]);
+    expect(await reportsOf(null)).toEqual({ good: true, reports: fine as never });
+    await removeChain(other.id);
+    expect(await reportsOf(other.id)).toEqual({ good: false, reports: [[other.id, false, noChain]] });
+    expect(await reportsOf(null)).toEqual({
+      good: false,
+      reports: [
+        [whole.id, true, []],
+        [other.id, false, noChain],
+      ],
+    });
+    // As if it were just being made: its first entry comes before the operation is closed.
+    await operations(db).updateOne({ organization_id: other._id, kind: "provision" }, { $set: { open: true } });
+    expect(await reportsOf(null)).toEqual({ good: true, reports: [[whole.id, true, []]] });
+    await operations(db).deleteMany({ organization_id: other._id });
+    expect((await reportsOf(null)).good).toBe(false);
+    await dropAll(db);
+    await prepare(fleet.deps);
+  });
+
+  test("is not what an organization of the first Croupier is without, which isn't called intact; nor is nobody's", async () => {
+    const { organization } = legacyRecords("oldest", "oldest@example.com", { admin: null });
+    const unplaced = {
+      ...organization,
+      _id: new ObjectId(),
+      organization_name: "older",
+      connection_details: undefined,
+    };
+    await db.collection("organizations").insertMany([organization, unplaced], { ignoreUndefined: true });
+    await takeOver(fleet.deps);
+    for (const { _id } of [organization, unplaced]) {
+      const id = _id.toHexString();
+      expect(await reportsOf(id)).toEqual({ good: true, reports: [[id, null, []]] });
+    }
+    expect((await reportsOf(null)).good).toBe(true);
+    const nobody = new ObjectId().toHexString();
+    expect(await reportsOf(nobody)).toEqual({ good: false, reports: [[nobody, false, noChain]] });
   });
 });
 
