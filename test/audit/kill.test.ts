@@ -6,11 +6,13 @@ import { type AuditDeps, audited, finishPending } from "../../src/audit/audited.
 import { auditEntries, auditPending } from "../../src/audit/store.ts";
 import { verify } from "../../src/audit/verify.ts";
 import { failure } from "../../src/lib/failure.ts";
+import { moveOrganization } from "../../src/organization/move.ts";
 import { driveAbandoned, run } from "../../src/operation/drive.ts";
 import { createOrganization } from "../../src/organization/create.ts";
 import { letLeasesRunOut } from "../support/chain.ts";
 import { type Child, startChild } from "../support/crash.ts";
 import { type Fleet, openFleet } from "../support/fleet.ts";
+import { makeOperatorKey } from "../support/operator.ts";
 import { goodPassword, newcomer, send } from "../support/service.ts";
 
 setDefaultTimeout(60_000);
@@ -122,6 +124,22 @@ describe("a process that is killed", () => {
     },
   );
 
+  test.each([
+    ["before", "unknown"],
+    ["after", "success"],
+  ])(
+    "at the start of a move, %s it was recorded, leaves one entry before the move ends: %s",
+    async (moment, outcome) => {
+      const key = await makeOperatorKey(fleet.db);
+      const who = await die(`${moment} move.start`, join, (url, { id }) =>
+        send(url, "POST", `/platform/organizations/${id}/moves`, { token: key, body: { tier: "starter" } }),
+      );
+      await finishPending(fleet.deps, 0);
+      expect(await told(who.id)).toEqual([...begun, `move.start ${outcome}`]);
+      expect(await settled(who.id)).toEqual([...begun, `move.start ${outcome}`, "move.end success"]);
+    },
+  );
+
   // While nobody goes on with the update, the email that it wanted becomes free.
   test.each([
     ["after update/email", "success", "Another-Horse-8"],
@@ -189,6 +207,14 @@ describe("an act that is recorded", () => {
       ["unknown", {}],
     ]);
     expect(await pending()).toBe(0);
+  });
+
+  test("is a failure too when it is the start of a move that another one is in the way of", async () => {
+    const { _id, id } = await fleet.settle("professional");
+    await moveOrganization(fleet.deps, _id, "starter");
+    await expect(moveOrganization(fleet.deps, _id, "starter")).rejects.toMatchObject({ failure: "operation_open" });
+    const begun = ["organization.create success", "move.start success", "move.start failure"];
+    expect(await settled(id)).toEqual([...begun, "move.end success"]);
   });
 
   test("is done, and recorded later as unknown, when it can't be recorded after", async () => {
