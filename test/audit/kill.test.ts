@@ -42,6 +42,8 @@ const goOn = async () => {
   await driveAbandoned(fleet.deps, 20_000);
   await finishPending(fleet.deps, 0);
   await fleet.deps.audit.flush();
+  // Or the next process, if it takes its time, goes on with it and is killed by that.
+  await fleet.db.collection("sessions").deleteMany({ ended_at: { $exists: true } });
 };
 const settled = async (id: string) => {
   await goOn();
