@@ -33,7 +33,7 @@ export type Deps = {
   inTurn: InTurn;
   /** Told before and after the effect of each step and when it is recorded: logs, and the tests that kill a process there. */
   onStep?: StepObserver;
-  /** Told of the end of each operation before that is recorded. */
+  /** Told of the end of each operation, which is decided, before it is closed. */
   onEnd?: EndObserver;
   /** The record of who did what. */
   audit: Auditor;

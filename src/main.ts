@@ -1,13 +1,15 @@
 #!/usr/bin/env bun
 import { readFile } from "node:fs/promises";
 import { Command } from "commander";
-import { isChain, readNotes, verify } from "./audit/verify.ts";
+import { keptSince } from "./audit/retain.ts";
+import { type ChainReport, isChain, readNotes, verify } from "./audit/verify.ts";
 import { createClient, createDeps, prepare, startService } from "./boot.ts";
 import { readConfig } from "./config.ts";
 import { doctor } from "./fleet/doctor.ts";
 import { addKeyCommands } from "./key-commands.ts";
 import { service, version } from "./lib/version.ts";
 import { createLogger } from "./log.ts";
+import { chainedOrganizations } from "./organization/chained.ts";
 import { inspect } from "./takeover/inspect.ts";
 
 const program = new Command(service)
@@ -81,22 +83,30 @@ audit
   .command("verify")
   .description("check that the record is whole and unaltered; exit code 0 when it is, 1 when it isn't")
   .option("--organization <id>", "check this organization's chain only; platform is what belongs to none")
-  .option("--against <file>", "what this printed earlier: the last entries that it names have to be there still")
+  .option(
+    "--against <file>",
+    "what this printed earlier, once or often: the entries that it names have to be there still",
+  )
   .addHelpText(
     "after",
     `
-Prints one JSON object a line for each chain: how many entries it has, and the place and the hash of its last one. "broken"
-says at which place ("seq") an entry is altered, reordered, missing or cut off. Whoever can write to the database can write a
-whole chain anew: keep what this prints somewhere else and give it back with --against. It may run beside services.`,
+Prints one JSON object a line for each chain: how many entries it has, place and time of the first and the last one, and the
+hash of that. "broken" says at which place ("seq") an entry is altered, reordered, missing or cut off. "intact" is null where
+there is no chain yet and needn't be: of an organization of the first Croupier that has done nothing since. Whoever can write to the
+database can write a whole chain anew, or remove its beginning as if that were old: keep what this prints each day somewhere
+else and give all of it back with --against. What it names may be gone only when it is older than AUDIT_RETENTION_DAYS, as that
+is set for this command. It may run beside services.`,
   )
   .action(async ({ organization, against }: { organization?: string; against?: string }) => {
     if (organization !== undefined && !isChain(organization)) {
       throw new Error("--organization must be an organization's id, 24 hexadecimal digits, or platform");
     }
-    const notes = against === undefined ? undefined : readNotes(await readFile(against, "utf8"));
+    const notes = readNotes(against === undefined ? "" : await readFile(against, "utf8"));
     const config = readConfig(process.env);
     const deps = await createDeps(config, createClient(config.mongodbUrl), createLogger("silent"));
-    const intact = await verify(deps, organization ?? null, (chain) => console.log(JSON.stringify(chain)), notes);
+    const print = (chain: ChainReport) => console.log(JSON.stringify(chain));
+    const expected = { notes, keptSince: keptSince(deps), organizations: chainedOrganizations(deps.db) };
+    const intact = await verify(deps, organization ?? null, print, expected);
     await deps.close();
     process.exit(intact ? 0 : 1);
   });

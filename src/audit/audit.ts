@@ -87,22 +87,28 @@ export const platformChain = "platform";
 export const chainOf = (organizationId: ObjectId | null): string => organizationId?.toHexString() ?? platformChain;
 
 const textMax = 200;
+/** Lists that the service spells itself, by the name of the detail: all of 100 networks is seen, the last one too. */
+const listMax = 100 * "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128 ".length;
+const lists = new Set(["networks", "allow", "scopes"]);
 const detailsMax = 12;
 
 /** Text that a stranger may have written, as it is recorded: one line of what can be seen, no longer than this. */
-const bounded = (text: string): string =>
+const bounded = (text: string, max = textMax): string =>
   scrub(
     text
-      .slice(0, textMax * 2)
+      .slice(0, max * 2)
       .toWellFormed()
       .replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd"),
-  ).slice(0, textMax);
+  ).slice(0, max);
 
 const boundedDetails = (details: Details): Details =>
   Object.fromEntries(
     Object.entries(details)
       .slice(0, detailsMax)
-      .map(([name, value]) => [name, typeof value === "string" ? bounded(value).toWellFormed() : value]),
+      .map(([name, value]) => [
+        name,
+        typeof value === "string" ? bounded(value, lists.has(name) ? listMax : textMax).toWellFormed() : value,
+      ]),
   );
 
 /** An entry of what happens now, or happened, by the request that `deps` is for. */

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
+import * as z from "zod";
 import { isDocument } from "../lib/bson.ts";
-import type { Entry } from "./audit.ts";
+import { type Entry, outcomes, whoKinds } from "./audit.ts";
 
 /** An entry in its place. `hash` is made of all the rest, `previous` (the hash of the entry before) included. */
 export type ChainedEntry = Entry & { _id: string; v: 1; seq: number; previous: string; hash: string };
@@ -36,6 +37,32 @@ export function canonical(value: unknown): string {
 export function hashOf({ _id, hash: _hash, ...rest }: Omit<ChainedEntry, "hash"> & { hash?: string }): string {
   return createHash("sha256").update(canonical(rest)).digest("hex");
 }
+
+const text = z.string();
+/** Acts that this version doesn't know are none the less what was written. */
+const shape = z.strictObject({
+  _id: text,
+  v: z.literal(1),
+  chain: text,
+  seq: z.int(),
+  at: z.date(),
+  act_id: text,
+  act: text,
+  outcome: z.enum(outcomes),
+  who: z.strictObject({ kind: z.enum(whoKinds), id: text.nullable() }),
+  address: text.nullable(),
+  request_id: text.nullable(),
+  details: z.record(text, z.union([text, z.number(), z.boolean()])),
+  previous: text,
+  hash: text,
+});
+
+/**
+ * Whether an entry is what was hashed, in its place. Its types count too: `{$date: "…"}` in the place of a time has the same
+ * canonical text, but is found by no query for times.
+ */
+export const isItself = (entry: ChainedEntry): boolean =>
+  shape.safeParse(entry).success && entry._id === idOf(entry.chain, entry.seq) && hashOf(entry) === entry.hash;
 
 /** Joins entries of one chain to what is there, in their order. */
 export function join({ seq, hash }: Link, entries: readonly Entry[]): ChainedEntry[] {

@@ -32,18 +32,20 @@ const actsOf: Record<string, (operation: Operation) => Ended[]> = {
 };
 
 const originOf = (operation: Operation) => (operation.origin ? { origin: operation.origin as Origin } : {});
-const idOf = (operation: Operation) => operation._id.toHexString();
+const idOf = (operation: Pick<Operation, "_id">) => operation._id.toHexString();
 
-/** That a move was asked for: of the operation's own record, so that it is recorded however often it is tried. */
-export const moveStarted = (operation: Operation): NewEntry => ({
+/** That a move was asked for: by the operation's id, so that it is recorded once, by whoever asked or by its driver. */
+export const moveStarted = (
+  operation: Pick<Operation, "_id" | "organization_id" | "input"> & Partial<Pick<Operation, "created_at">>,
+): NewEntry => ({
   act: "move.start",
   organizationId: operation.organization_id,
-  at: operation.created_at,
+  ...(operation.created_at && { at: operation.created_at }),
   actId: `${idOf(operation)}:move.start`,
   details: { operation_id: idOf(operation), tier: String(operation.input.tier) },
 });
 
-/** What is to be recorded of an operation that is about to be closed; the same again for whoever takes it over. */
+/** What is to be recorded of an operation that is about to be closed; the same again for whoever takes it over (`ending`). */
 export function entriesOf(now: () => Date, operation: Operation, { status, failure }: OperationEnd): Entry[] {
   const deps = { now, ...originOf(operation) };
   const succeeded = status === "succeeded";

@@ -2,7 +2,7 @@ import type { Deps } from "../deps.ts";
 import { failure } from "../lib/failure.ts";
 import type { PageFailure } from "../tenant/query/page.ts";
 import { type Act, acts, kindOf, type Outcome, platformChain } from "./audit.ts";
-import type { ChainedEntry } from "./chain.ts";
+import { type ChainedEntry, isItself } from "./chain.ts";
 import { listEntries } from "./store.ts";
 
 /** What the API shows of an entry; times in RFC 3339. */
@@ -28,7 +28,11 @@ const viewEntry = ({ _id, chain, seq, at, act, outcome, who, address, ...rest }:
 });
 
 const cursorPattern = /^(\d{1,15}) ((?:platform|[0-9a-f]{24})\/\d{12})$/;
-const cursorOf = ({ at, _id }: ChainedEntry): string => Buffer.from(`${at.getTime()} ${_id}`).toString("base64url");
+/** Null for a damaged entry that has no time or place. */
+function cursorOf({ at, _id }: ChainedEntry): string | null {
+  const text = `${at instanceof Date ? at.getTime() : ""} ${_id}`;
+  return cursorPattern.test(text) ? Buffer.from(text).toString("base64url") : null;
+}
 
 function readCursor(cursor: string): { at: Date; id: string } {
   const [, time, id] = cursorPattern.exec(Buffer.from(cursor, "base64url").toString()) ?? [];
@@ -54,16 +58,26 @@ export type AuditWanted = {
   limit: number;
 };
 
-/** A page of the record, the newest first; what is recorded meanwhile changes no page after it. @throws Failure `invalid_cursor` */
+/**
+ * A page of the record, the newest first; what is recorded meanwhile changes no page after it. What an entry that was altered
+ * says isn't shown, only its id, in `damaged`.
+ *
+ * @throws Failure `invalid_cursor`
+ */
 export async function readAudit(
   { db }: Pick<Deps, "db">,
   { cursor, act, kind, limit, ...wanted }: AuditWanted,
-): Promise<{ entries: EntryView[]; next_cursor: string | null }> {
+): Promise<{ entries: EntryView[]; damaged: string[]; next_cursor: string | null }> {
   const named = act === undefined && kind === undefined ? undefined : acts.filter((one) => isWanted(one, act, kind));
   const after = cursor === undefined ? undefined : readCursor(cursor);
   const found = await listEntries(db, { ...wanted, limit, ...(named && { acts: named }), ...(after && { after }) });
-  const last = found.length === limit ? found.at(-1) : undefined;
-  return { entries: found.map(viewEntry), next_cursor: last ? cursorOf(last) : null };
+  const { whole = [], damaged = [] } = Object.groupBy(found, (entry) => (isItself(entry) ? "whole" : "damaged"));
+  const cursors = found.length === limit ? found.map(cursorOf).filter((one) => one !== null) : [];
+  return {
+    entries: whole.map(viewEntry),
+    damaged: damaged.map(({ _id }) => String(_id)),
+    next_cursor: cursors.at(-1) ?? null,
+  };
 }
 
 const isWanted = (one: Act, act: Act | undefined, kind: string | undefined) =>

@@ -4,6 +4,10 @@ import { beginAfter, findChainsOlderThan, findFirst, removeUpTo } from "./store.
 const dayMs = 86_400_000;
 const atOnceMax = 5_000;
 
+/** From when on entries are kept; null: all are. */
+export const keptSince = ({ now, config }: Pick<Deps, "now" | "config">): Date | null =>
+  config.auditRetentionDays === 0 ? null : new Date(now().getTime() - config.auditRetentionDays * dayMs);
+
 /**
  * Removes the entries of a chain that are older than they are kept, from its beginning up to the first that isn't, and says
  * where the chain begins then: so what is missing for its age can be told from what somebody took away.
@@ -24,9 +28,10 @@ async function retainIn(db: Deps["db"], chain: string, before: Date): Promise<nu
  *
  * @returns how many; when there are more, it is not 0
  */
-export async function retain({ db, now, config }: Pick<Deps, "db" | "now" | "config">): Promise<number> {
-  if (config.auditRetentionDays === 0) return 0;
-  const before = new Date(now().getTime() - config.auditRetentionDays * dayMs);
+export async function retain(deps: Pick<Deps, "db" | "now" | "config">): Promise<number> {
+  const { db } = deps;
+  const before = keptSince(deps);
+  if (!before) return 0;
   let removed = 0;
   for (const chain of await findChainsOlderThan(db, before, atOnceMax)) removed += await retainIn(db, chain, before);
   return removed;

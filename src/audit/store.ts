@@ -166,6 +166,15 @@ export async function findNextChain(db: Db, after: string | null): Promise<strin
   return names.sort()[0] ?? null;
 }
 
+/** Those of some chains of which there is no head and no entry. */
+export async function findMissing(db: Db, chains: readonly string[]): Promise<string[]> {
+  const heads = auditHeads(db).find({ _id: { $in: [...chains] } }, { projection: { _id: 1 }, ...within() });
+  const headed = new Set((await heads.toArray()).map(({ _id }) => _id));
+  const missing: string[] = [];
+  for (const chain of chains) if (!headed.has(chain) && !(await findLast(db, chain))) missing.push(chain);
+  return missing;
+}
+
 /** The entries of a chain in the order of their places, as they are stored; a few at a time. */
 export async function* readChain(db: Db, chain: string): AsyncGenerator<ChainedEntry> {
   const batch = 500;

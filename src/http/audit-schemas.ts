@@ -55,6 +55,11 @@ const entry = z
 export const auditAnswer = z
   .object({
     entries: z.array(entry).meta({ example: [] }),
+    damaged: z.array(z.string()).meta({
+      description:
+        "Ids of entries of this page that were altered in the database after they were recorded; what they say is not shown",
+      example: [],
+    }),
     next_cursor: z.string().nullable().meta({ example: null }),
   })
   .meta({ id: "AuditEntries" });

@@ -8,6 +8,7 @@ import type { Next, Operation, OperationEnd, StepDeps } from "./operation.ts";
 import {
   advance,
   claim,
+  decide,
   extend,
   findById,
   findOpen,
@@ -78,7 +79,7 @@ async function whileHolding<T>(
   }
 }
 
-/** Runs the next step and records what it made of the operation; null when the lease was lost. */
+/** Runs the next step and records what it made of the operation, an end too; null when the lease was lost. */
 async function takeStep(deps: DriveDeps, current: Held): Promise<Held | null> {
   const { operation } = current;
   const step = deps.flows[operation.kind]?.steps[operation.step];
@@ -86,13 +87,17 @@ async function takeStep(deps: DriveDeps, current: Held): Promise<Held | null> {
   await deps.onStep?.(operation, "before");
   const next = await whileHolding(deps, current, (lease) => step({ ...deps, ...lease }, operation));
   await deps.onStep?.(operation, "after");
-  const end = "go" in next ? null : endOf(next);
-  if (end) await whileHolding(deps, current, async () => deps.onEnd?.(operation, end));
-  const held = await holding(deps, (leaseMs) =>
-    "go" in next
-      ? advance(deps.db, operation, next.go, next.progress ?? {}, leaseMs)
-      : finish(deps.db, operation, endOf(next)),
-  );
+  if (!("go" in next)) return await holding(deps, (leaseMs) => decide(deps.db, operation, endOf(next), leaseMs));
+  const held = await holding(deps, (leaseMs) => advance(deps.db, operation, next.go, next.progress ?? {}, leaseMs));
+  if (held) await deps.onStep?.(held.operation, "recorded");
+  return held;
+}
+
+/** Tells of an end that is decided, so that it is the same whoever tells of it, and closes the operation; null as above. */
+async function close(deps: DriveDeps, current: Held, end: OperationEnd): Promise<Held | null> {
+  const { operation } = current;
+  await whileHolding(deps, current, async () => deps.onEnd?.(operation, end));
+  const held = await holding(deps, () => finish(deps.db, operation, end));
   if (held) await deps.onStep?.(held.operation, "recorded");
   return held;
 }
@@ -125,12 +130,14 @@ async function drive(deps: DriveDeps, taken: Held, budgetMs: number, stopping?: 
     while (held) {
       last = held.operation;
       if (last.status !== "running") break;
-      if (performance.now() > deadline || stopping?.aborted) {
+      const { ending } = last;
+      // What is left of one that has its end is short, and its caller can be told how it went.
+      if (!ending && (performance.now() > deadline || stopping?.aborted)) {
         await release(deps.db, last, 0);
         break;
       }
       const now = held;
-      held = await retryDeadlock(() => takeStep(deps, now));
+      held = await retryDeadlock(() => (ending ? close(deps, now, ending) : takeStep(deps, now)));
     }
     return last;
   } catch (error) {

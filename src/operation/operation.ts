@@ -37,6 +37,8 @@ export type Operation<Input extends Document = Document, Progress extends Docume
   error: { message: string; at: Date } | null;
   /** Why the operation ended without effect, a failure code for the caller. */
   failure?: { code: string; detail: string };
+  /** How it ends, from the last step on until it is closed: whoever takes over runs no step again, which could end otherwise. */
+  ending?: OperationEnd;
   history: { step: string; at: Date; fence: number }[];
   created_at: Date;
   finished_at?: Date;
@@ -83,8 +85,8 @@ export type OperationEnd = {
   failure?: Operation["failure"];
 };
 /**
- * Told of an operation's end before that is recorded, perhaps more than once: when this process dies in between, so does
- * whoever takes the operation over. As long as it throws, the operation isn't closed.
+ * Told of an operation's end, which is decided, before the operation is closed; perhaps more than once, but always of the
+ * same end: when this process dies in between, whoever takes over tells of it. As long as it throws, nothing is closed.
  */
 export type EndObserver = (operation: Operation, end: OperationEnd) => Promise<void>;
 

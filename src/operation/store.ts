@@ -119,7 +119,14 @@ export const advance = (
     { returnDocument: "after", ...within() },
   );
 
-/** Ends an operation; null when the lease was lost. */
+/** Records how an operation ends, while it is still to be told of; null when the lease was lost. */
+export const decide = (db: Db, operation: Operation, end: OperationEnd, leaseMs: number): Promise<Operation | null> =>
+  operations(db).findOneAndUpdate(held(operation), [{ $set: { ending: literal(end), "lease.until": inMs(leaseMs) } }], {
+    returnDocument: "after",
+    ...within(),
+  });
+
+/** Closes an operation; null when the lease was lost. */
 export const finish = (db: Db, operation: Operation, { status, failure }: OperationEnd): Promise<Operation | null> =>
   operations(db).findOneAndUpdate(
     held(operation),
@@ -133,7 +140,7 @@ export const finish = (db: Db, operation: Operation, { status, failure }: Operat
           history: appended(status, "$lease.fence"),
         },
       },
-      { $unset: ["open", "secret"] },
+      { $unset: ["open", "secret", "ending"] },
     ],
     { returnDocument: "after", ...within() },
   );

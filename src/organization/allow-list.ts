@@ -21,7 +21,7 @@ async function write(
   cidrs: string[],
   statuses: Parameters<typeof forOperators.writeAllowList>[3],
 ): Promise<OrganizationDocument> {
-  const details = { networks: cidrs.join(" ") || "any" };
+  const details = { networks: cidrs.join(" ") || "any", count: cidrs.length };
   return await audited(deps, { act: "organization.allow_list", organizationId, details }, async () => {
     const organization = await forOperators.writeAllowList(deps.db, organizationId, cidrs, statuses);
     deps.leases.forget(organizationId);

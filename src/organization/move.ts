@@ -1,6 +1,6 @@
 import { ObjectId } from "mongodb";
 import type { NewEntry } from "../audit/audit.ts";
-import { type AuditDeps, audited, record } from "../audit/audited.ts";
+import { type AuditDeps, audited } from "../audit/audited.ts";
 import { moveStarted } from "../audit/operations.ts";
 import { failure } from "../lib/failure.ts";
 import { type DriveDeps, enqueue, type OperationFailure } from "../operation/drive.ts";
@@ -34,13 +34,11 @@ export async function moveOrganization(
     throw failure<OrganizationFailure>("move_pointless", `The organization is in the tier ${tier} already.`);
   }
   const wanted = { _id: new ObjectId(), organization_id: organizationId, kind: "move", input: { tier } };
-  const operation = await enqueue(deps, wanted);
-  if (operation) {
-    // Its driver sees to it too: so it is recorded also when this process dies here.
-    await record(deps, moveStarted(operation));
-    return operation;
-  }
-  throw failure<OperationFailure>("operation_open", "Another operation of this organization isn't finished.");
+  return await audited(deps, moveStarted(wanted), async () => {
+    const operation = await enqueue(deps, wanted);
+    if (operation) return operation;
+    throw failure<OperationFailure>("operation_open", "Another operation of this organization isn't finished.");
+  });
 }
 
 /** Lets a stopped operation go on. @throws Failure `operation_not_found`, `operation_not_stopped` */

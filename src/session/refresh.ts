@@ -1,5 +1,6 @@
 import { sessionHolds } from "../admin/admin.ts";
 import * as adminStore from "../admin/store.ts";
+import type { Act, Details } from "../audit/audit.ts";
 import { type AuditDeps, audited } from "../audit/audited.ts";
 import { type About, failure } from "../lib/failure.ts";
 import { allowsAddress } from "../organization/organization.ts";
@@ -61,14 +62,27 @@ export async function refresh(deps: RefreshDeps, refreshToken: string, caller: C
   return await grant(deps, whose, { sid: session._id, refreshToken: next, refreshUntil: life.refresh_until, at });
 }
 
-async function refuseReused(deps: RefreshDeps, session: SessionDocument): Promise<never> {
-  const { _id, admin_id, organization_id: organizationId } = session;
-  const details = { session_id: _id, admin_id: admin_id.toHexString() };
-  await audited(deps, { act: "session.refresh_reuse", organizationId, details }, async () => {
-    // False: it was ended before this, in whichever way.
+/** Ends a session and records why. @throws Failure `refresh_token_invalid` when it was ended before this, in whichever way */
+async function end(
+  deps: RefreshDeps,
+  { _id, organization_id: organizationId }: SessionDocument,
+  act: Act,
+  details: Details,
+): Promise<void> {
+  await audited(deps, { act, organizationId, details }, async () => {
     if (!(await endSession(deps, _id))) throw invalid();
   });
-  deps.log.warn({ ...details, organization_id: organizationId }, "a refresh token came twice; its session ended");
+}
+
+const detailsOf = ({ _id, admin_id }: SessionDocument) => ({ session_id: _id, admin_id: admin_id.toHexString() });
+
+async function refuseReused(deps: RefreshDeps, session: SessionDocument): Promise<never> {
+  const details = detailsOf(session);
+  await end(deps, session, "session.refresh_reuse", details);
+  deps.log.warn(
+    { ...details, organization_id: session.organization_id },
+    "a refresh token came twice; its session ended",
+  );
   const detail = "The refresh token was used before, so the session was ended; sign in again.";
   throw failure<SessionFailure>("refresh_token_reused", detail);
 }
@@ -83,6 +97,6 @@ async function generationFor(deps: RefreshDeps, session: SessionDocument, addres
     if (!allowsAddress(organization, () => address)) throw addressNotAllowed(address, whoseOf(session));
     return admin.tokens?.generation ?? 0;
   }
-  await endSession(deps, session._id);
+  await end(deps, session, "session.end", { ...detailsOf(session), reason: "outdated" });
   throw invalid(whoseOf(session));
 }

@@ -1,9 +1,11 @@
 import { randomUUID } from "node:crypto";
 import type { ObjectId } from "mongodb";
+import { type AuditDeps, audited } from "../audit/audited.ts";
 import type { Deps } from "../deps.ts";
+import { failure, isFailure } from "../lib/failure.ts";
 import { endSession, type EndDeps } from "./end-session.ts";
 import { hashRefreshToken, makeRefreshToken } from "./refresh-token.ts";
-import { type Caller, cleanUserAgent, lifeOf, sessionsMax } from "./session.ts";
+import { type Caller, cleanUserAgent, lifeOf, type SessionFailure, sessionsMax } from "./session.ts";
 import * as sessionStore from "./session-store.ts";
 
 /** What a client gets by signing in or renewing (RFC 6749, 5.1). */
@@ -19,6 +21,7 @@ export type Grant = {
 };
 
 export type GrantDeps = EndDeps & Pick<Deps, "config" | "tokens">;
+type StartDeps = GrantDeps & AuditDeps;
 type Whose = { adminId: ObjectId; organizationId: ObjectId; gen: number };
 
 /** How many a sign-in ends that are too many: it adds one. */
@@ -41,6 +44,20 @@ export async function grant(
   };
 }
 
+/** Ends a session that is one too many, on record as an act of the admin who signs in. */
+async function endBeyond(deps: StartDeps, { adminId, organizationId }: Whose, id: string): Promise<void> {
+  const details = { session_id: id, reason: "sessions_max" };
+  const who = { kind: "admin", id: adminId.toHexString() } as const;
+  try {
+    await audited(deps, { act: "session.end", organizationId, who, details }, async () => {
+      if (!(await endSession(deps, id))) throw failure<SessionFailure>("session_not_found", "It has been ended.");
+    });
+  } catch (error) {
+    // Another sign-in at the same time was first.
+    if (!(isFailure(error) && error.failure === "session_not_found")) throw error;
+  }
+}
+
 /**
  * Begins a session of an admin whose password was right.
  *
@@ -48,7 +65,7 @@ export async function grant(
  *   this, and neither the tokens nor the session hold for anything
  */
 export async function startSession(
-  deps: GrantDeps,
+  deps: StartDeps,
   whose: Whose,
   caller: Caller,
 ): Promise<{ sid: string; grant: Grant }> {
@@ -72,7 +89,7 @@ export async function startSession(
     ...life,
   });
   for (const { _id } of await sessionStore.findBeyond(db, whose.adminId, sessionsMax, endedAtOnceMax)) {
-    await endSession(deps, _id);
+    await endBeyond(deps, whose, _id);
   }
   return { sid, grant: await grant(deps, whose, { sid, refreshToken, refreshUntil: life.refresh_until, at }) };
 }

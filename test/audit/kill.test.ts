@@ -1,14 +1,18 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { fileURLToPath } from "node:url";
 import { ObjectId } from "mongodb";
+import * as adminStore from "../../src/admin/store.ts";
 import { type AuditDeps, audited, finishPending } from "../../src/audit/audited.ts";
 import { auditEntries, auditPending } from "../../src/audit/store.ts";
 import { verify } from "../../src/audit/verify.ts";
 import { failure } from "../../src/lib/failure.ts";
-import { driveAbandoned } from "../../src/operation/drive.ts";
+import { moveOrganization } from "../../src/organization/move.ts";
+import { driveAbandoned, run } from "../../src/operation/drive.ts";
+import { createOrganization } from "../../src/organization/create.ts";
 import { letLeasesRunOut } from "../support/chain.ts";
 import { type Child, startChild } from "../support/crash.ts";
 import { type Fleet, openFleet } from "../support/fleet.ts";
+import { makeOperatorKey } from "../support/operator.ts";
 import { goodPassword, newcomer, send } from "../support/service.ts";
 
 setDefaultTimeout(60_000);
@@ -38,6 +42,8 @@ const goOn = async () => {
   await driveAbandoned(fleet.deps, 20_000);
   await finishPending(fleet.deps, 0);
   await fleet.deps.audit.flush();
+  // Or the next process, if it takes its time, goes on with it and is killed by that.
+  await fleet.db.collection("sessions").deleteMany({ ended_at: { $exists: true } });
 };
 const settled = async (id: string) => {
   await goOn();
@@ -120,6 +126,43 @@ describe("a process that is killed", () => {
     },
   );
 
+  test.each([
+    ["before", "unknown"],
+    ["after", "success"],
+  ])(
+    "at the start of a move, %s it was recorded, leaves one entry before the move ends: %s",
+    async (moment, outcome) => {
+      const key = await makeOperatorKey(fleet.db);
+      const who = await die(`${moment} move.start`, join, (url, { id }) =>
+        send(url, "POST", `/platform/organizations/${id}/moves`, { token: key, body: { tier: "starter" } }),
+      );
+      await finishPending(fleet.deps, 0);
+      expect(await told(who.id)).toEqual([...begun, `move.start ${outcome}`]);
+      expect(await settled(who.id)).toEqual([...begun, `move.start ${outcome}`, "move.end success"]);
+    },
+  );
+
+  // While nobody goes on with the update, the email that it wanted becomes free.
+  test.each([
+    ["after update/email", "success", "Another-Horse-8"],
+    ["before update is recorded", "failure", goodPassword],
+    ["after update is recorded", "failure", goodPassword],
+  ] as const)(
+    "%s, at an end that would be another one by now, leaves entries of what happened",
+    async (killAt, outcome, password) => {
+      const owner = newcomer();
+      const organization_id = new ObjectId((await createOrganization(fleet.deps, owner)).id);
+      const who = await die(killAt, join, (url, { token }) =>
+        send(url, "PUT", "/org/update", { token, body: { email: owner.email, password: "Another-Horse-8" } }),
+      );
+      await run(fleet.deps, { _id: new ObjectId(), organization_id, kind: "remove", input: {} }, 20_000);
+      expect(await settled(who.id)).toEqual([...begun, `admin.email ${outcome}`, `admin.password ${outcome}`]);
+      const admin = await adminStore.findByEmail(fleet.db, outcome === "success" ? owner.email : who.email);
+      expect(admin!.organization_id).toBe(who.id);
+      expect(await fleet.deps.passwords.matches(password, admin!.password)).toBe(true);
+    },
+  );
+
   test.each(["before", "after"])("at the end of a create, %s it was recorded, leaves one entry", async (moment) => {
     const who = newcomer();
     const body = who;
@@ -166,6 +209,14 @@ describe("an act that is recorded", () => {
       ["unknown", {}],
     ]);
     expect(await pending()).toBe(0);
+  });
+
+  test("is a failure too when it is the start of a move that another one is in the way of", async () => {
+    const { _id, id } = await fleet.settle("professional");
+    await moveOrganization(fleet.deps, _id, "starter");
+    await expect(moveOrganization(fleet.deps, _id, "starter")).rejects.toMatchObject({ failure: "operation_open" });
+    const begun = ["organization.create success", "move.start success", "move.start failure"];
+    expect(await settled(id)).toEqual([...begun, "move.end success"]);
   });
 
   test("is done, and recorded later as unknown, when it can't be recorded after", async () => {

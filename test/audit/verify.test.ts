@@ -2,10 +2,16 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { type Db, type Document, ObjectId } from "mongodb";
 import { type Entry, entryOf } from "../../src/audit/audit.ts";
 import { beginning, type ChainedEntry, hashOf, idOf, join } from "../../src/audit/chain.ts";
-import { retain } from "../../src/audit/retain.ts";
+import { keptSince, retain } from "../../src/audit/retain.ts";
 import { auditEntries, auditHeads, auditPending, beginAfter } from "../../src/audit/store.ts";
 import { type Broken, type ChainReport, type Notes, readNotes, verify } from "../../src/audit/verify.ts";
+import { prepare } from "../../src/boot.ts";
+import { operations } from "../../src/operation/store.ts";
+import { chainedOrganizations } from "../../src/organization/chained.ts";
+import { takeOver } from "../../src/takeover/take-over.ts";
 import { type Fleet, openFleet } from "../support/fleet.ts";
+import { legacyRecords } from "../support/legacy.ts";
+import { dropAll } from "../support/service.ts";
 
 setDefaultTimeout(60_000);
 let fleet: Fleet;
@@ -78,6 +84,19 @@ const tamperings: Tampering[] = [
     "altered: a field that is taken out",
     (id) => entries().updateOne(at(id, 6), { $unset: { details: 1 } }),
     [altered(6)],
+  ],
+  [
+    "altered: its time as a document of the same canonical text",
+    async (id) => set(id, 6, { at: { $date: (await get(id, 6)).at.toISOString() } }),
+    [altered(6)],
+  ],
+  [
+    "altered and hashed anew, with a time that is none: the last",
+    async (id) => {
+      const entry = { ...(await get(id, 12)), at: "yesterday" as unknown as Date };
+      await set(id, 12, { at: entry.at, hash: hashOf(entry) });
+    },
+    [altered(12), found("head_differs", 12)],
   ],
   ["altered: the first", (id) => set(id, 1, { outcome: "failure" }), [altered(1)]],
   ["altered: the last", (id) => set(id, 12, { outcome: "failure" }), [altered(12)]],
@@ -202,9 +221,9 @@ describe("audit verify finds", () => {
 
 describe("audit verify against what was noted earlier", () => {
   const noted = async (id: ObjectId) => readNotes(`${JSON.stringify(await reportOf(id))}\n`);
-  const against = async (id: ObjectId, notes: Notes) => {
+  const against = async (id: ObjectId, notes: Notes, since = keptSince(fleet.deps)) => {
     const reports: ChainReport[] = [];
-    await verify({ db }, null, (one) => reports.push(one), notes);
+    await verify({ db }, null, (one) => reports.push(one), { notes, keptSince: since });
     return reports.find(({ chain }) => chain === id.toHexString())?.broken;
   };
 
@@ -232,6 +251,66 @@ describe("audit verify against what was noted earlier", () => {
     expect(await against(id, notes)).toEqual([found("cut_off", 1)]);
   });
 
+  /** Removes the oldest entries as if they were old, and says so. */
+  const behead = async (id: ObjectId, seq: number) => {
+    await beginAfter(db, id.toHexString(), await get(id, seq));
+    await drop(id, ...Array.from({ length: seq }, (_, index) => index + 1));
+  };
+  const append = (id: ObjectId, at = new Date()) =>
+    fleet.deps.audit.append(entryOf(fleet.deps, { act: "session.sign_in", organizationId: id, at }, "success"));
+
+  test.each([1, 3, 4])(
+    "finds that %d entries were removed before their time, all that it had then too",
+    async (seq) => {
+      const id = new ObjectId();
+      for (let n = 1; n <= 3; n++) await append(id);
+      await fleet.deps.audit.flush();
+      const notes = await noted(id);
+      await append(id);
+      await append(id);
+      await behead(id, seq);
+      expect(await reportOf(id)).toMatchObject({ intact: true, first_seq: seq + 1, last_seq: 5 });
+      expect(await against(id, notes)).toEqual([found("missing", 1)]);
+    },
+  );
+
+  test("finds by the reports of several days what was removed of the middle, which none of one day shows", async () => {
+    const id = new ObjectId();
+    const reports: string[] = [];
+    for (const days of [20, 8, 6, 0]) {
+      await append(id, daysAgo(days));
+      await fleet.deps.audit.flush();
+      reports.push(JSON.stringify(await reportOf(id)));
+    }
+    await behead(id, 3);
+    expect(await against(id, readNotes(reports.at(-1)!))).toEqual([]);
+    expect(await against(id, readNotes(reports.join("\n")))).toEqual([found("missing", 2)]);
+  });
+
+  test("finds everything that was removed when all is kept for ever, also by a report of before times were in it", async () => {
+    const id = await chainOfTwelve();
+    const { chain, last_seq, last_hash } = await reportOf(id);
+    const old = readNotes(JSON.stringify({ chain, last_seq, last_hash }));
+    const notes = await noted(id);
+    expect(await against(id, notes, null)).toEqual([]);
+    await behead(id, 4);
+    expect(await against(id, notes)).toEqual([]);
+    expect(await against(id, notes, null)).toEqual([found("missing", 1)]);
+    await behead(id, 12);
+    expect(await against(id, old)).toEqual([]);
+    expect(await against(id, old, null)).toEqual([found("missing", 12)]);
+  });
+
+  test("finds another entry where the chain is said to begin", async () => {
+    const id = new ObjectId();
+    await append(id, daysAgo(20));
+    const notes = await noted(id);
+    await age();
+    expect(await against(id, notes)).toEqual([]);
+    await auditHeads(db).updateOne({ _id: id.toHexString() }, { $set: { "begins.hash": "f".repeat(64) } });
+    expect(await against(id, notes)).toEqual([found("rewritten", 1)]);
+  });
+
   test("takes what was removed for its age for what it is", async () => {
     const id = new ObjectId();
     const wanted = { act: "session.sign_in", organizationId: id, at: daysAgo(20) } as const;
@@ -245,6 +324,66 @@ describe("audit verify against what was noted earlier", () => {
     expect(() => readNotes('{"chain":"platform"}')).toThrow("line 1");
     expect(() => readNotes("x")).toThrow("line 1");
     expect(readNotes("\n").size).toBe(0);
+  });
+});
+
+describe("a whole chain that is gone with its head", () => {
+  const reportsOf = async (chain: string | null) => {
+    const reports: [string, boolean | null, Broken[]][] = [];
+    const organizations = chainedOrganizations(db);
+    const expected = { notes: new Map(), keptSince: keptSince(fleet.deps), organizations };
+    const good = await verify({ db }, chain, (one) => reports.push([one.chain, one.intact, one.broken]), expected);
+    return { good, reports };
+  };
+  const noChain = [found("no_chain", 0)];
+  const removeChain = async (id: string) => {
+    await fleet.deps.audit.flush();
+    await entries().deleteMany({ chain: id });
+    await auditHeads(db).deleteOne({ _id: id });
+  };
+
+  test("is missed, of an organization that this version made, also when all are checked", async () => {
+    await entries().deleteMany({});
+    await auditHeads(db).deleteMany({});
+    const [whole, other] = [await fleet.settle("starter"), await fleet.settle("professional")];
+    await fleet.deps.audit.flush();
+    const fine = [whole, other].map(({ id }) => [id, true, []]);
+    expect(await reportsOf(null)).toEqual({ good: true, reports: fine as never });
+    await removeChain(other.id);
+    expect(await reportsOf(other.id)).toEqual({ good: false, reports: [[other.id, false, noChain]] });
+    expect(await reportsOf(null)).toEqual({
+      good: false,
+      reports: [
+        [whole.id, true, []],
+        [other.id, false, noChain],
+      ],
+    });
+    // As if it were just being made: its first entry comes before the operation is closed.
+    await operations(db).updateOne({ organization_id: other._id, kind: "provision" }, { $set: { open: true } });
+    expect(await reportsOf(null)).toEqual({ good: true, reports: [[whole.id, true, []]] });
+    await operations(db).deleteMany({ organization_id: other._id });
+    expect((await reportsOf(null)).good).toBe(false);
+    await dropAll(db);
+    await prepare(fleet.deps);
+  });
+
+  test("is not what an organization of the first Croupier is without, which isn't called intact; nor is nobody's", async () => {
+    const { organization } = legacyRecords("oldest", "oldest@example.com", { admin: null });
+    const unplaced = {
+      ...organization,
+      _id: new ObjectId(),
+      organization_name: "older",
+      connection_details: undefined,
+    };
+    await db.collection("organizations").insertMany([organization, unplaced], { ignoreUndefined: true });
+    await takeOver(fleet.deps);
+    for (const { _id } of [organization, unplaced]) {
+      const id = _id.toHexString();
+      expect(await reportsOf(id)).toEqual({ good: true, reports: [[id, null, []]] });
+    }
+    expect((await reportsOf(null)).good).toBe(true);
+    const nobody = new ObjectId().toHexString();
+    expect(await reportsOf(nobody)).toEqual({ good: false, reports: [[nobody, false, noChain]] });
   });
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { ObjectId } from "mongodb";
 import { type Entry, entryOf } from "../../src/audit/audit.ts";
+import { hashOf } from "../../src/audit/chain.ts";
 import { auditEntries, auditPending } from "../../src/audit/store.ts";
 import { verify } from "../../src/audit/verify.ts";
 import { readKeyId } from "../../src/operator/key-text.ts";
@@ -389,6 +390,42 @@ describe("reading", () => {
       expect(order).toEqual([...order].sort().reverse());
     }
   });
+});
+
+test("an entry that was altered in the database is named as damaged, and the others are shown, page by page", async () => {
+  const who = await service.join();
+  const organizationId = new ObjectId(who.id);
+  const { audit } = service.running.deps;
+  for (let n = 3; n <= 9; n++) {
+    await audit.append(entryOf({ now: () => new Date() }, { act: "key.create", organizationId }, "success"));
+  }
+  await flush();
+  const id = (seq: number) => `${who.id}/${String(seq).padStart(12, "0")}`;
+  const get = async (seq: number) => (await auditEntries(service.db).findOne({ _id: id(seq) }))!;
+  const set = (seq: number, change: object) =>
+    auditEntries(service.db).updateOne({ _id: id(seq) }, { $set: change as Partial<Entry> });
+  const rehashed = async (seq: number, change: object) =>
+    set(seq, { ...change, hash: hashOf({ ...(await get(seq)), ...change }) });
+  await set(3, { at: { $date: (await get(3)).at.toISOString() } });
+  await rehashed(4, { at: "yesterday" });
+  await rehashed(5, { who: null });
+  await set(6, { outcome: "failure" });
+  await set(7, { details: null });
+  for (const limit of [200, 3]) {
+    const shown: number[] = [];
+    const damaged: string[] = [];
+    for (let cursor: string | null = ""; cursor !== null;) {
+      const search: string = `limit=${limit}${cursor && `&cursor=${cursor}`}`;
+      const { status, body } = await service.send("GET", `/org/audit?${search}`, { token: who.token });
+      expect(status).toBe(200);
+      shown.push(...body.entries.map(({ seq }: View) => seq));
+      damaged.push(...body.damaged);
+      cursor = body.next_cursor;
+    }
+    expect(shown).toEqual([9, 8, 2, 1]);
+    // Those without a time come after all others, so they are on the first page or on none.
+    expect(damaged.sort()).toEqual((limit === 3 ? [5, 6, 7] : [3, 4, 5, 6, 7]).map(id));
+  }
 });
 
 describe("a flood", () => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import type { Entry } from "../../src/audit/audit.ts";
 import { type RunningService, startService } from "../../src/boot.ts";
 import { createLogger } from "../../src/log.ts";
 import { until } from "../support/crash.ts";
@@ -40,6 +41,23 @@ describe("an organization's allow-list", () => {
       body: { cidrs: ["192.0.2.0/24", "2001:db8::/32", "203.0.113.9/32"] },
     });
     expect((await read()).body).toEqual(body);
+  });
+
+  test("is on record as a whole whenever it is changed, the last of 100 long networks too", async () => {
+    const hex = (n: number) => (0xa000 + n).toString(16);
+    const long = Array.from({ length: 99 }, (_, n) => `${Array(7).fill("ffff").join(":")}:${hex(n)}/128`);
+    const networks = ["192.0.2.0/24", ...long];
+    expect((await set(networks)).body.cidrs).toEqual(networks);
+    const changed = [...networks.slice(0, -1), "198.51.100.0/24"];
+    expect((await set(changed)).body.cidrs).toEqual(changed);
+    expect((await set([])).status).toBe(200);
+    const audit = "/org/audit?act=organization.allow_list";
+    const { body } = await service.send("GET", audit, { token: one.token, headers: office });
+    expect(body.entries.map(({ details }: Entry) => details)).toEqual([
+      { networks: "any", count: 0 },
+      { networks: changed.join(" "), count: 100 },
+      { networks: networks.join(" "), count: 100 },
+    ]);
   });
 
   test("refuses every request with a token from elsewhere, at once, and renewing, which uses nothing up", async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { createApp } from "../../src/app.ts";
+import { auditEntries } from "../../src/audit/store.ts";
 import type { Deps } from "../../src/deps.ts";
 import { isFailure } from "../../src/lib/failure.ts";
 import { refresh } from "../../src/session/refresh.ts";
@@ -216,13 +217,18 @@ describe("a session ends", () => {
     expect(await stored(access_token)).toBeNull();
   });
 
-  test.each(["deleting", "suspended"])("when its organization is %s", async (status) => {
-    const { who, refresh_token } = await begin();
+  test.each(["deleting", "suspended"])("when its organization is %s, which is on record", async (status) => {
+    const { who, access_token, refresh_token } = await begin();
     const filter = { organization_name: who.organization_name };
     await service.db.collection("organizations").updateOne(filter, { $set: { status } });
     refusesAs(await renew(refresh_token), "refresh_token_invalid");
     await service.db.collection("organizations").updateOne(filter, { $set: { status: "active" } });
     refusesAs(await renew(refresh_token), "refresh_token_invalid");
+    const entries = await auditEntries(service.db).find({ chain: who.id, act: "session.end" }).toArray();
+    const { admin_id } = readClaims(access_token);
+    expect(entries.map(({ outcome, details }) => ({ outcome, details }))).toEqual([
+      { outcome: "success", details: { session_id: sidOf(access_token), admin_id, reason: "outdated" } },
+    ]);
   });
 });
 

@@ -134,7 +134,7 @@ test("the record of an organization says whose session was ended, and which refr
     expect(text).not.toContain(token);
 });
 
-test(`an admin has ${sessionsMax} sessions at the most: a further sign-in ends the one that was used least lately`, async () => {
+test(`an admin has ${sessionsMax} sessions at the most: a further sign-in ends the one that was used least lately, on record`, async () => {
   const who = await service.join();
   const oldest = await signInTo(service, who);
   await collection().updateOne({ _id: sidOf(who.token) }, { $set: { last_used_at: new Date(Date.now() + 5_000) } });
@@ -158,4 +158,11 @@ test(`an admin has ${sessionsMax} sessions at the most: a further sign-in ends t
     true,
     true,
   ]);
+  const { body } = await service.send("GET", "/org/audit?act=session.end", { token: newest.access_token });
+  expect(body.entries).toHaveLength(1);
+  expect(body.entries[0]).toMatchObject({
+    outcome: "success",
+    who: { kind: "admin", id: readClaims(newest.access_token).admin_id },
+    details: { session_id: sidOf(oldest.access_token), reason: "sessions_max" },
+  });
 });

@@ -35,6 +35,9 @@ deps.onEnd = async (operation, ending) => {
   await onEnd?.(operation, ending);
   at(`after ${operation.kind} is recorded`);
 };
+deps.onStep = ({ kind, step }, moment) => {
+  if (moment === "after") at(`after ${kind}/${step}`);
+};
 
 writeSync(1, `${JSON.stringify({ url: running.url })}\n`);
 process.stdin.on("end", () => process.exit(0)).resume();
