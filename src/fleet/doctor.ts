@@ -16,7 +16,7 @@ async function examine(deps: DoctorDeps): Promise<Symptom[]> {
   return [
     ...(await examineRecords(deps)),
     ...examineOperations(deps, known),
-    ...examineOrganizations(deps, known),
+    ...(await examineOrganizations(deps, known)),
     ...examineRetired(deps, known),
     ...(await examineNotes(deps, moves, known)),
     ...(await examinePlaces(deps, storage, known)),

@@ -1,7 +1,9 @@
 import { ObjectId } from "mongodb";
-import { run } from "../operation/drive.ts";
+import { driveAbandoned, run } from "../operation/drive.ts";
 import { findById as findOperation, findOpen } from "../operation/store.ts";
 import * as guarded from "../organization/guarded.ts";
+import { discardLeftover, failedProvision } from "../organization/leftovers.ts";
+import { isEstablished } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
 import { inspect } from "../takeover/inspect.ts";
 import { removeNotes } from "../tenant/journal.ts";
@@ -19,13 +21,27 @@ export async function examineRecords({ db, log }: DoctorDeps): Promise<Symptom[]
   return (await inspect({ db, log })).flatMap((finding) => ("collection" in finding ? [] : [{ finding }]));
 }
 
-/** Operations that don't go on. Whether a stopped one is resumed or cancelled is for an operator to say. */
-export function examineOperations({ now }: DoctorDeps, { operations }: Known): Symptom[] {
+/** So long the doctor drives an operation that nobody drove; a move may take longer, and goes on from there. */
+const driveMsMax = 10 * 60_000;
+
+/**
+ * Operations that don't go on. Whether a stopped one is resumed or cancelled is for an operator to say. What is open under
+ * this doctor's own name is what it took over and couldn't finish: while it looks it drives nothing.
+ */
+export function examineOperations(deps: DoctorDeps, { operations }: Known): Symptom[] {
+  const { db, now, owner } = deps;
   return operations.flatMap(({ _id, organization_id, kind, status, lease }): Symptom[] => {
     const which = { operation_id: _id.toHexString(), organization_id: organization_id.toHexString(), kind };
     if (status === "stopped") return [{ finding: { finding: "operation_stopped", ...which } }];
     const isOverdue = lease.until.getTime() + overdueMs < now().getTime();
-    return isOverdue ? [{ finding: { finding: "operation_abandoned", ...which } }] : [];
+    if (!isOverdue && lease.owner !== owner) return [];
+    // One that a worker has taken over meanwhile is left to it.
+    const mend = async () => {
+      await driveAbandoned(deps, driveMsMax, undefined, { organization_id });
+      const left = await findOperation(db, _id);
+      if (left?.open) throw new Error(left.error?.message ?? "not at its end yet");
+    };
+    return [{ finding: { finding: "operation_abandoned", ...which }, mend }];
   });
 }
 
@@ -43,8 +59,11 @@ export async function examineNotes({ db }: DoctorDeps, moves: readonly ObjectId[
 }
 
 /** Organizations that are not as they should be when no operation of theirs is under way. */
-export function examineOrganizations(deps: DoctorDeps, known: Known): Symptom[] {
+export async function examineOrganizations(deps: DoctorDeps, known: Known): Promise<Symptom[]> {
   const { db } = deps;
+  const half = known.organizations.filter((one) => !isEstablished(one) && !known.isBusy(one._id.toHexString()));
+  const discardable = new Set<string>();
+  for (const { _id } of half) if (await failedProvision(deps, _id)) discardable.add(_id.toHexString());
   const open = new Set(known.operations.map(({ _id }) => _id.toHexString()));
   return known.organizations.flatMap((organization): Symptom[] => {
     const { _id, status, move, created_at } = organization;
@@ -66,7 +85,9 @@ export function examineOrganizations(deps: DoctorDeps, known: Known): Symptom[] 
     }
     if (known.isBusy(organization_id)) return symptoms;
     if (status === "provisioning" || status === "deleting") {
-      symptoms.push({ finding: { finding: "organization_unfinished", organization_id, status } });
+      const mend = async () => void (await discardLeftover(deps, _id, driveMsMax));
+      const finding = { finding: "organization_unfinished", organization_id, status } as const;
+      symptoms.push({ finding, ...(discardable.has(organization_id) && { mend }) });
     }
     // Those that were left lately are held until they have been looked at once more.
     const retired = known.retired.some((place) => place.organization_id.equals(_id));

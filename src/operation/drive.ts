@@ -159,11 +159,16 @@ async function drive(deps: DriveDeps, taken: Held, budgetMs: number, stopping?: 
   }
 }
 
-/** Takes over operations that nobody drives any more, one after the other; returns how many. */
-export async function driveAbandoned(deps: DriveDeps, budgetMs: number, stopping?: AbortSignal): Promise<number> {
+/** Takes over operations that nobody drives any more, all or one organization's, one after the other; returns how many. */
+export async function driveAbandoned(
+  deps: DriveDeps,
+  budgetMs: number,
+  stopping?: AbortSignal,
+  which: { organization_id?: ObjectId } = {},
+): Promise<number> {
   for (let count = 0; ; count++) {
     if (stopping?.aborted) return count;
-    const held = await holding(deps, (leaseMs) => claim(deps.db, {}, deps.owner, leaseMs));
+    const held = await holding(deps, (leaseMs) => claim(deps.db, which, deps.owner, leaseMs));
     if (!held) return count;
     const { _id, kind, step } = held.operation;
     deps.log.info({ operation_id: _id, kind, step }, "operation taken over");

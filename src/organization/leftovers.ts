@@ -4,6 +4,7 @@ import * as adminStore from "../admin/store.ts";
 import type { Deps } from "../deps.ts";
 import { isFailure } from "../lib/failure.ts";
 import { type DriveDeps, run } from "../operation/drive.ts";
+import type { Operation } from "../operation/operation.ts";
 import { findProvision } from "../operation/store.ts";
 import { isEstablished } from "./organization.ts";
 import * as organizationStore from "./store.ts";
@@ -34,16 +35,30 @@ async function findHidden(db: Deps["db"], { organization_name, email }: Wanted):
 async function discardLeftovers(deps: DriveDeps, wanted: Wanted, budgetMs: number): Promise<boolean> {
   let freed = false;
   for (const organization_id of await findHidden(deps.db, wanted)) {
-    const made = await findProvision(deps.db, organization_id);
-    // Whoever took it over undoes it.
-    const beingMade = made?.status === "running" && made.lease.fence === 1 && made.lease.until > deps.now();
-    if (!made || made.status === "succeeded" || beingMade) continue;
-    const input = { admin_id: made.input.admin_id };
-    // Waits for, or takes over, an operation that is still open; so nothing is discarded that has just become active.
-    await run(deps, { _id: new ObjectId(), organization_id, kind: "discard", input }, budgetMs);
-    freed = true;
+    if (await discardLeftover(deps, organization_id, budgetMs)) freed = true;
   }
   return freed;
+}
+
+/** The operation that failed to make an organization; null when it can't be shown, or it is being made right now. */
+export async function failedProvision(
+  { db, now }: Pick<DriveDeps, "db" | "now">,
+  organization_id: ObjectId,
+): Promise<Operation | null> {
+  const made = await findProvision(db, organization_id);
+  // Whoever took it over undoes it.
+  const beingMade = made?.status === "running" && made.lease.fence === 1 && made.lease.until > now();
+  return !made || made.status === "succeeded" || beingMade ? null : made;
+}
+
+/** Discards what a create has left of an organization; false when it can't be shown to be that. */
+export async function discardLeftover(deps: DriveDeps, organization_id: ObjectId, budgetMs: number): Promise<boolean> {
+  const made = await failedProvision(deps, organization_id);
+  if (!made) return false;
+  const input = { admin_id: made.input.admin_id };
+  // Waits for, or takes over, an operation that is still open; so nothing is discarded that has just become active.
+  await run(deps, { _id: new ObjectId(), organization_id, kind: "discard", input }, budgetMs);
+  return true;
 }
 
 /** Whether what was taken is taken no more: a worker may have undone the leftover in between. */

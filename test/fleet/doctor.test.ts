@@ -45,6 +45,13 @@ async function plantOperation(fields: Document): Promise<ObjectId> {
   await operations(fleet.db).insertOne({ _id, ...rest, ...fields } as never);
   return _id;
 }
+const expired = () => ({ owner: "gone", token: "gone", until: new Date(0), fence: 1 });
+/** An operation whose process has died at a step. */
+const abandoned = (organization_id: ObjectId, step: string) =>
+  plantOperation({
+    ...{ organization_id, kind: "index", step, input: { change: JSON.stringify({ create: index }) } },
+    ...{ status: "running", open: true, lease: expired() },
+  });
 const nobody = () => new ObjectId().toHexString();
 const index: TenantIndex = { name: "by_n", key: { n: 1 }, unique: false };
 const uniqueIndex: TenantIndex = { name: "one_n", key: { "one.n": 1 }, unique: true };
@@ -327,6 +334,39 @@ const leftovers: [string, () => Promise<Planted>][] = [
     },
   ],
   [
+    "an operation that nobody drives any more",
+    async () => {
+      const operation_id = (await abandoned(enterprise._id, "apply")).toHexString();
+      return {
+        expected: [{ finding: "operation_abandoned", operation_id, organization_id: enterprise.id, kind: "index" }],
+        check: async () => {
+          const ended = await operations(fleet.db).findOne({ _id: new ObjectId(operation_id) });
+          expect(ended?.status).toBe("succeeded");
+          const names = (await collectionOf(fleet.db, enterprise.placement).indexes()).map(({ name }) => name);
+          expect(names).toContain(index.name);
+        },
+      };
+    },
+  ],
+  [
+    "what a create has left that failed",
+    async () => {
+      const lodger = await fleet.settle("professional");
+      await collectionOf(fleet.db, lodger.placement).deleteMany({});
+      await organization(lodger, { $set: { status: "provisioning" } });
+      const made = { organization_id: lodger._id, kind: "provision" };
+      await operations(fleet.db).updateOne(made, { $set: { status: "failed" } });
+      return {
+        expected: [{ finding: "organization_unfinished", organization_id: lodger.id, status: "provisioning" }],
+        check: async () => {
+          expect(await organizations(fleet.db).findOne({ _id: lodger._id })).toBeNull();
+          expect(await exists(lodger.placement.collection)).toBe(false);
+          expect(await fleet.db.collection("admin_users").countDocuments({ organization_id: lodger.id })).toBe(0);
+        },
+      };
+    },
+  ],
+  [
     "the claim of a doctor that died",
     async () => {
       const _id = new ObjectId();
@@ -429,18 +469,14 @@ const doubts: [string, () => Promise<Planted>][] = [
     },
   ],
   [
-    "operations that don't go on",
+    "an operation that has stopped",
     async () => {
-      const lease = { owner: "gone", token: "gone", until: new Date(0), fence: 1 };
-      const open = { open: true, lease, kind: "move" };
+      const open = { open: true, lease: expired(), kind: "move" };
       const stopped = await plantOperation({ ...open, organization_id: professional._id, status: "stopped" });
-      const running = await plantOperation({ ...open, organization_id: enterprise._id, status: "running" });
+      const operation_id = stopped.toHexString();
       return {
-        expected: [
-          { finding: "operation_stopped", operation_id: stopped.toHexString(), organization_id: professional.id },
-          { finding: "operation_abandoned", operation_id: running.toHexString(), organization_id: enterprise.id },
-        ].map((one) => ({ ...one, kind: "move" })),
-        undo: () => operations(fleet.db).deleteMany({ _id: { $in: [stopped, running] } }),
+        expected: [{ finding: "operation_stopped", operation_id, organization_id: professional.id, kind: "move" }],
+        undo: () => operations(fleet.db).deleteOne({ _id: stopped }),
       };
     },
   ],
@@ -499,6 +535,16 @@ describe("croupier doctor", () => {
     expect(sorted(await fleet.repair())).toEqual(sorted(marked(expected, null)));
     expect(await contents()).toEqual(before);
     await undo?.();
+    expect(await fleet.examine()).toEqual([]);
+  });
+
+  test("says of an operation that it could not finish what went wrong, and that it isn't mended", async () => {
+    const _id = await abandoned(enterprise._id, "nowhere");
+    const [found, ...others] = await fleet.repair();
+    expect(others).toEqual([]);
+    expect(found).toMatchObject({ finding: "operation_abandoned", operation_id: _id.toHexString(), mended: false });
+    expect(found?.error).toContain("index/nowhere");
+    await operations(fleet.db).deleteOne({ _id });
     expect(await fleet.examine()).toEqual([]);
   });
 
