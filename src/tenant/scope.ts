@@ -147,7 +147,8 @@ export function openScope(db: Db, placement: Placement): TenantScope {
     aggregate: (pipeline, limit) =>
       firstBatch(
         collection.aggregate([...pipeline(tenant), { $limit: limit }], {
-          batchSize: limit,
+          // MongoDB doesn't look for the end after a batch that is just full.
+          batchSize: limit + 1,
           ...exactBson,
           ...majority,
           ...within(queryTimeoutMs),

@@ -325,6 +325,23 @@ describe.each([...tiers])("documents in the tier %s", (tier) => {
     expect(some.body.documents).toHaveLength(5);
   }, 60_000);
 
+  test("an aggregate has at most a thousand results, and is not refused for having all of them", async () => {
+    const other = await joinAs(services[tier]);
+    await other.ask(
+      "POST",
+      documents,
+      Array.from({ length: 1_200 }, (_, n) => ({ _id: n })),
+    );
+    const limit = (n: number) => [{ $sort: { _id: 1 } }, { $limit: n }];
+    const pipelines = [[], [{ $group: { _id: { $add: ["$_id", 1] } } }], limit(999), limit(1_000), limit(1_001)];
+    const counts: number[] = [];
+    for (const pipeline of pipelines) {
+      const { body, text } = await other.ask("POST", `${documents}/aggregate`, { pipeline });
+      counts.push(body.documents?.length ?? text);
+    }
+    expect(counts).toEqual([1_000, 1_000, 999, 1_000, 1_000]);
+  });
+
   test("lists, finds, counts and aggregates what matches, in the order that is asked for", async () => {
     const other = await joinAs(services[tier]);
     await other.ask("POST", documents, [
