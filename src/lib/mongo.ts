@@ -12,6 +12,14 @@ export const within = (timeoutMs = statementTimeoutMs): Pick<CommandOperationOpt
   signal: AbortSignal.timeout(timeoutMs),
 });
 
+/** FerretDB takes no more documents in one statement; MongoDB takes 100,000. */
+const insertMax = 25_000;
+
+/** What one statement may insert, part by part. */
+export function* insertParts<T>(all: readonly T[]): Generator<T[]> {
+  for (let start = 0; start < all.length; start += insertMax) yield all.slice(start, start + insertMax);
+}
+
 type ServerError = { code?: unknown; name?: unknown; message?: unknown; errorResponse?: unknown };
 const asServerError = (error: unknown): ServerError => (typeof error === "object" && error !== null ? error : {});
 export const hasErrorCode = (error: unknown, code: number) => asServerError(error).code === code;

@@ -1,6 +1,14 @@
 import type { AbstractCursor, Collection, Db, Document, Filter, Sort } from "mongodb";
 import { exactBson } from "../lib/bson.ts";
-import { isDuplicateId, isDuplicateKeyOfAny, isParallelArrays, majority, retryDeadlock, within } from "../lib/mongo.ts";
+import {
+  insertParts,
+  isDuplicateId,
+  isDuplicateKeyOfAny,
+  isParallelArrays,
+  majority,
+  retryDeadlock,
+  within,
+} from "../lib/mongo.ts";
 import { createSlice } from "../lib/slices.ts";
 import type { Placement } from "./placement.ts";
 import { idKey } from "./document-id.ts";
@@ -106,15 +114,17 @@ export function openScope(db: Db, placement: Placement): TenantScope {
     },
     async insert(documents) {
       const outcomes = documents.map((): "written" | Refusal => "written");
-      try {
-        const stored = documents.map((document) => toStored(placement, document));
-        if (stored.length === 1) await retryDeadlock(() => collection.insertOne(stored[0]!, within()));
-        else await collection.insertMany(stored, { ordered: false, ...within(queryTimeoutMs) });
-      } catch (error) {
-        for (const { index, cause } of writeErrors(error)) {
-          const refusal = refusalOf(cause);
-          if (!refusal) throw error;
-          outcomes[index] = refusal;
+      for (const places of insertParts([...documents.keys()])) {
+        try {
+          const stored = places.map((place) => toStored(placement, documents[place]!));
+          if (stored.length === 1) await retryDeadlock(() => collection.insertOne(stored[0]!, within()));
+          else await collection.insertMany(stored, { ordered: false, ...within(queryTimeoutMs) });
+        } catch (error) {
+          for (const { index, cause } of writeErrors(error)) {
+            const refusal = refusalOf(cause);
+            if (!refusal) throw error;
+            outcomes[places[index]!] = refusal;
+          }
         }
       }
       return outcomes;

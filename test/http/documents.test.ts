@@ -307,6 +307,17 @@ describe.each([...tiers])("documents in the tier %s", (tier) => {
     expect(walked).toEqual(expected);
   }, 60_000);
 
+  test("a batch of more documents than the database takes at once is there as a whole, but for what was there", async () => {
+    const other = await joinAs(services[tier]);
+    const sent = Array.from({ length: 30_000 }, (_, n) => ({ _id: n }));
+    await other.ask("POST", documents, [sent[9], sent[29_990]]);
+    const refused = await other.ask("POST", documents, sent);
+    const pointers = ["#/9/_id", "#/29990/_id"];
+    expect(refused.body.errors.map(({ pointer }: { pointer: string }) => pointer)).toEqual(pointers);
+    expect(refused.body.inserted_ids).toEqual(sent.map(({ _id }) => _id).filter((n) => n !== 9 && n !== 29_990));
+    expect((await other.ask("POST", `${documents}/count`, {})).body).toEqual({ count: 30_000 });
+  }, 60_000);
+
   test("a page has at most 16 MB, and the next one goes on from there", async () => {
     const other = await joinAs(services[tier]);
     for (const _id of [1, 2, 3, 4, 5]) await other.ask("POST", documents, { _id, text: "x".repeat(6_000_000) });
