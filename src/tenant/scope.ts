@@ -5,6 +5,7 @@ import {
   isDuplicateId,
   isDuplicateKeyOfAny,
   isParallelArrays,
+  isRivalry,
   majority,
   retryDeadlock,
   within,
@@ -114,18 +115,26 @@ export function openScope(db: Db, placement: Placement): TenantScope {
     },
     async insert(documents) {
       const outcomes = documents.map((): "written" | Refusal => "written");
-      for (const places of insertParts([...documents.keys()])) {
-        try {
-          const stored = places.map((place) => toStored(placement, documents[place]!));
-          if (stored.length === 1) await retryDeadlock(() => collection.insertOne(stored[0]!, within()));
-          else await collection.insertMany(stored, { ordered: false, ...within(queryTimeoutMs) });
-        } catch (error) {
-          for (const { index, cause } of writeErrors(error)) {
-            const refusal = refusalOf(cause);
-            if (!refusal) throw error;
-            outcomes[places[index]!] = refusal;
+      for (const part of insertParts(inTurn(documents))) {
+        let places = part;
+        await retryDeadlock(async () => {
+          try {
+            const stored = places.map((place) => toStored(placement, documents[place]!));
+            if (stored.length === 1) await collection.insertOne(stored[0]!, within());
+            else await collection.insertMany(stored, { ordered: false, ...within(queryTimeoutMs) });
+          } catch (error) {
+            const rivals: number[] = [];
+            for (const { index, cause } of writeErrors(error)) {
+              const refusal = refusalOf(cause);
+              if (refusal) outcomes[places[index]!] = refusal;
+              else if (isRivalry(cause)) rivals.push(places[index]!);
+              else throw error;
+            }
+            if (rivals.length === 0) return;
+            places = rivals;
+            throw error;
           }
-        }
+        });
       }
       return outcomes;
     },
@@ -182,6 +191,12 @@ async function firstBatch(cursor: AbstractCursor<Document>, key: string): Promis
   } finally {
     await cursor.close();
   }
+}
+
+/** Their places in one order for all: rivals with the same documents wait for one another, and not each for the other. */
+function inTurn(documents: readonly TenantDocument[]): number[] {
+  const keys = documents.map(({ id }) => idKey(id));
+  return [...keys.keys()].sort((a, b) => (keys[a]! < keys[b]! ? -1 : 1));
 }
 
 /** Which of several documents could not be written, by what the driver throws for one and for many. */

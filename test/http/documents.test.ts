@@ -318,6 +318,33 @@ describe.each([...tiers])("documents in the tier %s", (tier) => {
     expect((await other.ask("POST", `${documents}/count`, {})).body).toEqual({ count: 30_000 });
   }, 60_000);
 
+  test.each([
+    ["ids", "document_exists", 100],
+    // FerretDB finds out one by one who waits for whom.
+    ["unique values", "unique_violated", 8],
+  ])(
+    "arrays that come together with the same %s, in any order, store each once",
+    async (what, type, length) => {
+      const other = await joinAs(services[tier]);
+      await other.ask("POST", "/indexes", { key: { mail: 1 }, unique: true });
+      for (let round = 0; round < 3; round++) {
+        const names = Array.from({ length }, (_, n) => `${round}.${n}`);
+        const ids = names.map((name) => (what === "ids" ? { _id: name, mail: name } : { mail: name }));
+        const arrays = [ids, ids.toReversed(), ids, ids.toReversed()];
+        const answers = await Promise.all(arrays.map((each) => other.ask("POST", documents, each)));
+        for (const answer of answers) {
+          if (answer.status !== 201) expectProblem(answer, { status: 409, type, path: "/org/documents" });
+        }
+        const counts = answers.map(({ body }) => body.inserted_ids.length);
+        expect(counts.reduce((sum, count) => sum + count)).toBe(length);
+      }
+      const pipeline = [{ $group: { _id: "$mail" } }];
+      expect((await other.ask("POST", `${documents}/aggregate`, { pipeline })).body.documents).toHaveLength(3 * length);
+      expect((await other.ask("POST", `${documents}/count`, {})).body).toEqual({ count: 3 * length });
+    },
+    60_000,
+  );
+
   test("a page has at most 16 MB, and the next one goes on from there", async () => {
     const other = await joinAs(services[tier]);
     for (const _id of [1, 2, 3, 4, 5]) await other.ask("POST", documents, { _id, text: "x".repeat(6_000_000) });
