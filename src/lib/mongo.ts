@@ -43,10 +43,10 @@ export const isDuplicateKey = (error: unknown, index: string): boolean =>
 /** A duplicate key of whatever index. In an error of several writes each write has its own. */
 export const isDuplicateKeyOfAny = (error: unknown): boolean => hasErrorCode(error, 11000);
 
-/** A duplicate `_id`. Indexes of tenants, which are named by their fields, may be called `user_id_1`. */
+/** A duplicate `_id`. Indexes of tenants, which are named by their fields, may be called `user_id_1`; collections `x-index`. */
 export const isDuplicateId = (error: unknown): boolean =>
   isDuplicateKeyOfAny(error) &&
-  /^.*?\bindex:? '?(.*)/is.exec(messageOf(error))?.[1]?.match(/^_id_('| dup key|$)/) != null;
+  /^.*?\bindex(?:: | ')(.*)/is.exec(messageOf(error))?.[1]?.match(/^_id_('| dup key|$)/) != null;
 
 /** A document has arrays in two fields of one index, which MongoDB can't have. */
 export const isParallelArrays = (error: unknown): boolean => hasErrorCode(error, 171);

@@ -182,6 +182,22 @@ describe.each([...tiers])("documents in the tier %s", (tier) => {
     expect(one.body.inserted_ids).toEqual([]);
   });
 
+  test("an id that is taken is said to be, whatever the organization is called", async () => {
+    for (const organization_name of ["x-index", "x-index_id_"]) {
+      const other = await joinAs(services[tier]);
+      expect((await other.ask("PUT", "/update", { organization_name })).status).toBe(200);
+      await other.ask("POST", "/indexes", { key: { mail: 1 }, unique: true });
+      await other.ask("POST", documents, { _id: "a", mail: "a" });
+      const path = "/org/documents";
+      const exists = { status: 409, type: "document_exists", path };
+      expectProblem(await other.ask("POST", documents, { _id: "a", mail: "b" }), { ...exists, pointers: ["#/_id"] });
+      const some = await other.ask("POST", documents, [{ _id: "b" }, { _id: "a", mail: "b" }]);
+      expectProblem(some, { ...exists, pointers: ["#/1/_id"] });
+      const taken = await other.ask("POST", documents, { _id: "c", mail: "a" });
+      expectProblem(taken, { status: 409, type: "unique_violated", path, pointers: ["#"] });
+    }
+  });
+
   describe("an Idempotency-Key", () => {
     const key = (value: string) => ({ "idempotency-key": value });
     const count = async (filter: object) => (await me.ask("POST", `${documents}/count`, { filter })).body.count;
