@@ -1,5 +1,6 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { type Document, ObjectId } from "mongodb";
+import { expectProblem } from "../support/problem.ts";
 import { useService } from "../support/service.ts";
 import { type Client, joinAs, moveTo } from "../support/tenants.ts";
 
@@ -41,4 +42,27 @@ test("documents with an _id of any type are listed to their end, a page at a tim
     expect(await walk({ sort: "same" })).toEqual(upwards);
     expect(await walk({ sort: "same,-_id", filter: { n: { $gte: 0 } } })).toEqual(upwards.toReversed());
   }
+});
+
+test("a patch leaves names alone that no caller may store, and brings none", async () => {
+  const me = await joinAs(service);
+  const stored = { "a.b": 1, deep: { "c.d": [{ "": 2 }], $e: 3, kept: 4 }, tail: 5 };
+  await store(me, [{ _id: "x", ...stored }]);
+  const patched = await me.ask("PATCH", "/documents/x", { deep: { kept: null, f: 6 }, tail: { g: 7 } });
+  expect(patched.status).toBe(200);
+  const expected = { _id: "x", "a.b": 1, deep: { "c.d": [{ "": 2 }], $e: 3, f: 6 }, tail: { g: 7 } };
+  expect(patched.body).toEqual(expected);
+  for (const patch of [{ "a.b": 2 }, { deep: { "c.d": null } }, { deep: { $e: 4 } }, { deep: { $e: null } }]) {
+    expect((await me.ask("PATCH", "/documents/x", patch)).status).toBe(422);
+  }
+  expect((await me.ask("GET", "/documents/x")).body).toEqual(expected);
+  // The database itself doesn't take such a name in a replacement.
+  await store(me, [{ _id: "y", $top: 1 }]);
+  const refused = await me.ask("PATCH", "/documents/y", { a: 1 });
+  expectProblem(refused, {
+    status: 422,
+    type: "invalid_request",
+    path: "/org/documents/y",
+    pointers: ["#/$top"],
+  });
 });
