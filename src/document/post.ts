@@ -1,5 +1,6 @@
 import { type Document, ObjectId } from "mongodb";
-import { invalid } from "../lib/invalid.ts";
+import { invalid, under } from "../lib/invalid.ts";
+import { mergePatch } from "../lib/merge-patch.ts";
 import type { Deps } from "../deps.ts";
 import { assertStorable } from "../tenant/document.ts";
 import { idKey } from "../tenant/document-id.ts";
@@ -94,4 +95,15 @@ export function readPatch(value: unknown, id: unknown): Document {
   const { _id = id, ...patch } = value as Document;
   if (idKey(_id) !== idKey(id)) throw invalid("#/_id", "can't be changed", "immutable");
   return patch;
+}
+
+/**
+ * What a patch makes of a document, no deeper than the deeper of the two. Names that other clients of the database have
+ * stored stay, but for those that it doesn't take in a replacement.
+ */
+export function patched(fields: Document, patch: Document): Document {
+  const made = mergePatch(fields, patch);
+  const special = Object.keys(made).find((name) => name.startsWith("$"));
+  if (special === undefined) return made;
+  throw invalid(under("#", special), "can't be stored again: its name begins with $", "invalid_name");
 }

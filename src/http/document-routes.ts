@@ -3,19 +3,10 @@ import * as z from "zod";
 import type { Deps } from "../deps.ts";
 import { changeDocument, type Condition } from "../document/change.ts";
 import { documentMissing } from "../document/document.ts";
-import { postDocuments, readPatch, readReplacement } from "../document/post.ts";
+import { patched, postDocuments, readPatch, readReplacement } from "../document/post.ts";
 import { aggregateDocuments, countDocuments, getDocument, limitMax, listDocuments } from "../document/query.ts";
 import { parseExtendedJson } from "../lib/extended-json.ts";
-import { mergePatch } from "../lib/merge-patch.ts";
-import {
-  assertStorable,
-  etagOf,
-  matchesTag,
-  parseIfMatch,
-  parseIfNoneMatch,
-  parsePathId,
-  printPathId,
-} from "../tenant/document.ts";
+import { etagOf, matchesTag, parseIfMatch, parseIfNoneMatch, parsePathId, printPathId } from "../tenant/document.ts";
 import { idBytes, idBytesMax } from "../tenant/document-id.ts";
 import type { TenantDocument } from "../tenant/stored.ts";
 import { requireTenant } from "./auth.ts";
@@ -280,12 +271,7 @@ export function documentRoutes(deps: Deps) {
       async (c) => {
         const id = idOf(c);
         const patch = readPatch(c.get("sent").value, id);
-        const patched = (current: TenantDocument) => {
-          const fields = mergePatch(current.fields, patch);
-          assertStorable(fields);
-          return fields;
-        };
-        return sendDocument(c, await change(c, id, patched));
+        return sendDocument(c, await change(c, id, ({ fields }) => patched(fields, patch)));
       },
     )
     .delete(

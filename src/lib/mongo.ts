@@ -16,7 +16,21 @@ export function within(
   return { signal: sooner ? AbortSignal.any([sooner, signal]) : signal };
 }
 
-type ServerError = { code?: unknown; name?: unknown; message?: unknown; errorResponse?: unknown };
+/** FerretDB takes no more documents in one statement; MongoDB takes 100,000. */
+const insertMax = 25_000;
+
+/** What one statement may insert, part by part. */
+export function* insertParts<T>(all: readonly T[]): Generator<T[]> {
+  for (let start = 0; start < all.length; start += insertMax) yield all.slice(start, start + insertMax);
+}
+
+type ServerError = {
+  code?: unknown;
+  name?: unknown;
+  message?: unknown;
+  errorResponse?: unknown;
+  writeErrors?: unknown;
+};
 const asServerError = (error: unknown): ServerError => (typeof error === "object" && error !== null ? error : {});
 export const hasErrorCode = (error: unknown, code: number) => asServerError(error).code === code;
 
@@ -33,10 +47,10 @@ export const isDuplicateKey = (error: unknown, index: string): boolean =>
 /** A duplicate key of whatever index. In an error of several writes each write has its own. */
 export const isDuplicateKeyOfAny = (error: unknown): boolean => hasErrorCode(error, 11000);
 
-/** A duplicate `_id`. Indexes of tenants, which are named by their fields, may be called `user_id_1`. */
+/** A duplicate `_id`. Indexes of tenants, which are named by their fields, may be called `user_id_1`; collections `x-index`. */
 export const isDuplicateId = (error: unknown): boolean =>
   isDuplicateKeyOfAny(error) &&
-  /^.*?\bindex:? '?(.*)/is.exec(messageOf(error))?.[1]?.match(/^_id_('| dup key|$)/) != null;
+  /^.*?\bindex(?:: | ')(.*)/is.exec(messageOf(error))?.[1]?.match(/^_id_('| dup key|$)/) != null;
 
 /** A document has arrays in two fields of one index, which MongoDB can't have. */
 export const isParallelArrays = (error: unknown): boolean => hasErrorCode(error, 171);
@@ -92,18 +106,20 @@ export const isUnavailable = (error: unknown): boolean => {
 const ferretDeadlock = 16908292;
 /** …and this, with no code of its own, when several change one document by `findOneAndUpdate`. */
 const isFerretDeadlock = (error: unknown): boolean =>
-  hasErrorCode(error, ferretDeadlock) ||
-  (hasErrorCode(error, 1) && asServerError(error).message === "deadlock detected");
+  hasErrorCode(error, ferretDeadlock) || (hasErrorCode(error, 1) && messageOf(error) === "deadlock detected");
 
 /** …and this when a pipeline with `$$NOW` meets a document that a rival has just written. */
 const isFerretNowLost = (error: unknown): boolean =>
-  hasErrorCode(error, 9) && String(asServerError(error).message).includes("$$NOW operator cannot be used");
+  hasErrorCode(error, 9) && messageOf(error).includes("$$NOW operator cannot be used");
 
-/** The server gave up on a write because of a rival: it changed nothing. */
+/** The server gave up on a write, or on some of several, because of a rival: these changed nothing. */
 export const isRivalry = (error: unknown): boolean =>
-  isFerretDeadlock(error) || isFerretNowLost(error) || hasErrorCode(error, 112);
+  isFerretDeadlock(error) ||
+  isFerretNowLost(error) ||
+  hasErrorCode(error, 112) ||
+  [asServerError(error).writeErrors ?? []].flat().some(isRivalry);
 
-/** Runs one guarded write again when the server gave up on it because of a rival, which has decided by then. */
+/** Runs a guarded write again when the server gave up on it because of a rival, which has decided by then. */
 export async function retryDeadlock<T>(write: () => Promise<T>, attemptsMax = 8): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {

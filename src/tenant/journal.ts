@@ -1,6 +1,6 @@
 import { type Collection, type Db, ObjectId } from "mongodb";
 import { exactBson } from "../lib/bson.ts";
-import { within } from "../lib/mongo.ts";
+import { insertParts, within } from "../lib/mongo.ts";
 
 /** That a document is about to be written while its tenant is being moved. Each note is a record of its own. */
 export type Note = { _id: ObjectId; operation_id: ObjectId; id: unknown };
@@ -13,9 +13,10 @@ export async function createNoteIndexes(db: Db): Promise<void> {
 
 /** Notes documents by their tenant's ids; they are there, for the majority, when it returns. */
 export async function writeNotes(db: Db, operationId: ObjectId, ids: readonly unknown[]): Promise<void> {
-  if (ids.length === 0) return;
-  const documents = ids.map((id): Note => ({ _id: new ObjectId(), operation_id: operationId, id }));
-  await notes(db).insertMany(documents, { ordered: false, ...within() });
+  for (const some of insertParts(ids)) {
+    const documents = some.map((id): Note => ({ _id: new ObjectId(), operation_id: operationId, id }));
+    await notes(db).insertMany(documents, { ordered: false, ...within() });
+  }
 }
 
 /** The notes of a move, at most `limit`, those after `after` only. */

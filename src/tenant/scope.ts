@@ -1,6 +1,15 @@
 import type { AbstractCursor, Collection, Db, Document, Filter, Sort } from "mongodb";
 import { exactBson } from "../lib/bson.ts";
-import { isDuplicateId, isDuplicateKeyOfAny, isParallelArrays, majority, retryDeadlock, within } from "../lib/mongo.ts";
+import {
+  insertParts,
+  isDuplicateId,
+  isDuplicateKeyOfAny,
+  isParallelArrays,
+  isRivalry,
+  majority,
+  retryDeadlock,
+  within,
+} from "../lib/mongo.ts";
 import { createSlice } from "../lib/slices.ts";
 import type { Placement } from "./placement.ts";
 import { idKey } from "./document-id.ts";
@@ -115,16 +124,26 @@ export function openScope(db: Db, placement: Placement, late?: Late): TenantScop
     },
     async insert(documents) {
       const outcomes = documents.map((): "written" | Refusal => "written");
-      try {
-        const stored = documents.map((document) => toStored(placement, document));
-        if (stored.length === 1) await retryDeadlock(() => collection.insertOne(stored[0]!, within()));
-        else await collection.insertMany(stored, { ordered: false, ...within(queryTimeoutMs) });
-      } catch (error) {
-        for (const { index, cause } of writeErrors(error)) {
-          const refusal = refusalOf(cause);
-          if (!refusal) throw error;
-          outcomes[index] = refusal;
-        }
+      for (const part of insertParts(inTurn(documents))) {
+        let places = part;
+        await retryDeadlock(async () => {
+          try {
+            const stored = places.map((place) => toStored(placement, documents[place]!));
+            if (stored.length === 1) await collection.insertOne(stored[0]!, within());
+            else await collection.insertMany(stored, { ordered: false, ...within(queryTimeoutMs) });
+          } catch (error) {
+            const rivals: number[] = [];
+            for (const { index, cause } of writeErrors(error)) {
+              const refusal = refusalOf(cause);
+              if (refusal) outcomes[places[index]!] = refusal;
+              else if (isRivalry(cause)) rivals.push(places[index]!);
+              else throw error;
+            }
+            if (rivals.length === 0) return;
+            places = rivals;
+            throw error;
+          }
+        });
       }
       return outcomes;
     },
@@ -155,7 +174,8 @@ export function openScope(db: Db, placement: Placement, late?: Late): TenantScop
     aggregate: (pipeline, limit) =>
       firstBatch(
         collection.aggregate([...pipeline(tenant), { $limit: limit }], {
-          batchSize: limit,
+          // MongoDB doesn't look for the end after a batch that is just full.
+          batchSize: limit + 1,
           ...exactBson,
           ...query(),
         }),
@@ -178,6 +198,12 @@ async function firstBatch(cursor: AbstractCursor<Document>, key: string): Promis
   } finally {
     await cursor.close();
   }
+}
+
+/** Their places in one order for all: rivals with the same documents wait for one another, and not each for the other. */
+function inTurn(documents: readonly TenantDocument[]): number[] {
+  const keys = documents.map(({ id }) => idKey(id));
+  return [...keys.keys()].sort((a, b) => (keys[a]! < keys[b]! ? -1 : 1));
 }
 
 /** Which of several documents could not be written, by what the driver throws for one and for many. */

@@ -182,6 +182,22 @@ describe.each([...tiers])("documents in the tier %s", (tier) => {
     expect(one.body.inserted_ids).toEqual([]);
   });
 
+  test("an id that is taken is said to be, whatever the organization is called", async () => {
+    for (const organization_name of ["x-index", "x-index_id_"]) {
+      const other = await joinAs(services[tier]);
+      expect((await other.ask("PUT", "/update", { organization_name })).status).toBe(200);
+      await other.ask("POST", "/indexes", { key: { mail: 1 }, unique: true });
+      await other.ask("POST", documents, { _id: "a", mail: "a" });
+      const path = "/org/documents";
+      const exists = { status: 409, type: "document_exists", path };
+      expectProblem(await other.ask("POST", documents, { _id: "a", mail: "b" }), { ...exists, pointers: ["#/_id"] });
+      const some = await other.ask("POST", documents, [{ _id: "b" }, { _id: "a", mail: "b" }]);
+      expectProblem(some, { ...exists, pointers: ["#/1/_id"] });
+      const taken = await other.ask("POST", documents, { _id: "c", mail: "a" });
+      expectProblem(taken, { status: 409, type: "unique_violated", path, pointers: ["#"] });
+    }
+  });
+
   describe("an Idempotency-Key", () => {
     const key = (value: string) => ({ "idempotency-key": value });
     const count = async (filter: object) => (await me.ask("POST", `${documents}/count`, { filter })).body.count;
@@ -307,6 +323,44 @@ describe.each([...tiers])("documents in the tier %s", (tier) => {
     expect(walked).toEqual(expected);
   }, 60_000);
 
+  test("a batch of more documents than the database takes at once is there as a whole, but for what was there", async () => {
+    const other = await joinAs(services[tier]);
+    const sent = Array.from({ length: 30_000 }, (_, n) => ({ _id: n }));
+    await other.ask("POST", documents, [sent[9], sent[29_990]]);
+    const refused = await other.ask("POST", documents, sent);
+    const pointers = ["#/9/_id", "#/29990/_id"];
+    expect(refused.body.errors.map(({ pointer }: { pointer: string }) => pointer)).toEqual(pointers);
+    expect(refused.body.inserted_ids).toEqual(sent.map(({ _id }) => _id).filter((n) => n !== 9 && n !== 29_990));
+    expect((await other.ask("POST", `${documents}/count`, {})).body).toEqual({ count: 30_000 });
+  }, 60_000);
+
+  test.each([
+    ["ids", "document_exists", 100],
+    // FerretDB finds out one by one who waits for whom.
+    ["unique values", "unique_violated", 8],
+  ])(
+    "arrays that come together with the same %s, in any order, store each once",
+    async (what, type, length) => {
+      const other = await joinAs(services[tier]);
+      await other.ask("POST", "/indexes", { key: { mail: 1 }, unique: true });
+      for (let round = 0; round < 3; round++) {
+        const names = Array.from({ length }, (_, n) => `${round}.${n}`);
+        const ids = names.map((name) => (what === "ids" ? { _id: name, mail: name } : { mail: name }));
+        const arrays = [ids, ids.toReversed(), ids, ids.toReversed()];
+        const answers = await Promise.all(arrays.map((each) => other.ask("POST", documents, each)));
+        for (const answer of answers) {
+          if (answer.status !== 201) expectProblem(answer, { status: 409, type, path: "/org/documents" });
+        }
+        const counts = answers.map(({ body }) => body.inserted_ids.length);
+        expect(counts.reduce((sum, count) => sum + count)).toBe(length);
+      }
+      const pipeline = [{ $group: { _id: "$mail" } }];
+      expect((await other.ask("POST", `${documents}/aggregate`, { pipeline })).body.documents).toHaveLength(3 * length);
+      expect((await other.ask("POST", `${documents}/count`, {})).body).toEqual({ count: 3 * length });
+    },
+    60_000,
+  );
+
   test("a page has at most 16 MB, and the next one goes on from there", async () => {
     const other = await joinAs(services[tier]);
     for (const _id of [1, 2, 3, 4, 5]) await other.ask("POST", documents, { _id, text: "x".repeat(6_000_000) });
@@ -324,6 +378,23 @@ describe.each([...tiers])("documents in the tier %s", (tier) => {
     const some = await other.ask("POST", `${documents}/aggregate`, { pipeline: [{ $unset: "text" }] });
     expect(some.body.documents).toHaveLength(5);
   }, 60_000);
+
+  test("an aggregate has at most a thousand results, and is not refused for having all of them", async () => {
+    const other = await joinAs(services[tier]);
+    await other.ask(
+      "POST",
+      documents,
+      Array.from({ length: 1_200 }, (_, n) => ({ _id: n })),
+    );
+    const limit = (n: number) => [{ $sort: { _id: 1 } }, { $limit: n }];
+    const pipelines = [[], [{ $group: { _id: { $add: ["$_id", 1] } } }], limit(999), limit(1_000), limit(1_001)];
+    const counts: number[] = [];
+    for (const pipeline of pipelines) {
+      const { body, text } = await other.ask("POST", `${documents}/aggregate`, { pipeline });
+      counts.push(body.documents?.length ?? text);
+    }
+    expect(counts).toEqual([1_000, 1_000, 999, 1_000, 1_000]);
+  });
 
   test("lists, finds, counts and aggregates what matches, in the order that is asked for", async () => {
     const other = await joinAs(services[tier]);

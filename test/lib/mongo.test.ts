@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { MongoBulkWriteError, MongoClient } from "mongodb";
-import { isUnavailable } from "../../src/lib/mongo.ts";
+import { isRivalry, isUnavailable } from "../../src/lib/mongo.ts";
 import { startProxy } from "../support/proxy.ts";
 import { freshDatabaseName } from "../support/service.ts";
 
@@ -34,4 +34,18 @@ describe("the database is known to be the reason", () => {
   ])("when FerretDB passes on of the PostgreSQL behind it: %s: %p", (message, unavailable) => {
     expect(isUnavailable({ name: "MongoServerError", code: 1, message })).toBe(unavailable);
   });
+});
+
+test.each([
+  [{ code: 16908292, message: "deadlock detected" }, true],
+  [{ code: 1, errmsg: "deadlock detected" }, true],
+  [
+    { code: 11000, message: "taken", writeErrors: [{ code: 11000 }, { code: 16908292, errmsg: "deadlock detected" }] },
+    true,
+  ],
+  [{ code: 11000, message: "taken", writeErrors: { code: 112, errmsg: "WriteConflict" } }, true],
+  [{ code: 11000, message: "taken", writeErrors: [{ code: 11000 }] }, false],
+  [{ code: 1, message: "another" }, false],
+])("a rival is known to be the reason, for one write of several too: %j: %p", (error, rivalry) => {
+  expect(isRivalry(error)).toBe(rivalry);
 });

@@ -85,7 +85,8 @@ function laterWithin(path: string, value: unknown, direction: Direction): Docume
 function laterBrackets(path: string, value: unknown, direction: Direction, idPath: IdPath): Document[] {
   const place = order.indexOf(bracketOf(value)!);
   const later = direction === 1 ? order.slice(place + 1) : order.slice(0, place);
-  const types = later.flatMap((bracket) => brackets[bracket]);
+  // An `_id` may be null, but it is never missing.
+  const types = later.flatMap((bracket) => (bracket === "null" && path === idPath ? ["null"] : brackets[bracket]));
   const typed: Document[] = types.length > 0 ? [{ [path]: { $type: types } }] : [];
   const missing: Document[] = later.includes("null") && path !== idPath ? [{ [path]: null }] : [];
   // With an index FerretDB doesn't count it among the numbers.

@@ -3,7 +3,6 @@ import { DBRef, type Document } from "mongodb";
 import { isDocument } from "../../lib/bson.ts";
 import { parseExtendedJson, printExtendedJson } from "../../lib/extended-json.ts";
 import { type Failure, failure } from "../../lib/failure.ts";
-import { isScalarId } from "../document-id.ts";
 import { bracketOf, laterThan, sameAs } from "./order.ts";
 import { type IdPath, placePath } from "./path.ts";
 import type { Sort } from "./sort.ts";
@@ -127,8 +126,8 @@ export function decodeCursor(cursor: string, sort: Sort, filter: Document, point
   if (read.s !== sortText(sort) || read.f !== digestOf(filter)) {
     throw invalidCursor("belongs to another sort or filter", pointer);
   }
-  const id = sort.findIndex(({ path }) => path === "_id");
-  if (keys.length !== sort.length || keys.some((key) => bracketOf(key) === null) || !isScalarId(keys[id])) {
+  // The first Croupier's documents may have an `_id` that is no scalar.
+  if (keys.length !== sort.length || keys.some((key) => bracketOf(key) === null)) {
     throw invalidCursor("is none that was given out", pointer);
   }
   return keys;

@@ -50,8 +50,7 @@ describe("a cursor", () => {
     ["keys that are an object", made((read) => ({ ...read, k: { $where: "1" } }))],
     ["too few keys", made((read) => ({ ...read, k: ["x", "z"] }))],
     ["an array among them", made((read) => ({ ...read, k: [["x"], "y", "z"] }))],
-    ["an _id that is no scalar", made((read) => ({ ...read, k: ["x", "y", { a: 1 }] }))],
-    ["an _id that is null", made((read) => ({ ...read, k: ["x", "y", null] }))],
+    ["an _id that is an array", made((read) => ({ ...read, k: ["x", "y", [1]] }))],
     ["code", made((read) => ({ ...read, k: [{ $code: "f()" }, "y", "z"] }))],
     ["no digest", made(({ f: _, ...rest }) => rest)],
   ])("that was made up is refused: %s", (_, cursor) => {
@@ -59,10 +58,11 @@ describe("a cursor", () => {
   });
 
   test("that was made up holds values to compare with, never operators", () => {
-    const cursor = made((read) => ({ ...read, k: [{ $gt: "" }, { $where: "1" }, "z"] }));
+    const cursor = made((read) => ({ ...read, k: [{ $gt: "" }, { $where: "1" }, { $ne: { $gt: 1 } }] }));
     const after = printExtendedJson(afterKeys(sort, decodeCursor(cursor, sort, filter), "_id"));
     expect(after).toContain('{"a":{"$gt":{"$gt":""}}}');
     expect(after).toContain('{"b.c":{"$eq":{"$where":"1"}}}');
+    expect(after).toContain('{"_id":{"$gt":{"$ne":{"$gt":1}}}}');
   });
 
   test("is not given out when the value is too long, or would be read as something else", () => {
@@ -116,7 +116,7 @@ describe("what comes after", () => {
     expect(texts("", [{ z: 1 }], "_id.i")).toEqual(['{"_id.i":{"$gt":{"z":1}}}', `{"_id.i":${later}}`]);
     expect(texts("-_id", ["x"])).toEqual([
       '{"_id":{"$lt":"x"}}',
-      '{"$or":[{"_id":{"$eq":{"$numberDouble":"NaN"}}},{"_id":{"$type":["minKey","undefined","number"]}}]}',
+      '{"$or":[{"_id":{"$eq":{"$numberDouble":"NaN"}}},{"_id":{"$type":["minKey","undefined","null","number"]}}]}',
     ]);
   });
 
