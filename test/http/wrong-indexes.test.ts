@@ -52,6 +52,12 @@ refuses(service, "POST /org/indexes", { method: "POST", path: "/org/indexes", au
   key("a path with an empty part", { "a..b": 1 }, "/a..b"),
   key("NUL", { "a\0": 1 }, "/a\0"),
   key("names that are numbers", { b: 1, 0: 1 }),
+  ...["__proto__", "_bsontype"].map((name): Row => ({
+    name: `key: ${name}`,
+    ...invalid,
+    pointers: [`#/key/${name}`],
+    body: `{"key":{"${name}":1,"a":1}}`,
+  })),
   ...[0, 2, "text", "hashed", "2dsphere", "1", true, null, 1.5, {}, []].map((direction) =>
     key(`a direction of ${JSON.stringify(direction)}`, { b: direction }, "/b"),
   ),
