@@ -1,6 +1,8 @@
 import { Hono } from "hono";
 import type { Deps } from "../deps.ts";
 import { createIndex, dropIndex, listIndexes } from "../document/indexes.ts";
+import { invalid, under } from "../lib/invalid.ts";
+import { namesRefused } from "../lib/json-reader.ts";
 import { tenantIndexesMax } from "../tenant/indexes.ts";
 import { requireTenant } from "./auth.ts";
 import type { Env } from "./context.ts";
@@ -50,8 +52,13 @@ export function indexRoutes(deps: Deps) {
       }),
       tenant,
       body(indexRequest),
-      async (c) =>
-        c.json(await createIndex(forRequest(deps, c), c.get("actor").organizationId, c.req.valid("json")), 201),
+      async (c) => {
+        // What was validated has lost one of them.
+        const refused = Object.keys((await c.req.json()).key).find((name) => namesRefused.has(name));
+        if (refused) throw invalid(under("#/key", refused), "is a name that no field can have", "invalid_name");
+        const index = c.req.valid("json");
+        return c.json(await createIndex(forRequest(deps, c), c.get("actor").organizationId, index), 201);
+      },
     )
     .delete(
       "/:name",

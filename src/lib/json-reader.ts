@@ -20,7 +20,7 @@ const words = [
   ["null", null],
 ] as const;
 // With these an object would not be what it looks like: to JavaScript, or to the driver.
-const namesRefused = new Set(["__proto__", "_bsontype"]);
+export const namesRefused = new Set(["__proto__", "_bsontype"]);
 
 /**
  * Reads JSON (RFC 8259) more strictly than JSON.parse: numbers come as the text that they were, and a name that stands

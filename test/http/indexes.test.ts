@@ -44,6 +44,25 @@ describe.each([...tiers])("indexes in the tier %s", (tier) => {
     }
   });
 
+  test("of fields with long names can be made, and hold what is there", async () => {
+    const other = await joinAs(services[tier]);
+    const long = (...names: string[]) =>
+      Object.fromEntries(names.map((name) => [name.repeat(1_200 / Buffer.byteLength(name) / names.length), 1]));
+    const keys = [long("a", "b", "c", "d"), long("é")];
+    const fields = keys.flatMap((key) => Object.keys(key));
+    let n = 0;
+    for (const key of keys) {
+      for (const unique of [false, true]) {
+        const made = await other.ask("POST", indexes, { key, name: "long", unique });
+        expect({ ...made.body, key: null }).toEqual({ name: "long", key: null, unique });
+        n++;
+        const document = Object.fromEntries(fields.map((field) => [field, n]));
+        expect((await other.ask("POST", "/documents", document)).status).toBe(201);
+        expect((await other.ask("DELETE", `${indexes}/long`)).status).toBe(204);
+      }
+    }
+  });
+
   test("that are unique refuse what is there twice, by whatever way it comes", async () => {
     await create({ key: { user_id: 1 }, unique: true });
     expect(

@@ -52,6 +52,14 @@ refuses(service, "POST /org/indexes", { method: "POST", path: "/org/indexes", au
   key("a path with an empty part", { "a..b": 1 }, "/a..b"),
   key("NUL", { "a\0": 1 }, "/a\0"),
   key("names that are numbers", { b: 1, 0: 1 }),
+  key("a path of 1,202 bytes", { ["é".repeat(601)]: 1 }),
+  key("paths of 1,201 bytes together", { ["a".repeat(600)]: 1, ["b".repeat(601)]: 1 }),
+  ...["__proto__", "_bsontype"].map((name): Row => ({
+    name: `key: ${name}`,
+    ...invalid,
+    pointers: [`#/key/${name}`],
+    body: `{"key":{"${name}":1,"a":1}}`,
+  })),
   ...[0, 2, "text", "hashed", "2dsphere", "1", true, null, 1.5, {}, []].map((direction) =>
     key(`a direction of ${JSON.stringify(direction)}`, { b: direction }, "/b"),
   ),
