@@ -132,7 +132,7 @@ describe("a damaged database of the first Croupier", () => {
       env: {
         ...process.env,
         MONGODB_DB_NAME: db.databaseName,
-        JWT_SECRET_KEY: "gN3vJd0sQyq2cT8mZ1xR5uW7pL4kH6bA",
+        JWT_SECRET_KEY: "a-secret-of-the-tests-and-of-nothing-else",
         RATE_LIMIT_STORE: "memory",
       },
       stdout: "pipe",
