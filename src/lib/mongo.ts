@@ -87,8 +87,9 @@ const unavailableNames = new Set([
   "MongoClientClosedError",
   "TimeoutError",
 ]);
-// Not primary, stepping down, shutting down, no majority, too long: MongoDB's error codes for "try again elsewhere or later".
-const unavailableCodes = new Set([50, 64, 89, 91, 133, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436, 6, 7]);
+// Not primary, stepping down, shutting down, no majority, too long, the index dropped that a query used: MongoDB's error codes
+// for "try again elsewhere or later".
+const unavailableCodes = new Set([50, 64, 89, 91, 133, 175, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436, 6, 7]);
 
 /** What FerretDB answers while the PostgreSQL behind it starts, stops or is away: it passes its words on, without a code of their own. */
 const isAwayBehindFerret = (error: unknown): boolean =>
