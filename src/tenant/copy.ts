@@ -294,7 +294,9 @@ async function insert(db: Db, stage: Placement, documents: TenantDocument[]): Pr
 /** @returns which of them met a duplicate key */
 async function insertAll(db: Db, stage: Placement, documents: Document[]): Promise<number[]> {
   try {
-    await collectionAt(db, stage).insertMany(documents, { ordered: false, ...within(statementMs) });
+    // Otherwise the driver would give an id to one whose id is null.
+    const options = { ordered: false, forceServerObjectId: true, ...within(statementMs) };
+    await collectionAt(db, stage).insertMany(documents, options);
     return [];
   } catch (error) {
     if (!(error instanceof MongoBulkWriteError)) throw error;

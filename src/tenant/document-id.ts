@@ -1,4 +1,4 @@
-import { Binary, Decimal128, ObjectId } from "mongodb";
+import { Binary, BSON, Decimal128, ObjectId } from "mongodb";
 import { isNumeric } from "../lib/bson.ts";
 import { parseExtendedJson, printExtendedJson } from "../lib/extended-json.ts";
 
@@ -89,7 +89,9 @@ export function idKey(id: unknown): string {
   if (id instanceof Date) return `d${id.valueOf()}`;
   if (id instanceof ObjectId) return `o${id.toHexString()}`;
   if (id instanceof Binary) return `x${id.sub_type}:${Buffer.from(id.value()).toString("base64")}`;
-  return `n${numberKey(id)}`;
+  if (isNumeric(id)) return `n${numberKey(id)}`;
+  // Other clients of the database may have stored an object, or null.
+  return `e${Buffer.from(BSON.serialize({ id })).toString("base64")}`;
 }
 
 export const sameId = (one: unknown, other: unknown): boolean => idKey(one) === idKey(other);

@@ -35,8 +35,8 @@ test("documents with an _id of any type are listed to their end, a page at a tim
     return walked;
   };
   const upwards = ids.map((_, n) => n);
-  for (const tier of ["professional", "starter"] as const) {
-    if (tier !== "professional") await moveTo(service, me.id, tier);
+  for (const tier of ["", "starter", "enterprise", "starter", "professional", "enterprise", "professional"] as const) {
+    if (tier !== "") await moveTo(service, me.id, tier);
     expect(await walk({})).toEqual(upwards);
     expect(await walk({ sort: "-_id" })).toEqual(upwards.toReversed());
     expect(await walk({ sort: "same" })).toEqual(upwards);
