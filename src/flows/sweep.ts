@@ -1,5 +1,5 @@
 import type { ObjectId } from "mongodb";
-import type { Flow, Step } from "../operation/operation.ts";
+import type { Flow, Step, StepDeps } from "../operation/operation.ts";
 import * as guarded from "../organization/guarded.ts";
 import * as organizationStore from "../organization/store.ts";
 import { type Placement, placeKey } from "../tenant/placement.ts";
@@ -27,7 +27,10 @@ const sweepRetired: SweepStep = async (deps, operation) => {
     place.tier !== "professional" || (organization?.place_keys?.includes(placeKey(place)) ?? false);
   await sweepStages(db, retired, { live, isHeld }, deps);
   if (live !== key) {
-    if (!(await sweep(isHeld(retired.placement)))) {
+    const swept = isHeld(retired.placement)
+      ? await sweepPlace(db, retired.placement, deps)
+      : await sweepUnheld(deps, retired.placement);
+    if (!swept) {
       const organization_id = operation.organization_id.toHexString();
       log.warn({ organization_id, place: key }, "others' documents at a place that was left");
     }
@@ -35,17 +38,16 @@ const sweepRetired: SweepStep = async (deps, operation) => {
   }
   await forgetRetired(db, retired._id);
   return { done: true };
-
-  async function sweep(isOwn: boolean): Promise<boolean> {
-    const { placement } = retired!;
-    if (isOwn) return await sweepPlace(db, placement, deps);
-    let swept: boolean | undefined;
-    await organizationStore.withPlaceClaimed(db, key, async () => {
-      swept = await sweepPlace(db, placement, deps);
-    });
-    if (swept === undefined) await removeStrays(db, placement);
-    return swept ?? true;
-  }
 };
+
+/** Sweeps a place whose name nobody holds; of one that another tenant has by now, only what the one that left has there. */
+async function sweepUnheld(deps: StepDeps, placement: Placement): Promise<boolean> {
+  let swept: boolean | undefined;
+  await organizationStore.withPlaceClaimed(deps.db, placeKey(placement), async () => {
+    swept = await sweepPlace(deps.db, placement, deps);
+  });
+  if (swept === undefined) await removeStrays(deps.db, placement);
+  return swept ?? true;
+}
 
 export const sweep: Flow = { first: "sweep", enter, steps: { sweep: sweepRetired } };
