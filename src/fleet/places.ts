@@ -4,7 +4,7 @@ import * as organizationStore from "../organization/store.ts";
 import { findById as findOperation, findOpen } from "../operation/store.ts";
 import { defaultRegion, isShared, isTenantCollection, type Placement, placeKey } from "../tenant/placement.ts";
 import { isStage, markerKey } from "../tenant/stage.ts";
-import { createPlace, dropCollection, identify } from "../tenant/storage.ts";
+import { completePlace, dropCollection, identify } from "../tenant/storage.ts";
 import {
   dropEnterpriseDatabase,
   enterpriseDatabases,
@@ -143,7 +143,7 @@ export async function examinePlaces({ db }: DoctorDeps, storage: Storage, known:
 /** Not while an operation is under way, which may just have renamed the collection. */
 async function createMissing(db: Db, organizationId: string, placement: Placement): Promise<void> {
   const now = await livingAt(db, organizationId, placement);
-  if (now) await createPlace(db, now);
+  if (now) await completePlace(db, now);
 }
 
 async function livingAt(db: Db, organizationId: string, placement: Placement): Promise<Placement | null> {

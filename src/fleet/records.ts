@@ -89,9 +89,7 @@ export async function examineOrganizations(deps: DoctorDeps, known: Known): Prom
       const finding = { finding: "organization_unfinished", organization_id, status } as const;
       symptoms.push({ finding, ...(discardable.has(organization_id) && { mend }) });
     }
-    // Those that were left lately are held until they have been looked at once more.
-    const retired = known.retired.some((place) => place.organization_id.equals(_id));
-    for (const place of retired ? [] : heldInVain(organization)) {
+    for (const place of heldInVain(organization)) {
       const mend = async () => {
         if (!(await findOpen(db, _id))) await guarded.givePlaceUp(db, _id, place);
       };
@@ -106,7 +104,7 @@ const sweepMsMax = 20_000;
 /** Places that were left and that no worker has looked at once more. */
 export function examineRetired(deps: DoctorDeps, known: Known): Symptom[] {
   return known.retired
-    .filter(({ due_at }) => due_at.getTime() + overdueMs < deps.now().getTime())
+    .filter(({ due_at }) => due_at !== undefined && due_at.getTime() + overdueMs < deps.now().getTime())
     .filter(({ organization_id }) => !known.isBusy(organization_id.toHexString()))
     .map((retired) => {
       const { database, collection } = retired.placement;

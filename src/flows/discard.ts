@@ -1,11 +1,12 @@
 import type { ObjectId } from "mongodb";
 import * as adminStore from "../admin/store.ts";
-import type { Flow, Operation, Step, StepDeps } from "../operation/operation.ts";
+import type { Flow, Step, StepDeps } from "../operation/operation.ts";
 import * as organizationStore from "../organization/store.ts";
 import { isShared } from "../tenant/placement.ts";
-import { hasDocuments, identify, removePlace } from "../tenant/storage.ts";
+import { identify, isBare, removePlace } from "../tenant/storage.ts";
 
-export type DiscardInput = { admin_id: ObjectId };
+/** `untouched`: nothing was ever made at the organization's place. */
+export type DiscardInput = { admin_id: ObjectId; untouched?: boolean };
 
 /**
  * Removes what an organization that never became active has left behind; its record goes last.
@@ -14,26 +15,27 @@ export type DiscardInput = { admin_id: ObjectId };
  */
 export async function discardUnfinished(
   deps: StepDeps,
-  { organization_id, input }: Operation<DiscardInput>,
+  organization_id: ObjectId,
+  { admin_id, untouched = false }: DiscardInput,
 ): Promise<boolean> {
   const { db } = deps;
   const given = await organizationStore.startDiscarding(db, organization_id);
   const organization = await organizationStore.findById(db, organization_id);
   if (organization && !given) return false;
-  await adminStore.remove(db, input.admin_id);
+  await adminStore.remove(db, admin_id);
   const placement = organization?.placement;
   // In the shared collection there is nothing yet.
-  if (placement && !isShared(placement)) {
+  if (placement && !isShared(placement) && !untouched) {
     const identity = await identify(db, placement);
-    // A place that was free is taken over as it was found: with documents in it, it isn't ours to remove.
-    if (identity && !(await hasDocuments(db, placement))) await removePlace(db, placement, identity, deps);
+    // Anything else was there before, or came from others.
+    if (identity && (await isBare(db, placement))) await removePlace(db, placement, identity, deps);
   }
-  await organizationStore.removeRecord(db, organization_id);
+  await organizationStore.removeRecord(db, organization_id, { untouched });
   return true;
 }
 
-const discardAll: Step<DiscardInput> = async (deps, operation) => {
-  await discardUnfinished(deps, operation);
+const discardAll: Step<DiscardInput> = async (deps, { organization_id, input }) => {
+  await discardUnfinished(deps, organization_id, input);
   return { done: true };
 };
 

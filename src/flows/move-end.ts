@@ -35,10 +35,15 @@ export const clean: MoveStep = async (deps, operation) => {
   const live = organization.placement;
   await removeMarker(db, live);
   await keepHeld();
-  await retirePlace(db, operation, from, isShared(to) ? keys.map((key) => ({ ...to, key })) : [to]);
+  await retirePlace(db, from, {
+    organization_id: operation.organization_id,
+    stages: isShared(to) ? keys.map((key) => ({ ...to, key })) : [to],
+    move_id: operation._id,
+  });
   await removePlace(db, from, source, deps);
   await settleCommon(deps, from.indexes ?? []);
   await removeLeftovers(deps, operation, placeKey(live));
+  await guarded.releasePlaces(db, organizationOf(operation));
   return { done: true };
 };
 

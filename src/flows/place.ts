@@ -1,8 +1,10 @@
+import type { Db } from "mongodb";
 import type { Operation, StepDeps } from "../operation/operation.ts";
 import type { OrganizationDocument } from "../organization/organization.ts";
 import * as guarded from "../organization/guarded.ts";
-import { candidatesMax, offerPlace, type Placement, placeKey, type Tier } from "../tenant/placement.ts";
-import { hasDocuments } from "../tenant/storage.ts";
+import { candidateNumbers, offerPlace, type Placement, placeKey, type Tier, type Where } from "../tenant/placement.ts";
+import { isRetired, withoutRetired } from "../tenant/retired.ts";
+import { identify } from "../tenant/storage.ts";
 import { organizationOf } from "./guard.ts";
 
 /** Whose places are meant, and where the shared ones are. */
@@ -18,8 +20,23 @@ export const whereOf = (
 export type Chosen = { to: Placement; candidate: number };
 
 /**
- * Claims the first free place of a tier, from a candidate on; null when there is none. A professional tenant's isn't free
- * while a collection of nobody's has documents there. The others have a number that no place had before: the guard's.
+ * The places that a professional tenant could have, the best first: nothing has their name, and nobody has left them. Who
+ * claims one has to ask once more whether it is retired: somebody may have left it before it was claimed.
+ *
+ * @param from the first of their numbers
+ * @param guard of the driver that asks
+ */
+export async function* freePlaces(db: Db, where: Where, from: number, guard: number): AsyncGenerator<Chosen> {
+  const numbers = candidateNumbers(from, guard);
+  const offered = numbers.map((number) => offerPlace("professional", where, number));
+  for (const to of await withoutRetired(db, offered)) {
+    if (!(await identify(db, to))) yield { to, candidate: numbers[offered.indexOf(to)]! };
+  }
+}
+
+/**
+ * Claims the first free place of a tier, from a candidate on; null when there is none. The places of other tiers than
+ * professional have a number that no place had before: the guard's.
  */
 export async function choosePlace(
   deps: StepDeps,
@@ -27,17 +44,23 @@ export async function choosePlace(
   organization: OrganizationDocument,
   from: number,
 ): Promise<Chosen | null> {
-  const { db } = deps;
   const { tier } = operation.input;
   const owner = organizationOf(operation);
   const where = whereOf(deps, organization);
-  for (let candidate = from; candidate < from + candidatesMax; candidate++) {
-    const to = offerPlace(tier, where, tier === "professional" ? candidate : owner.guard + candidate);
-    if (tier !== "professional") return { to, candidate };
-    if (await hasDocuments(db, to)) continue;
-    const written = await guarded.reservePlace(db, owner, placeKey(to));
-    if (written === "place_taken") continue;
-    return written === "written" ? { to, candidate } : null;
+  if (tier !== "professional") return { to: offerPlace(tier, where, owner.guard + from), candidate: from };
+  return await claimPlace(deps, owner, freePlaces(deps.db, where, from, owner.guard));
+}
+
+/** Claims the first of some places that can be had; null when none can, or the organization is gone. */
+export async function claimPlace(
+  { db }: Pick<StepDeps, "db">,
+  owner: guarded.Guarded,
+  places: AsyncIterable<Chosen>,
+): Promise<Chosen | null> {
+  for await (const place of places) {
+    const written = await guarded.reservePlace(db, owner, placeKey(place.to));
+    if (written === "missing") return null;
+    if (written === "written" && !(await isRetired(db, place.to))) return place;
   }
   return null;
 }

@@ -2,14 +2,16 @@ import type { ObjectId } from "mongodb";
 import { type AdminDocument, emailKey } from "../admin/admin.ts";
 import * as adminStore from "../admin/store.ts";
 import type { Flow, Next, Operation, Step, StepDeps } from "../operation/operation.ts";
+import { hasBegunPlace } from "../organization/leftovers.ts";
 import type { OrganizationDocument } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
-import { candidatesMax, isShared, offerPlace, placeKey, type Tier } from "../tenant/placement.ts";
-import { createPlace, hasDocuments } from "../tenant/storage.ts";
+import { offerPlace, placeKey, type Tier } from "../tenant/placement.ts";
+import { isRetired } from "../tenant/retired.ts";
+import { createPlace } from "../tenant/storage.ts";
 import { claimEmail, claimName } from "./claim.ts";
 import { discardUnfinished } from "./discard.ts";
 import { emailTaken, interrupted, nameTaken } from "./failures.ts";
-import { whereOf } from "./place.ts";
+import { freePlaces, whereOf } from "./place.ts";
 
 export type ProvisionInput = { organization_name: string; email: string; admin_id: ObjectId; tier: Tier };
 type Failed = { code: string; detail: string };
@@ -34,9 +36,9 @@ async function insertOrganization(
 ): Promise<Next<Progress>> {
   const { db } = deps;
   const where = whereOf(deps, { _id: organization_id, organization_name: input.organization_name });
-  for (let number = 1; number <= candidatesMax; number++) {
-    const placement = offerPlace(input.tier, where, number);
-    if (!isShared(placement) && (await hasDocuments(db, placement))) continue;
+  const places =
+    input.tier === "professional" ? freePlaces(db, where, 1, 0) : [{ to: offerPlace(input.tier, where, 1) }];
+  for await (const { to: placement } of places) {
     const organization: OrganizationDocument = {
       _id: organization_id,
       organization_name: input.organization_name,
@@ -75,8 +77,10 @@ const insertAdmin: ProvisionStep = async (deps, { organization_id, created_at, i
 const createStorage: ProvisionStep = async ({ db }, { organization_id }) => {
   const organization = await organizationStore.findById(db, organization_id);
   if (!organization?.placement) return undo(interrupted);
-  await createPlace(db, organization.placement);
-  return { go: "activate" };
+  const { placement } = organization;
+  // Who had the place before has retired it before it could be claimed; and something may have come late in between.
+  const isOwn = !(await isRetired(db, placement)) && (await createPlace(db, placement));
+  return isOwn ? { go: "activate" } : undo(interrupted);
 };
 
 const activate: ProvisionStep = async ({ db }, { organization_id }) =>
@@ -84,7 +88,9 @@ const activate: ProvisionStep = async ({ db }, { organization_id }) =>
 
 /** Unless it is active after all, when a process died right after the switch: then its caller may know, and it stays. */
 const undoAll: ProvisionStep = async (deps, operation) => {
-  const discarded = await discardUnfinished(deps, operation);
+  const { organization_id, input } = operation;
+  const left = { admin_id: input.admin_id, untouched: !hasBegunPlace(operation) };
+  const discarded = await discardUnfinished(deps, organization_id, left);
   return discarded ? { failed: operation.progress.failed ?? interrupted } : { done: true };
 };
 

@@ -3,7 +3,14 @@ import type { Flow, Step, StepDeps } from "../operation/operation.ts";
 import * as guarded from "../organization/guarded.ts";
 import * as organizationStore from "../organization/store.ts";
 import { type Placement, placeKey } from "../tenant/placement.ts";
-import { findRetired, forgetRetired, removeStrays, sweepPlace, sweepStages } from "../tenant/retired.ts";
+import {
+  findRetired,
+  postponeRetired,
+  removeStrays,
+  settleRetired,
+  sweepPlace,
+  sweepStages,
+} from "../tenant/retired.ts";
 import { enter, organizationOf } from "./guard.ts";
 
 type SweepStep = Step<{ retired_id: ObjectId }, Record<string, never>>;
@@ -12,42 +19,40 @@ type SweepStep = Step<{ retired_id: ObjectId }, Record<string, never>>;
  * Looks once more at a place that a tenant has left, and lets others have its name. An operation, so that the tenant isn't
  * on its way back there at the same time.
  *
- * Invariant: a collection is dropped only while its name is held by the tenant that left it, or by nobody else. A tenant
- * that was removed meanwhile holds no names any more, and the next one of its name may live there by now.
+ * Invariant: nobody claims a place that is retired, so what is there is a stray, or was always somebody else's.
  */
 const sweepRetired: SweepStep = async (deps, operation) => {
   const { db, log } = deps;
   const retired = await findRetired(db, operation.input.retired_id);
-  if (!retired) return { done: true };
+  if (!retired?.due_at) return { done: true };
   const organization = await organizationStore.findById(db, operation.organization_id);
-  const key = placeKey(retired.placement);
   const live = organization?.placement ? placeKey(organization.placement) : "";
+  if (retired.target_from === live) {
+    await postponeRetired(db, retired, "held");
+    return { done: true };
+  }
   // Other places carry the tenant's id.
   const isHeld = (place: Placement) =>
     place.tier !== "professional" || (organization?.place_keys?.includes(placeKey(place)) ?? false);
   await sweepStages(db, retired, { live, isHeld }, deps);
-  if (live !== key) {
-    const swept = isHeld(retired.placement)
-      ? await sweepPlace(db, retired.placement, deps)
-      : await sweepUnheld(deps, retired.placement);
-    if (!swept) {
-      const organization_id = operation.organization_id.toHexString();
-      log.warn({ organization_id, place: key }, "others' documents at a place that was left");
-    }
-    if (organization) await guarded.releasePlaces(db, organizationOf(operation), retired._id);
+  const key = placeKey(retired.placement);
+  const outcome = live === key ? "clean" : await sweepOnce(deps, operation.organization_id, retired.placement);
+  if (outcome === "left") {
+    const organization_id = operation.organization_id.toHexString();
+    log.warn({ organization_id, place: key }, "others' documents at a place that was left");
   }
-  await forgetRetired(db, retired._id);
+  // As a version before held it.
+  if (organization && live !== key) await guarded.releasePlaces(db, organizationOf(operation));
+  await (outcome === "swept" ? postponeRetired(db, retired, "found") : settleRetired(db, retired));
   return { done: true };
 };
 
-/** Sweeps a place whose name nobody holds; of one that another tenant has by now, only what the one that left has there. */
-async function sweepUnheld(deps: StepDeps, placement: Placement): Promise<boolean> {
-  let swept: boolean | undefined;
-  await organizationStore.withPlaceClaimed(deps.db, placeKey(placement), async () => {
-    swept = await sweepPlace(deps.db, placement, deps);
-  });
-  if (swept === undefined) await removeStrays(deps.db, placement);
-  return swept ?? true;
+async function sweepOnce(deps: StepDeps, organizationId: ObjectId, placement: Placement) {
+  const holder = await organizationStore.findByPlace(deps.db, placeKey(placement));
+  if (!holder || holder._id.equals(organizationId)) return await sweepPlace(deps.db, placement, deps);
+  // A version before let another tenant have it.
+  await removeStrays(deps.db, placement);
+  return "clean";
 }
 
 export const sweep: Flow = { first: "sweep", enter, steps: { sweep: sweepRetired } };

@@ -3,22 +3,11 @@ import { emailKey } from "../admin/admin.ts";
 import * as adminStore from "../admin/store.ts";
 import type { Flow, Operation, Step } from "../operation/operation.ts";
 import * as guarded from "../organization/guarded.ts";
-import * as organizationStore from "../organization/store.ts";
 import * as sessionStore from "../session/session-store.ts";
-import { candidatesMax, collectionCandidate, placeKey, type Placement } from "../tenant/placement.ts";
-import { sweepPlace } from "../tenant/retired.ts";
-import {
-  type CollectionIdentity,
-  createPlace,
-  dropCollection,
-  hasDocuments,
-  identify,
-  renameCollection,
-} from "../tenant/storage.ts";
 import { claimEmail, claimName } from "./claim.ts";
 import { emailTaken, nameTaken, organizationMissing } from "./failures.ts";
 import { enter, organizationOf } from "./guard.ts";
-import { afterLease } from "./lease-wait.ts";
+import { rename, type RenameProgress } from "./rename.ts";
 
 export type UpdateInput = {
   admin_id: ObjectId;
@@ -32,22 +21,14 @@ export type UpdateInput = {
   acting_session?: string;
   updated_at: Date;
 };
-type Progress = {
-  from: Placement;
-  to: Placement;
-  candidate: number;
-  /** The collection that is renamed, as the server knows it; null when there was none. */
-  source: CollectionIdentity | null;
-};
-type UpdateStep = Step<UpdateInput, Progress>;
+type UpdateStep = Step<UpdateInput, RenameProgress>;
 
 const adminOf = ({ input, lease }: Operation<UpdateInput>) => ({ id: input.admin_id, guard: lease.guard ?? 0 });
 
 /**
  * Changes name, email and password, all or nothing. The email is claimed first, which can be taken back; writing the
  * organization is the switch, because the name's unique index decides there; what follows is only completed. The
- * documents come along last and in their own order: claim the new place, close the gate, rename the collection, change the
- * placement; nothing of this depends on their number.
+ * documents come along last (`rename.ts`).
  */
 const reserveEmail: UpdateStep = async (deps, operation) => {
   const { email } = operation.input;
@@ -102,90 +83,6 @@ const writeAdmin: UpdateStep = async ({ db }, operation) => {
   return { go: "place" };
 };
 
-/** Claims the first free place of the new name. It isn't free while a collection of nobody's has documents there. */
-const reservePlace: UpdateStep = async ({ db }, operation) => {
-  const { input, progress } = operation;
-  const from = progress.from ?? (await organizationStore.findById(db, operation.organization_id))?.placement;
-  // No place is known, so nothing can be brought along; or it isn't named after the organization.
-  if (!from || !input.organization_name || from.tier !== "professional") return { done: true };
-  for (let candidate = progress.candidate ?? 1; candidate <= candidatesMax; candidate++) {
-    const collection = collectionCandidate(input.organization_name, candidate);
-    // The best place that there is, is the one that it has.
-    if (collection === from.collection) return { go: "open" };
-    const to = { ...from, collection };
-    if (await hasDocuments(db, to)) continue;
-    const written = await guarded.reservePlace(db, organizationOf(operation), placeKey(to));
-    if (written === "place_taken") continue;
-    if (written === "missing") return { failed: organizationMissing };
-    return { go: "close", progress: { from, to, candidate, source: await identify(db, from) } };
-  }
-  // The data stays where it is, which connection_details says.
-  return { go: "open" };
-};
-
-/** Closes the gate: once every lease has run out nobody writes to the collection's old name, which would make it again. */
-const closeGate: UpdateStep = async ({ db, config }, operation) => {
-  const closed = { operation_id: operation._id, phase: "gate" as const };
-  const written = await guarded.enterPhase(db, organizationOf(operation), closed);
-  if (written !== "written") return { failed: organizationMissing };
-  await afterLease(config.placementLeaseMs);
-  return { go: "seal" };
-};
-
-/**
- * Readers wait too, for the moment between the new name and the cutover, when there is nothing under the name that they
- * know. None holds a lease any more, so whoever is reading now will ask, and look again.
- */
-const seal: UpdateStep = async ({ db }, operation) => {
-  const sealed = { operation_id: operation._id, phase: "sealed" as const };
-  const written = await guarded.enterPhase(db, organizationOf(operation), sealed);
-  return written === "written" ? { go: "rename" } : { failed: organizationMissing };
-};
-
-const sameCollection = (a: CollectionIdentity | null, b: CollectionIdentity | null) =>
-  a?.uuid != null && a.uuid === b?.uuid;
-
-const renameStorage: UpdateStep = async ({ db, assertHeld }, { progress }) => {
-  const { from, to, source, candidate } = progress as Progress;
-  assertHeld();
-  const outcome = source ? await renameCollection(db, from, to.collection, source) : "source_missing";
-  if (outcome === "renamed") return { go: "placement" };
-  const target = await identify(db, to);
-  // This step's own first try, or nothing there to rename.
-  if (outcome === "source_missing") {
-    if (!source || !target) await createPlace(db, to);
-    return { go: "placement" };
-  }
-  if (sameCollection(source, target)) return { go: "placement" };
-  // The place is claimed, so what stands there empty is a leftover; with documents it is somebody's: try the next name.
-  if (target && !(await hasDocuments(db, to))) {
-    await dropCollection(db, to, target);
-    return { go: "rename" };
-  }
-  return { go: "place", progress: { candidate: candidate + 1 } };
-};
-
-/** The cutover, which opens the gate; what arrived late under the old name goes before another can have it. */
-const writePlacement: UpdateStep = async (deps, operation) => {
-  const { db } = deps;
-  const { from, to } = operation.progress as Progress;
-  const owner = organizationOf(operation);
-  const { placement } = await organizationStore.getById(db, operation.organization_id);
-  if (placement && placeKey(placement) === placeKey(from)) {
-    const written = await guarded.cutOver(db, owner, operation._id, placement, { ...placement, ...to });
-    if (written !== "written") return { go: "open" };
-  }
-  await sweepPlace(db, from, deps);
-  await guarded.releasePlaces(db, owner);
-  return { done: true };
-};
-
-const openGate: UpdateStep = async ({ db }, operation) => {
-  await guarded.leaveMove(db, organizationOf(operation), operation._id);
-  await guarded.releasePlaces(db, organizationOf(operation));
-  return { done: true };
-};
-
 export const update: Flow = {
   first: "email",
   enter,
@@ -195,11 +92,6 @@ export const update: Flow = {
     undo_name_taken: releaseEmail(nameTaken),
     undo_missing: releaseEmail(organizationMissing),
     admin: writeAdmin,
-    place: reservePlace,
-    close: closeGate,
-    seal,
-    rename: renameStorage,
-    placement: writePlacement,
-    open: openGate,
+    ...rename,
   },
 };

@@ -103,6 +103,13 @@ export const isUnavailable = (error: unknown): boolean => {
   return isAwayBehindFerret(error) || (errorResponse instanceof Error && isUnavailable(errorResponse));
 };
 
+/**
+ * The server itself says that it hasn't done what one statement asked for, and won't: it took too long there, or may not be now.
+ * Unlike an answer that doesn't come, or that tells of an election, which leaves both open.
+ */
+export const isRefused = (error: unknown): boolean =>
+  asServerError(error).name === "MongoServerError" && (hasErrorCode(error, 50) || !isUnavailable(error));
+
 /** FerretDB answers this instead of a duplicate key when several write one value of a unique index at once. */
 const ferretDeadlock = 16908292;
 /** …and this, with no code of its own, when several change one document by `findOneAndUpdate`. */

@@ -2,7 +2,7 @@ import type { Db, Filter, ObjectId, UpdateFilter } from "mongodb";
 import { retryDeadlock, within } from "../lib/mongo.ts";
 import type { Standing } from "../tenant/lease.ts";
 import { type Placement, placeKey } from "../tenant/placement.ts";
-import { retiredKeys } from "../tenant/retired.ts";
+import { retireKeys } from "../tenant/retired.ts";
 import { established, type OrganizationDocument } from "./organization.ts";
 import { decided, findEstablishedById, getById, organizations, type Written } from "./store.ts";
 
@@ -94,27 +94,25 @@ export async function cutOver(
   );
 }
 
-/**
- * Gives up every place but the one where the documents are, and those that were left and are still to be looked at.
- *
- * @param swept the one of these that is not
- */
-export async function releasePlaces(db: Db, organization: Guarded, swept?: ObjectId): Promise<void> {
+/** Gives up every place but the one where the documents are; first they are retired. */
+export async function releasePlaces(db: Db, organization: Guarded): Promise<void> {
   const { placement, place_keys = [] } = await getById(db, organization.id);
   if (!placement) return;
-  const retired = await retiredKeys(db, organization.id, swept);
   const live = placeKey(placement);
-  const kept = place_keys.filter((key) => key !== live && retired.includes(key));
-  await decided(() => writeGuarded(db, organization, { $set: { place_keys: [live, ...kept] } }));
+  const left = place_keys.filter((key) => key !== live);
+  if (left.length === 0 && place_keys.length === 1) return;
+  await retireKeys(db, organization.id, left);
+  await decided(() => writeGuarded(db, organization, { $set: { place_keys: [live] } }));
 }
 
-/** Gives up a place that the organization doesn't live at. */
+/** Gives up a place that the organization doesn't live at; first it is retired. */
 export async function givePlaceUp(db: Db, id: ObjectId, key: string): Promise<void> {
   const filter = { _id: id, place_keys: key };
   const { placement } = (await organizations(db).findOne(filter, within())) ?? {};
   if (!placement || placeKey(placement) === key) return;
   // The epoch: unless it has come back just now.
   const unchanged = { ...filter, "placement.epoch": placement.epoch };
+  await retireKeys(db, id, [key]);
   await organizations(db).updateOne(unchanged, { $pull: { place_keys: key } }, within());
 }
 

@@ -51,11 +51,15 @@ export async function failedProvision(
   return !made || made.status === "succeeded" || beingMade ? null : made;
 }
 
+/** Whether the operation that makes an organization has come to where its place is made. */
+export const hasBegunPlace = ({ history }: Pick<Operation, "history">): boolean =>
+  history.some(({ step }) => step === "storage");
+
 /** Discards what a create has left of an organization; false when it can't be shown to be that. */
 export async function discardLeftover(deps: DriveDeps, organization_id: ObjectId, budgetMs: number): Promise<boolean> {
   const made = await failedProvision(deps, organization_id);
   if (!made) return false;
-  const input = { admin_id: made.input.admin_id };
+  const input = { admin_id: made.input.admin_id, untouched: !hasBegunPlace(made) };
   // Waits for, or takes over, an operation that is still open; so nothing is discarded that has just become active.
   await run(deps, { _id: new ObjectId(), organization_id, kind: "discard", input }, budgetMs);
   return true;

@@ -4,6 +4,7 @@ import { failure } from "../lib/failure.ts";
 import { isDuplicateKey, isUnavailable, majority, retryDeadlock, within } from "../lib/mongo.ts";
 import type { Standing } from "../tenant/lease.ts";
 import type { TenantIndex } from "../tenant/placement.ts";
+import { retireKeys } from "../tenant/retired.ts";
 import { established, type OrganizationDocument, type OrganizationFailure } from "./organization.ts";
 
 /** `organizations` as the first Croupier named it. */
@@ -146,10 +147,21 @@ export const startDiscarding = async (db: Db, id: ObjectId): Promise<boolean> =>
   return matchedCount === 1;
 };
 
-/** Removes the record itself, which only one that is being deleted has come to. */
-export async function removeRecord(db: Db, id: ObjectId): Promise<void> {
+/**
+ * Removes the record itself, which only one that is being deleted has come to. Its places are retired first.
+ *
+ * @param untouched nothing was ever made at them
+ */
+export async function removeRecord(db: Db, id: ObjectId, { untouched = false } = {}): Promise<void> {
+  const organization = await organizations(db).findOne({ _id: id, status: "deleting" }, within());
+  if (!organization) return;
+  if (!untouched) await retireKeys(db, id, organization.place_keys ?? []);
   await organizations(db).deleteOne({ _id: id, status: "deleting" }, within());
 }
+
+/** Who holds a place, as `placeKey` has it. */
+export const findByPlace = (db: Db, place: string): Promise<OrganizationDocument | null> =>
+  organizations(db).findOne({ place_keys: place }, { ...majority, ...within() });
 
 /** What all records say of places and moves; for those who look after all organizations at once. */
 export const listAll = (db: Db): Promise<OrganizationDocument[]> =>

@@ -3,7 +3,7 @@ import { failure } from "../lib/failure.ts";
 import { hasErrorCode, isDuplicateKeyOfAny, isParallelArrays, isViolatedAtBuild, within } from "../lib/mongo.ts";
 import { isShared, offerPlace, type Placement, type TenantIndex } from "./placement.ts";
 import { collectionAt } from "./scope.ts";
-import { dropIndexNamed } from "./storage.ts";
+import { baseIndexNames, buildIndex, dropIndexNamed } from "./storage.ts";
 
 export type IndexFailure =
   "index_exists" | "index_not_found" | "index_limit" | "index_violated" | "index_unfit" | "index_not_portable";
@@ -12,8 +12,6 @@ export type IndexFailure =
 export const tenantIndexesMax = 10;
 const buildMs = 10 * 60_000;
 
-/** Those that every place has. */
-export const baseIndexNames = ["created_at_1"];
 const own = new Set(["_id_", ...baseIndexNames]);
 
 const readOwn = async (db: Db, placement: Placement): Promise<IndexDescriptionInfo[]> =>
@@ -54,7 +52,7 @@ export async function copyIndexes(
   } else {
     for (const { key, v: _, ns: __, storageEngine: ___, ...options } of await readOwn(db, from)) {
       beforeEach();
-      await collectionAt(db, to).createIndex(key, { ...options, ...within(buildMs) });
+      await buildIndex(db, to, key, { ...options, name: String(options.name) }, buildMs);
     }
   }
   return wanted;
@@ -135,7 +133,7 @@ export async function createIndex(db: Db, placement: Placement, index: TenantInd
     ? sharedIndex(placement, index)
     : { key: index.key, options: { name: index.name, ...(index.unique && { unique: true }) } };
   try {
-    await collectionAt(db, placement).createIndex(key, { ...options, ...within(buildMs) });
+    await buildIndex(db, placement, key, options, buildMs);
   } catch (error) {
     if (isParallelArrays(error)) {
       throw failure<IndexFailure>("index_unfit", "A document has arrays in two of these fields: no index can hold it.");

@@ -26,16 +26,26 @@ export const defaultRegion = "default";
 export const sharedCollection = "tenant_documents";
 const collectionPrefix = "org_";
 const enterpriseCollection = "documents";
-/** How many names are tried when those before are taken by collections that belong to nobody. */
-export const candidatesMax = 100;
+/** How many short names are tried. */
+const candidatesMax = 100;
 
 /**
- * The collection of a professional tenant: `org_acme`. Only when a collection of that name holds documents that belong to
- * nobody is it `org_acme~2` and so on: a newcomer never finds another's documents in its place, and no name of an
- * organization can hold a tilde. (FerretDB renames no collection that has a dot in its name.)
+ * The collection of a professional tenant: `org_acme`. Only when that name can't be had, as there is a collection of nobody's or
+ * another tenant has left it, is it `org_acme~2` and so on, and at last one that carries the organization's id: a newcomer
+ * never finds another's documents in its place. No name of an organization can hold a tilde. (FerretDB renames no collection that
+ * has a dot in its name.)
  */
-export const collectionCandidate = (organizationName: string, number: number): string =>
-  number === 1 ? `${collectionPrefix}${organizationName}` : `${collectionPrefix}${organizationName}~${number}`;
+const collectionCandidate = ({ organizationName, organizationId }: Where, number: number): string => {
+  const name = `${collectionPrefix}${organizationName}`;
+  if (number <= candidatesMax) return number === 1 ? name : `${name}~${number}`;
+  return `${name}~${organizationId}-${number}`;
+};
+
+/** The numbers of the places that a professional tenant may be offered, from one on. @param guard of the driver that chooses */
+export const candidateNumbers = (from: number, guard: number): number[] => {
+  const short = Array.from({ length: Math.max(0, candidatesMax - from + 1) }, (_, index) => from + index);
+  return [...short, Math.max(from, candidatesMax + 1 + guard)];
+};
 
 export const isTenantCollection = (collection: string): boolean => collection.startsWith(collectionPrefix);
 
@@ -64,7 +74,7 @@ export function ownerOfDatabase(masterDatabase: string, name: string): string | 
   return name.startsWith(prefix) ? (/^([0-9a-f]{24})_\d+$/.exec(name.slice(prefix.length))?.[1] ?? null) : null;
 }
 
-type Where = { masterDatabase: string; organizationId: string; organizationName: string };
+export type Where = { masterDatabase: string; organizationId: string; organizationName: string };
 
 /**
  * The place that a tier offers, for `number` 1, 2, …: the candidates of a professional tenant, the numbers that make an
@@ -77,10 +87,10 @@ const offers: Record<Tier, (where: Where, number: number) => Placement> = {
     key: number === 1 ? organizationId : `${organizationId}.${number}`,
     indexes: [],
   }),
-  professional: ({ masterDatabase, organizationId, organizationName }, number) => ({
-    ...home(masterDatabase, collectionCandidate(organizationName, number)),
+  professional: (where, number) => ({
+    ...home(where.masterDatabase, collectionCandidate(where, number)),
     tier: "professional",
-    key: organizationId,
+    key: where.organizationId,
   }),
   enterprise: ({ masterDatabase, organizationId }, number) => ({
     ...home(enterpriseDatabase(masterDatabase, organizationId, number), enterpriseCollection),
@@ -102,6 +112,22 @@ export const placeKey = ({
   ...placement
 }: Pick<Placement, "region" | "database" | "collection"> & Partial<Placement>): string =>
   [region, database, collection, ...(placement.tier === "starter" ? [placement.key] : [])].join("/");
+
+/**
+ * The place that a key of `placeKey` means, as far as one is needed that a tenant has left.
+ *
+ * @param key of documents there, which in the shared collection is a part of the place's
+ */
+export function placeOfKey(place: string, masterDatabase: string, key: string): Placement {
+  const [region = "", database = "", ...rest] = place.split("/");
+  const collection = rest.join("/");
+  const left = { region, database, collection, key, epoch: 0 };
+  if (database !== masterDatabase) return { ...left, tier: "enterprise" };
+  const stay = collection.startsWith(`${sharedCollection}/`) ? collection.slice(sharedCollection.length + 1) : null;
+  return stay === null
+    ? { ...left, tier: "professional" }
+    : { ...left, tier: "starter", collection: sharedCollection, key: stay };
+}
 
 /** What `connection_details` of an organization reads. */
 export const describePlacement = ({ tier, database, collection }: Placement): string =>

@@ -59,7 +59,7 @@ export async function claimStage(db: Db, target: Placement, operationId: ObjectI
   if (newest && (await adopt(db, newest.placement, own, fence))) {
     return { placement: own, checkpoint: newest.marker.checkpoint };
   }
-  await createPlace(db, own);
+  if (!(await createPlace(db, own))) throw new Error("what has the name of the stage was not made by its driver");
   await collectionAt(db, own).updateOne(
     { _id: markerId as never, operation_id: operationId },
     { $set: { fence, checkpoint: start }, $setOnInsert: { tenant_id: markerKey } },
@@ -68,17 +68,21 @@ export async function claimStage(db: Db, target: Placement, operationId: ObjectI
   return { placement: own, checkpoint: start };
 }
 
+const refusedRename = () => new Error("the database refuses to rename the stage now");
+
 async function adopt(db: Db, from: Placement, own: Placement, fence: number): Promise<boolean> {
-  const renamed =
-    from.collection === own.collection || (await renameCollection(db, from, own.collection, null)) === "renamed";
-  if (!renamed) return false;
+  if (from.collection !== own.collection) {
+    const outcome = await renameCollection(db, from, own.collection, null);
+    if (outcome === "refused") throw refusedRename();
+    if (outcome !== "renamed") return false;
+  }
   // What was renamed may be a stray by now: then it has no marker.
   const { matchedCount } = await collectionAt(db, own).updateOne(
     { _id: markerId as never },
     { $set: { fence } },
     within(),
   );
-  if (matchedCount === 0) await dropCollection(db, own, null);
+  if (matchedCount === 0) await dropCollection(db, own, await identify(db, own));
   return matchedCount === 1;
 }
 
@@ -100,6 +104,7 @@ export async function unveilStage(db: Db, stage: Placement, target: Placement): 
   if (isShared(target)) return true;
   const outcome = await renameCollection(db, stage, target.collection, null);
   if (outcome === "source_missing") throw new Error("the stage is gone");
+  if (outcome === "refused") throw refusedRename();
   return outcome === "renamed";
 }
 
@@ -112,7 +117,8 @@ export async function removeMarker(db: Db, target: Placement): Promise<void> {
 export async function removeStages(db: Db, target: Placement): Promise<void> {
   if (isShared(target)) return;
   for (const collection of await collectionsNamed(db, target.database, stagePrefix(target))) {
-    await dropCollection(db, { ...target, collection }, null);
+    const stage = { ...target, collection };
+    await dropCollection(db, stage, await identify(db, stage));
   }
 }
 

@@ -1,10 +1,13 @@
-import { type Db, type Document, UUID } from "mongodb";
+import type { Db, Document, IndexSpecification } from "mongodb";
+import { expecting, heedsCollectionUuid } from "../lib/collection-uuid.ts";
 import {
   isAnotherCollection,
   isIndexNotFound,
   isNamespaceExists,
   isNamespaceNotFound,
+  isRefused,
   majority,
+  retryDeadlock,
   within,
 } from "../lib/mongo.ts";
 import { isShared, type Placement, sharedCollection } from "./placement.ts";
@@ -26,21 +29,77 @@ export async function createSharedCollection(db: Db): Promise<void> {
   for (const { name, key } of sharedBaseIndexes) await shared.createIndex(key, { name, ...within(60_000) });
 }
 
-/** Makes a place ready for documents; doing it again changes nothing. */
-export async function createPlace(db: Db, placement: Placement): Promise<void> {
+/** As `db.command` takes no write concern from the client: a change of the primary mustn't take these back. */
+const durable = { writeConcern: { w: "majority" } } as const;
+
+const baseIndexes = [{ name: "created_at_1", key: { created_at: 1 } }] as const;
+/** Those that every place has. */
+export const baseIndexNames: readonly string[] = baseIndexes.map(({ name }) => name);
+
+/**
+ * Makes a place that was never anybody's before ready for documents. A statement for whoever had the name before may arrive
+ * late and make a collection of its own, with documents or with an index that would refuse the newcomer's: that is no place.
+ *
+ * @returns false when what has the name may not have been made here; then it is left as it is
+ */
+export async function createPlace(db: Db, placement: Placement): Promise<boolean> {
   // The shared one is there since the start.
-  if (isShared(placement)) return;
+  if (isShared(placement)) return true;
   await createCollection(db, placement);
-  await collectionAt(db, placement).createIndex({ created_at: 1 }, within());
+  if (!(await isBare(db, placement))) return false;
+  await createBaseIndexes(db, placement);
+  return true;
 }
 
+/** Makes what a place that a tenant lives at lacks; doing it again changes nothing. */
+export async function completePlace(db: Db, placement: Placement): Promise<void> {
+  if (isShared(placement)) return;
+  await createCollection(db, placement);
+  await createBaseIndexes(db, placement);
+}
+
+const createBaseIndexes = async (db: Db, placement: Placement): Promise<void> => {
+  for (const { name, key } of baseIndexes) await buildIndex(db, placement, key, { name }, 60_000);
+};
+
+/** The server takes a collection for made that is there with the same options, so its answer doesn't tell who made it. */
 async function createCollection(db: Db, named: Named): Promise<void> {
   try {
     // The driver's createCollection would send the signal to the server.
-    await databaseAt(db, named).command({ create: named.collection }, within());
+    await retryDeadlock(() => databaseAt(db, named).command({ create: named.collection, ...durable }, within()));
   } catch (error) {
     if (!isNamespaceExists(error)) throw error;
   }
+}
+
+/** Whether a plain collection has this name, without options, documents and indexes but those that every place has. */
+export async function isBare(db: Db, named: Named): Promise<boolean> {
+  const [found] = await databaseAt(db, named)
+    .listCollections({ name: named.collection }, { nameOnly: false, ...within() })
+    .toArray();
+  if (!found || found.type !== "collection" || Object.keys(("options" in found && found.options) || {}).length > 0) {
+    return false;
+  }
+  const indexes = await collectionAt(db, named).listIndexes(within()).toArray();
+  const isBase = ({ name }: Document) => name === "_id_" || baseIndexNames.includes(String(name));
+  return indexes.every(isBase) && !(await hasDocuments(db, named));
+}
+
+/**
+ * Builds an index, in the very collection that has the name now: a build that arrives late makes none in the next one, nor
+ * that collection itself, where the server heeds its UUID. Doing it again changes nothing.
+ */
+export async function buildIndex(
+  db: Db,
+  named: Named,
+  key: IndexSpecification,
+  options: { name: string } & Document,
+  timeoutMs: number,
+): Promise<void> {
+  const expected = (await heedsCollectionUuid(db)) ? await identify(db, named) : null;
+  const indexes = [{ key, ...options }];
+  const command = { createIndexes: named.collection, indexes, ...expecting(expected?.uuid), ...durable };
+  await retryDeadlock(() => databaseAt(db, named).command(command, within(timeoutMs)));
 }
 
 export const hasDocuments = async (db: Db, named: Named): Promise<boolean> =>
@@ -70,14 +129,20 @@ export const collectionsNamed = async (db: Db, database: string, prefix: string)
     .map(({ name }) => name)
     .filter((name) => name.startsWith(prefix));
 
-// With the collection's UUID in the command, one that arrives late can't hit another tenant's collection that has taken
-// the name since (MongoDB 6.0 and later; FerretDB reads over it).
-const expecting = (identity: CollectionIdentity | null): Document =>
-  identity?.uuid ? { collectionUUID: new UUID(identity.uuid) } : {};
+// With the collection's UUID in a command, one that arrives late can't hit another tenant's collection that has taken the
+// name since. Where the server reads over it, no name is given twice: see `retired.ts`.
 
-export type RenameOutcome = "renamed" | "source_missing" | "target_exists";
+export type RenameOutcome = "renamed" | "source_missing" | "target_exists" | "refused";
 
-/** Renames a collection with its documents and indexes, at a cost that doesn't depend on their number. */
+/** Longer than this a rename doesn't wait for others, who build an index there say: readers and writers wait for it. */
+const renameMsMax = 2_000;
+
+/**
+ * Renames a collection with its documents and indexes, at a cost that doesn't depend on their number.
+ *
+ * @returns `refused`: the server says that it can't now, and has changed nothing
+ * @throws what leaves open whether it was renamed, or will be
+ */
 export async function renameCollection(
   db: Db,
   from: Named,
@@ -86,13 +151,21 @@ export async function renameCollection(
 ): Promise<RenameOutcome> {
   const namespace = (collection: string) => `${from.database}.${collection}`;
   try {
-    await db
-      .admin()
-      .command({ renameCollection: namespace(from.collection), to: namespace(to), ...expecting(expected) }, within());
+    await db.admin().command(
+      {
+        renameCollection: namespace(from.collection),
+        to: namespace(to),
+        ...expecting(expected?.uuid),
+        ...durable,
+        maxTimeMS: renameMsMax,
+      },
+      within(),
+    );
     return "renamed";
   } catch (error) {
     if (isNamespaceNotFound(error) || isAnotherCollection(error)) return "source_missing";
     if (isNamespaceExists(error)) return "target_exists";
+    if (isRefused(error)) return "refused";
     throw error;
   }
 }
@@ -100,7 +173,10 @@ export async function renameCollection(
 /** Drops a collection if it is still the one that was meant; one that is gone already is no error. */
 export async function dropCollection(db: Db, named: Named, expected: CollectionIdentity | null): Promise<void> {
   try {
-    await databaseAt(db, named).command({ drop: named.collection, ...expecting(expected) }, within(60_000));
+    await databaseAt(db, named).command(
+      { drop: named.collection, ...expecting(expected?.uuid), ...durable },
+      within(60_000),
+    );
   } catch (error) {
     if (!isNamespaceNotFound(error) && !isAnotherCollection(error)) throw error;
   }
@@ -136,7 +212,9 @@ export async function dropSharedIndexes(db: Db, placement: Placement): Promise<v
 /** Drops an index; one that is gone already is no error. */
 export async function dropIndexNamed(db: Db, named: Named, name: string): Promise<void> {
   try {
-    await collectionAt(db, named).dropIndex(name, within());
+    const expected = (await heedsCollectionUuid(db)) ? await identify(db, named) : null;
+    const command = { dropIndexes: named.collection, index: name, ...expecting(expected?.uuid), ...durable };
+    await databaseAt(db, named).command(command, within());
   } catch (error) {
     if (!isIndexNotFound(error)) throw error;
   }

@@ -1,10 +1,10 @@
 import type { Db, ObjectId } from "mongodb";
 import { isNamespaceNotFound, majority, within } from "../lib/mongo.ts";
-import { baseIndexNames, sharedIndexName } from "./indexes.ts";
+import { sharedIndexName } from "./indexes.ts";
 import { ownerOfDatabase, type Placement, sharedCollection, type TenantIndex } from "./placement.ts";
 import { collectionAt } from "./scope.ts";
 import { markerId } from "./stage.ts";
-import { type CollectionIdentity, dropIndexNamed, removeShared, sharedBaseIndexes } from "./storage.ts";
+import { baseIndexNames, type CollectionIdentity, dropIndexNamed, removeShared, sharedBaseIndexes } from "./storage.ts";
 
 // What there is, whoever it belongs to: for those who look after all tenants' places at once. Nothing here is asked on a
 // request's way, and a collection may be large.

@@ -50,7 +50,7 @@ describe("what a stalled process leaves after its create was undone", () => {
       body: { organization_name: who.organization_name, email: who.email },
     });
     expect(changed.status).toBe(200);
-    expect(changed.body.connection_details).toBe(`Collection: org_${who.organization_name}`);
+    expect(changed.body.connection_details).toBe(`Collection: org_${who.organization_name}~2`);
     expect(await findViolations(at.db, [tenant.belongings])).toEqual([]);
   });
 

@@ -141,6 +141,7 @@ describe("renames at once", () => {
     expect(grown(before, await counts(service.db))).toEqual({
       [`org_${winner.organization_name}`]: "gone",
       [`org_${name}`]: 0,
+      retired_places: 1,
     });
     for (const { organization_name } of all.filter((each) => each !== winner)) {
       expect((await get(organization_name)).body.connection_details).toBe(`Collection: org_${organization_name}`);

@@ -30,13 +30,14 @@ describe("a rename", () => {
     expect(await service.db.listCollections({ name: `org_${who.organization_name}` }).toArray()).toEqual([]);
   });
 
-  test("there and back again leaves it as it was", async () => {
+  test("there and back again brings the documents along, to a place that was never left", async () => {
     const who = await service.join("back");
     await service.db.collection(`org_${who.organization_name}`).insertOne({ kept: 1 });
     await update(who.token, { organization_name: newcomer().organization_name });
     const { body } = await update(who.token, { organization_name: who.organization_name });
-    expect(body.connection_details).toBe(`Collection: org_${who.organization_name}`);
-    expect(await service.db.collection(`org_${who.organization_name}`).countDocuments({ kept: 1 })).toBe(1);
+    expect(body.connection_details).toBe(`Collection: org_${who.organization_name}~2`);
+    expect(await collectionOf(body.connection_details).countDocuments({ kept: 1 })).toBe(1);
+    expect(await service.db.listCollections({ name: `org_${who.organization_name}` }).toArray()).toEqual([]);
   });
 
   test("to a name whose collection holds documents of nobody leaves those alone and says where the data is", async () => {
@@ -51,14 +52,15 @@ describe("a rename", () => {
     expect(await service.db.collection(`org_${organization_name}`).findOne()).toMatchObject({ of: "nobody" });
   });
 
-  test("to a name whose collection is there but empty takes that place", async () => {
+  test("to a name whose collection is there but empty leaves that alone too: it may be somebody's", async () => {
     const who = await service.join("guest");
     await service.db.collection(`org_${who.organization_name}`).insertOne({ of: "guest" });
     const { organization_name } = newcomer("empty");
     await service.db.command({ create: `org_${organization_name}` });
     const { body } = await update(who.token, { organization_name });
-    expect(body.connection_details).toBe(`Collection: org_${organization_name}`);
-    expect(await service.db.collection(`org_${organization_name}`).findOne()).toMatchObject({ of: "guest" });
+    expect(body.connection_details).toBe(`Collection: org_${organization_name}~2`);
+    expect(await collectionOf(body.connection_details).findOne()).toMatchObject({ of: "guest" });
+    expect(await service.db.listCollections({ name: `org_${organization_name}` }).toArray()).toHaveLength(1);
   });
 
   test.each([

@@ -211,7 +211,7 @@ export async function leaveBehind(
       progress: {},
       lease: { owner: "stalled", token: "stalled", until: now, fence: 2 },
       error: null,
-      history: [],
+      history: what.collection ? [{ step: "storage", at: now, fence: 1 }] : [],
       created_at: now,
       finished_at: now,
     });

@@ -7,6 +7,7 @@ import { findById, operations } from "../../src/operation/store.ts";
 import { getById } from "../../src/organization/store.ts";
 import { createIndex } from "../../src/tenant/indexes.ts";
 import { placeKey, type Tier } from "../../src/tenant/placement.ts";
+import { isRetired } from "../../src/tenant/retired.ts";
 import { type Fleet, type Lodger, openFleet } from "../support/fleet.ts";
 
 setDefaultTimeout(60_000);
@@ -106,14 +107,15 @@ describe("a move that is cancelled after its driver died in plan", () => {
     expect(await placesOf(lodger)).toEqual([placeKey(lodger.placement)]);
   });
 
-  test("goes on holding the one that it has left until that has been swept", async () => {
+  test("doesn't make the one that it has left to be had before that has been swept", async () => {
     const lodger = await fleet.settle("professional");
     expect((await drive(await startMove(lodger, "starter"))).status).toBe("succeeded");
     const move = await startMove(lodger, "professional");
     await drive(move, dyingInPlan(), 1);
     await cancelOperation({ ...fleet.deps }, move);
     expect((await drive(move)).status).toBe("cancelled");
-    expect(await placesOf(lodger)).toContain(placeKey(lodger.placement));
+    expect(await placesOf(lodger)).not.toContain(placeKey(lodger.placement));
+    expect(await isRetired(fleet.db, lodger.placement)).toBe(true);
   });
 });
 

@@ -4,7 +4,6 @@ import { ObjectId } from "mongodb";
 import { createLeases } from "../../src/tenant/lease.ts";
 import { withTenant } from "../../src/tenant/door.ts";
 import {
-  collectionCandidate,
   enterpriseDatabase,
   isTenantCollection,
   offerPlace,
@@ -90,10 +89,13 @@ describe("the place of a tenant", () => {
   });
 
   test("has a collection whose name fits beside that of its stage, for the longest name of an organization", () => {
-    const collection = collectionCandidate("x".repeat(50), 100);
-    expect(isTenantCollection(collection)).toBe(true);
-    // MongoDB's limit is 255 bytes for database, dot and collection; FerretDB's is 235.
-    expect(Buffer.byteLength(`${"d".repeat(63)}.${collection}~s${Number.MAX_SAFE_INTEGER}`)).toBeLessThan(235);
+    const where = { masterDatabase: "d", organizationId: "0".repeat(24), organizationName: "x".repeat(50) };
+    for (const candidate of [1, 100, 999_999_999]) {
+      const { collection } = offerPlace("professional", where, candidate);
+      expect(isTenantCollection(collection)).toBe(true);
+      // MongoDB's limit is 255 bytes for database, dot and collection; FerretDB's is 235.
+      expect(Buffer.byteLength(`${"d".repeat(63)}.${collection}~s${Number.MAX_SAFE_INTEGER}`)).toBeLessThan(235);
+    }
   });
 });
 
