@@ -7,6 +7,7 @@ import { isEstablished } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
 import { inspect } from "../takeover/inspect.ts";
 import { removeNotes } from "../tenant/journal.ts";
+import { placeKey } from "../tenant/placement.ts";
 import type { DoctorDeps, Symptom } from "./finding.ts";
 import { heldInVain, type Known } from "./known.ts";
 
@@ -89,7 +90,10 @@ export async function examineOrganizations(deps: DoctorDeps, known: Known): Prom
       const finding = { finding: "organization_unfinished", organization_id, status } as const;
       symptoms.push({ finding, ...(discardable.has(organization_id) && { mend }) });
     }
-    for (const place of heldInVain(organization)) {
+    // A version before held those that it had left until they were swept.
+    const left = known.retired.filter(({ organization_id }) => organization_id.equals(_id));
+    const isLeft = (place: string) => left.some(({ placement }) => placeKey(placement) === place);
+    for (const place of heldInVain(organization).filter((one) => !isLeft(one))) {
       const mend = async () => {
         if (!(await findOpen(db, _id))) await guarded.givePlaceUp(db, _id, place);
       };

@@ -135,7 +135,7 @@ export const collectionsNamed = async (db: Db, database: string, prefix: string)
 export type RenameOutcome = "renamed" | "source_missing" | "target_exists" | "refused";
 
 /** Longer than this a rename doesn't wait for others, who build an index there say: readers and writers wait for it. */
-const renameMsMax = 2_000;
+const renameMsMax = 1_000;
 
 /**
  * Renames a collection with its documents and indexes, at a cost that doesn't depend on their number.

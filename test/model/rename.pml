@@ -1,12 +1,14 @@
-/* A tenant with a collection of its own gets a new name: seal (readers and writers wait) -> wait a lease -> renameCollection -> cutover.
+/* A tenant with a collection of its own gets a new name: seal (readers and writers wait) -> wait a lease -> renameCollection -> cutover. When the
+ * database refuses the rename the organization is opened again where it is.
  * Another tenant takes the old name at once. Collections are found by name, so whatever arrives late finds what has that name by then, and a
  * write to a name that is gone creates it again. Tenant 1 goes from name 0 to name 1, and perhaps on to name 2; tenant 2 takes name 0, or a
- * physical name that was never used (3) where physical names are given once. */
+ * physical name that was never used (3), as the code has it: a name is retired before it is given up, and isn't given again. (Where a
+ * statement carries the collection's UUID it may be, once nothing has come for a while: then what arrives late matches nothing.) */
 #ifndef CLAIMS            /* 1: one mover. 2: another takes over. 3: afterwards the tenant gets a third name */
 #define CLAIMS 1
 #endif
 #ifndef NAME_GIVEN_ONCE   /* a physical name is never used again, whatever the tenant is called */
-#define NAME_GIVEN_ONCE (CLAIMS > 1)
+#define NAME_GIVEN_ONCE 1
 #endif
 #ifndef READERS_WAIT      /* readers wait too while the collection changes its name */
 #define READERS_WAIT 1
@@ -26,8 +28,8 @@
 #ifndef GUARD_IN_CUTOVER
 #define GUARD_IN_CUTOVER 1
 #endif
-#ifndef NO_WAY_BACK       /* once sealed, a rename is only finished: a takeover doesn't cancel it */
-#define NO_WAY_BACK 1
+#ifndef OCCUPY_TARGET     /* who takes over opens a rename again only when something has the target name: the first one's may still arrive */
+#define OCCUPY_TARGET 1
 #endif
 #ifndef KEEP_TARGET       /* renameCollection never drops what has the target name */
 #define KEEP_TARGET 1
@@ -41,6 +43,7 @@
 
 byte place, phase, epoch, guard;         /* tenant 1's organization */
 byte one[4], two[4];                     /* what each name holds of tenant 1 and of tenant 2: the value of one document; 0 none */
+byte blocked;                            /* names that an empty collection has, so that no rename gives them */
 byte rest[4];                            /* tenant 1's other documents, as one: there or not */
 byte lease, aging[4], cachePlace, cacheEpoch;
 bool answered, seen;                     /* tenant 1's write of the value 2 was acknowledged; its value was read */
@@ -99,6 +102,7 @@ end:
 }
 
 proctype Mover(byte me; byte from; byte to) {
+end:
   atomic {
     if
     :: me == 1
@@ -107,19 +111,28 @@ proctype Mover(byte me; byte from; byte to) {
     fi;
     guard = me;
     if :: phase == NONE -> phase = SEALED; epoch++ :: else fi;
-    if
-    :: me == 2 && !NO_WAY_BACK -> phase = NONE; epoch++; goto stop
-    :: else
-    fi;
     aging[me] = lease }
 #if WAIT_LEASE
   atomic { lease = lease & ~aging[me]; aging[me] = 0; if :: !HAS(lease, 0) -> cachePlace = 0; cacheEpoch = 0 :: else fi }
 #endif
+  if
+  :: me <= 2 ->                          /* refused by the database: nothing was changed */
+     atomic {
+       if
+       :: me == 2 && OCCUPY_TARGET && rest[to] -> goto cutover
+       :: me == 2 && OCCUPY_TARGET && !rest[to] -> blocked = blocked | BIT(to)
+       :: me == 1 || !OCCUPY_TARGET
+       fi }
+     atomic { if :: guard == me -> phase = NONE; epoch++ :: else fi; goto stop }
+  :: true
+  fi;
   d_step {                               /* renameCollection: fails without a source, or with a target */
     if
-    :: (one[from] || two[from]) && (!(one[to] || two[to]) || !KEEP_TARGET) -> one[to] = one[from]; two[to] = two[from]; rest[to] = rest[from]; one[from] = 0; two[from] = 0; rest[from] = 0
+    :: (one[from] || two[from]) && (!(one[to] || two[to] || HAS(blocked, to)) || !KEEP_TARGET) -> one[to] = one[from]; two[to] = two[from]; rest[to] = rest[from]; one[from] = 0; two[from] = 0; rest[from] = 0
     :: else
     fi }
+  atomic { if :: rest[to] :: else -> goto stop fi }  /* another has the name: the next one is tried, which is a rename of its own */
+cutover:
   atomic { if :: guard == me || !GUARD_IN_CUTOVER -> place = to; phase = NONE; epoch++ :: else fi }
 stop:
   aging[me] = 0
