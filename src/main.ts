@@ -7,6 +7,7 @@ import { createClient, createDeps, prepare, startService } from "./boot.ts";
 import { readConfig } from "./config.ts";
 import { doctor } from "./fleet/doctor.ts";
 import { addKeyCommands } from "./key-commands.ts";
+import { tell } from "./lib/scrub.ts";
 import { service, version } from "./lib/version.ts";
 import { createLogger } from "./log.ts";
 import { chainedOrganizations } from "./organization/chained.ts";
@@ -114,6 +115,6 @@ is set for this command. It may run beside services.`,
 try {
   await program.parseAsync();
 } catch (error) {
-  console.error(error instanceof Error ? error.message : String(error));
+  console.error(tell(error));
   process.exit(1);
 }

@@ -4,12 +4,10 @@ import * as organizationStore from "../organization/store.ts";
 import { findById as findOperation, findOpen } from "../operation/store.ts";
 import { defaultRegion, isShared, isTenantCollection, type Placement, placeKey } from "../tenant/placement.ts";
 import { isStage, markerKey } from "../tenant/stage.ts";
-import { createPlace, dropCollection, identify } from "../tenant/storage.ts";
+import { createPlace, dropCollection, type Existing, existingCollections, identify } from "../tenant/storage.ts";
 import {
   dropEnterpriseDatabase,
   enterpriseDatabases,
-  type Existing,
-  existingCollections,
   missingBaseIndexes,
   removeForeign,
   type Share,

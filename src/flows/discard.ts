@@ -1,5 +1,6 @@
 import type { ObjectId } from "mongodb";
 import * as adminStore from "../admin/store.ts";
+import { unlessUnauthorized } from "../lib/mongo.ts";
 import type { Flow, Operation, Step, StepDeps } from "../operation/operation.ts";
 import * as organizationStore from "../organization/store.ts";
 import { isShared } from "../tenant/placement.ts";
@@ -24,7 +25,8 @@ export async function discardUnfinished(
   const placement = organization?.placement;
   // In the shared collection there is nothing yet.
   if (placement && !isShared(placement)) {
-    const identity = await identify(db, placement);
+    // A database that may not be looked into any more held nothing but an empty collection.
+    const identity = await unlessUnauthorized(() => identify(db, placement));
     // A place that was free is taken over as it was found: with documents in it, it isn't ours to remove.
     if (identity && !(await hasDocuments(db, placement))) await removePlace(db, placement, identity, deps);
   }

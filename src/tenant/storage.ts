@@ -4,6 +4,7 @@ import {
   isIndexNotFound,
   isNamespaceExists,
   isNamespaceNotFound,
+  isUnauthorized,
   majority,
   within,
 } from "../lib/mongo.ts";
@@ -58,6 +59,25 @@ export async function identify(db: Db, named: Named): Promise<CollectionIdentity
   const uuid = "info" in found ? (found.info?.uuid ?? null) : null;
   return { uuid: uuid && uuid.toUUID().toHexString() };
 }
+
+/** `isPlain`: of the kind that places are made of; no view, no time series, nothing capped or with a validator. */
+export type Existing = Named & { identity: CollectionIdentity; isPlain: boolean };
+
+/** The collections of a database, each with what it is whatever its name; those that the server keeps for itself left out. */
+export const existingCollections = async (db: Db, database: string): Promise<Existing[]> =>
+  (
+    await db.client
+      .db(database)
+      .listCollections({}, { nameOnly: false, ...within(60_000) })
+      .toArray()
+  )
+    .filter(({ name }) => !name.startsWith("system."))
+    .map((found) => {
+      const { name, type = "collection" } = found;
+      const { info, options } = "info" in found ? found : {};
+      const isPlain = type === "collection" && Object.keys(options ?? {}).length === 0;
+      return { database, collection: name, identity: { uuid: info?.uuid?.toUUID().toHexString() ?? null }, isPlain };
+    });
 
 /** The names of a database's collections that begin so. */
 export const collectionsNamed = async (db: Db, database: string, prefix: string): Promise<string[]> =>
@@ -142,6 +162,23 @@ export async function dropIndexNamed(db: Db, named: Named, name: string): Promis
   }
 }
 
+/**
+ * Removes the database of one tenant, whose name was never anybody else's and never will be. A user who may not drop databases
+ * drops all that is in it: then it vanishes by itself.
+ */
+export async function removeDatabase(db: Db, database: string, assertHeld: () => void): Promise<void> {
+  for (const { collection, identity } of await existingCollections(db, database)) {
+    assertHeld();
+    await dropCollection(db, { database, collection }, identity);
+  }
+  assertHeld();
+  try {
+    await db.client.db(database).dropDatabase(within(60_000));
+  } catch (error) {
+    if (!isUnauthorized(error) || (await existingCollections(db, database)).length > 0) throw error;
+  }
+}
+
 /** Removes a place that a tenant has left or never entered, with what is there; `identity` is that of its own collection. */
 export async function removePlace(
   db: Db,
@@ -151,7 +188,6 @@ export async function removePlace(
 ): Promise<void> {
   if (isShared(placement)) return await removeShared(db, placement, keepHeld);
   assertHeld();
-  // A database of its own was never anybody else's, and never will be.
-  if (placement.tier === "enterprise") await databaseAt(db, placement).dropDatabase(within(60_000));
+  if (placement.tier === "enterprise") await removeDatabase(db, placement.database, assertHeld);
   else await dropCollection(db, placement, identity);
 }
