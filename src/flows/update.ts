@@ -7,14 +7,7 @@ import * as organizationStore from "../organization/store.ts";
 import * as sessionStore from "../session/session-store.ts";
 import { candidatesMax, collectionCandidate, placeKey, type Placement } from "../tenant/placement.ts";
 import { sweepPlace } from "../tenant/retired.ts";
-import {
-  type CollectionIdentity,
-  createPlace,
-  dropCollection,
-  hasDocuments,
-  identify,
-  renameCollection,
-} from "../tenant/storage.ts";
+import { type CollectionIdentity, createPlace, identify, renameCollection } from "../tenant/storage.ts";
 import { claimEmail, claimName } from "./claim.ts";
 import { emailTaken, nameTaken, organizationMissing } from "./failures.ts";
 import { enter, organizationOf } from "./guard.ts";
@@ -102,7 +95,7 @@ const writeAdmin: UpdateStep = async ({ db }, operation) => {
   return { go: "place" };
 };
 
-/** Claims the first free place of the new name. It isn't free while a collection of nobody's has documents there. */
+/** Claims the first free place of the new name. It isn't free while there is any collection, which may be anybody's. */
 const reservePlace: UpdateStep = async ({ db }, operation) => {
   const { input, progress } = operation;
   const from = progress.from ?? (await organizationStore.findById(db, operation.organization_id))?.placement;
@@ -113,7 +106,7 @@ const reservePlace: UpdateStep = async ({ db }, operation) => {
     // The best place that there is, is the one that it has.
     if (collection === from.collection) return { go: "open" };
     const to = { ...from, collection };
-    if (await hasDocuments(db, to)) continue;
+    if (await identify(db, to)) continue;
     const written = await guarded.reservePlace(db, organizationOf(operation), placeKey(to));
     if (written === "place_taken") continue;
     if (written === "missing") return { failed: organizationMissing };
@@ -157,11 +150,7 @@ const renameStorage: UpdateStep = async ({ db, assertHeld }, { progress }) => {
     return { go: "placement" };
   }
   if (sameCollection(source, target)) return { go: "placement" };
-  // The place is claimed, so what stands there empty is a leftover; with documents it is somebody's: try the next name.
-  if (target && !(await hasDocuments(db, to))) {
-    await dropCollection(db, to, target);
-    return { go: "rename" };
-  }
+  // Somebody's, who has come since: try the next name.
   return { go: "place", progress: { candidate: candidate + 1 } };
 };
 

@@ -37,6 +37,10 @@ export const candidatesMax = 100;
 export const collectionCandidate = (organizationName: string, number: number): string =>
   number === 1 ? `${collectionPrefix}${organizationName}` : `${collectionPrefix}${organizationName}~${number}`;
 
+/** The name of the organization that a collection is named after; null when it is after none. */
+export const organizationOf = (collection: string): string | null =>
+  /^org_([^~]+)(?:~\d+)?$/.exec(collection)?.[1] ?? null;
+
 export const isTenantCollection = (collection: string): boolean => collection.startsWith(collectionPrefix);
 
 /** MongoDB's limit is 63 bytes: 28 of the master database's name, an id, two separators and a number of nine digits. */
