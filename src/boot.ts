@@ -38,6 +38,7 @@ import { takeOver } from "./takeover/take-over.ts";
 import { createNoteIndexes } from "./tenant/journal.ts";
 import { createLeases } from "./tenant/lease.ts";
 import { createRetiredIndexes } from "./tenant/retired.ts";
+import { reportLacks } from "./tenant/rights.ts";
 import { createSharedCollection } from "./tenant/storage.ts";
 import { startWorker } from "./worker.ts";
 
@@ -156,10 +157,13 @@ export async function prepare(deps: Deps): Promise<void> {
 
 /** Prepares again and again until it is done: a service may be started before its database. */
 async function prepareUntilDone(deps: Deps, stopping: AbortSignal): Promise<boolean> {
+  let reported = false;
   for (let pauseMs = 250; !stopping.aborted; pauseMs = Math.min(pauseMs * 2, 5_000)) {
     try {
       // When the first try to connect has failed the driver stays closed until it is told again.
       await deps.db.client.connect();
+      if (!reported) await reportLacks(deps);
+      reported = true;
       await prepare(deps);
       await deps.revocations.start();
       return true;

@@ -1,10 +1,13 @@
 import pino, { type DestinationStream, type Logger } from "pino";
-import { scrub } from "./lib/scrub.ts";
+import { scrub, tell } from "./lib/scrub.ts";
 
 const errorFields = (error: unknown): Record<string, unknown> => {
   if (!(error instanceof Error)) return { message: scrub(String(error)) };
   const { code } = error as { code?: unknown };
-  return { name: error.name, code, message: scrub(error.message), stack: scrub(error.stack ?? "") };
+  const message = tell(error);
+  // It begins with the message.
+  const stack = scrub((error.stack ?? "").replace(error.message, () => message));
+  return { name: error.name, code, message, stack };
 };
 
 /** One JSON object a line on standard output. What is logged holds ids, no emails and no secrets. */

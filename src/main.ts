@@ -7,6 +7,7 @@ import { createClient, createDeps, prepare, startService } from "./boot.ts";
 import { readConfig } from "./config.ts";
 import { doctor } from "./fleet/doctor.ts";
 import { addKeyCommands } from "./key-commands.ts";
+import { tell } from "./lib/scrub.ts";
 import { service, version } from "./lib/version.ts";
 import { createLogger } from "./log.ts";
 import { chainedOrganizations } from "./organization/chained.ts";
@@ -66,7 +67,8 @@ Prints one JSON object a line: what was found, and "mended": true (it is right n
 (in doubt: it is for you to look at). It finds collections and databases of no organization, organizations without their
 storage, missing and left-over indexes, documents of no tenant, of another one or at a place that was left, operations that
 don't go on, what moves have left, and damaged records (as "inspect" does). Without --repair it changes nothing. What can't
-be shown to be a leftover is never removed. It may run beside services, with moves going on.`,
+be shown to be a leftover is never removed: neither a view, a time series, a capped collection or one with options, nor an
+empty collection that no record names, whatever it is called. It may run beside services, with moves going on.`,
   )
   .action(async ({ repair }: { repair: boolean }) => {
     const config = readConfig(process.env);
@@ -114,6 +116,6 @@ is set for this command. It may run beside services.`,
 try {
   await program.parseAsync();
 } catch (error) {
-  console.error(error instanceof Error ? error.message : String(error));
+  console.error(tell(error));
   process.exit(1);
 }

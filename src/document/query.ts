@@ -2,7 +2,7 @@ import { MongoServerError, type Document, type ObjectId } from "mongodb";
 import { isInteger, toNumber } from "../lib/bson.ts";
 import { failure } from "../lib/failure.ts";
 import { invalid } from "../lib/invalid.ts";
-import { isUnavailable } from "../lib/mongo.ts";
+import { isUnauthorized, isUnavailable } from "../lib/mongo.ts";
 import { fromStored } from "../tenant/document.ts";
 import { type DoorDeps, withTenant } from "../tenant/door.ts";
 import type { Walk } from "../tenant/id-order.ts";
@@ -145,7 +145,7 @@ const read = <T>(deps: DoorDeps, organizationId: ObjectId, use: (scope: TenantSc
     try {
       return await use(scope);
     } catch (error) {
-      if (!(error instanceof MongoServerError) || isUnavailable(error)) throw error;
+      if (!(error instanceof MongoServerError) || isUnavailable(error) || isUnauthorized(error)) throw error;
       const name = /^\w{1,60}$/.test(String(error.codeName)) ? ` (${error.codeName})` : "";
       const detail = `The database can't run this query${name}: an operator may not fit the values it meets.`;
       throw failure<DocumentFailure>("query_refused", detail, { cause: error });

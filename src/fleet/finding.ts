@@ -9,8 +9,8 @@ export type DoctorDeps = DriveDeps;
  */
 export type Finding =
   | Exclude<DamagedRecord, { collection: string }>
-  /** Nobody's, as far as is known. */
-  | { finding: "collection_without_organization"; database: string; collection: string; documents: number }
+  /** Nobody's, as far as is known. `documents` is null where it is of a kind that no place is: a view, a time series … */
+  | { finding: "collection_without_organization"; database: string; collection: string; documents: number | null }
   | { finding: "database_without_organization"; database: string; organization_id: string }
   | { finding: "organization_without_storage"; organization_id: string; database: string; collection: string }
   | { finding: "organization_unfinished"; organization_id: string; status: string }

@@ -1,11 +1,11 @@
 import { type Db, ObjectId } from "mongodb";
 import type { Operation } from "../operation/operation.ts";
-import { findAllOpen, findEnding, findOpen } from "../operation/store.ts";
+import { findAllOpen, findEnding, findNaming, findOpen } from "../operation/store.ts";
 import { isEstablished, type OrganizationDocument } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
-import { isShared, parseConnectionDetails, type Placement, placeKey } from "../tenant/placement.ts";
+import { isShared, organizationOf, parseConnectionDetails, type Placement, placeKey } from "../tenant/placement.ts";
 import { listRetired, type RetiredPlace } from "../tenant/retired.ts";
-import { isStage } from "../tenant/stage.ts";
+import { isStage, placeOfStage } from "../tenant/stage.ts";
 
 /**
  * What the records say of who is where. It has to be read after whatever it is to judge: what is there and has a record
@@ -29,8 +29,8 @@ const isPlacement = (value: unknown): value is Placement =>
   typeof value === "object" && value !== null && "database" in value && "collection" in value && "key" in value;
 
 /** Every place that an operation's progress names, whatever it calls it. */
-const placesOf = ({ progress }: Operation): Placement[] =>
-  Object.values(progress)
+const placesOf = ({ progress }: Partial<Pick<Operation, "progress">>): Placement[] =>
+  Object.values(progress ?? {})
     .flatMap((value) => (Array.isArray(value) ? value : [value]))
     .filter(isPlacement);
 
@@ -68,6 +68,42 @@ export async function readKnown(db: Db, except?: ObjectId): Promise<Known> {
     sharedKeys: new Set([...[...settled, ...underWay].filter(isShared).map(({ key }) => key), ...keys]),
   };
 }
+
+/**
+ * Which of these collections a record names, whose place or stage they were or were to be: that of an operation, an ended
+ * one too, or the place of an organization beside which a stage stands.
+ */
+export async function readRecorded(
+  db: Db,
+  all: readonly Named[],
+  known: Pick<Known, "isClaimed">,
+): Promise<(one: Named) => boolean> {
+  const recorded = new Set<string>();
+  const named = (organizationName: unknown) => `named after ${organizationName}`;
+  // Of a tenant's own database the stages are known by the tenant.
+  const asked = all.filter(({ database }) => database === db.databaseName).map(placeOf);
+  for (let start = 0; start < asked.length; start += askedMax) {
+    const some = asked.slice(start, start + askedMax).map(({ collection }) => collection);
+    for (const operation of await findNaming(
+      db,
+      some,
+      some.flatMap((one) => organizationOf(one) ?? []),
+    )) {
+      for (const place of placesOf(operation)) recorded.add(spot(place));
+      recorded.add(named(operation.input?.organization_name));
+    }
+  }
+  return (one) => {
+    const place = placeOf(one);
+    if (isStage(one.collection) && known.isClaimed(place)) return true;
+    const isHome = one.database === db.databaseName;
+    return recorded.has(spot(place)) || (isHome && recorded.has(named(organizationOf(place.collection))));
+  };
+}
+type Named = Pick<Placement, "database" | "collection">;
+const askedMax = 500;
+/** The place beside which a stage stands; any other collection itself. */
+const placeOf = ({ database, collection }: Named): Named => ({ database, collection: placeOfStage(collection) });
 
 const isStageOf = (target: Placement, collection: string) => collection.startsWith(`${target.collection}~s`);
 

@@ -4,12 +4,10 @@ import * as organizationStore from "../organization/store.ts";
 import { findById as findOperation, findOpen } from "../operation/store.ts";
 import { defaultRegion, isShared, isTenantCollection, type Placement, placeKey } from "../tenant/placement.ts";
 import { isStage, markerKey } from "../tenant/stage.ts";
-import { completePlace, dropCollection, identify } from "../tenant/storage.ts";
+import { completePlace, dropCollection, type Existing, existingCollections, identify } from "../tenant/storage.ts";
 import {
   dropEnterpriseDatabase,
   enterpriseDatabases,
-  type Existing,
-  existingCollections,
   missingBaseIndexes,
   removeForeign,
   type Share,
@@ -17,7 +15,7 @@ import {
   stagedBy,
 } from "../tenant/survey.ts";
 import { type DoctorDeps, forEach, type Symptom, tenantText } from "./finding.ts";
-import { hasLeft, isPlace, type Known, ownerOfKey, readKnown } from "./known.ts";
+import { hasLeft, isPlace, type Known, ownerOfKey, readKnown, readRecorded } from "./known.ts";
 
 const atOnce = 4;
 
@@ -46,7 +44,9 @@ export async function examineUnclaimed({ db }: DoctorDeps, storage: Storage, kno
     const mine = storage.collections.filter((one) => one.database === database);
     const isLeft = async () => {
       if (!(await hasLeft(db, organizationId, (placement) => placement.database === database))) return false;
-      for (const one of mine) if (!isAllOf(organizationId, await sharesOf(db, one))) return false;
+      for (const one of mine) {
+        if (!one.isPlain || !isAllOf(organizationId, await sharesOf(db, one))) return false;
+      }
       return true;
     };
     const mend = async () => {
@@ -55,15 +55,19 @@ export async function examineUnclaimed({ db }: DoctorDeps, storage: Storage, kno
     symptoms.push((await isLeft()) ? { finding, mend } : { finding });
   }
   const orphans = new Set(symptoms.map(({ finding }) => ("database" in finding ? finding.database : "")));
-  await forEach(storage.collections, atOnce, async (one) => {
-    if (orphans.has(one.database) || known.isClaimed(one)) return;
+  const unclaimed = storage.collections.filter((one) => !orphans.has(one.database) && !known.isClaimed(one));
+  const isRecorded = await readRecorded(db, unclaimed, known);
+  await forEach(unclaimed, atOnce, async (one) => {
     const { database, collection } = one;
+    const finding = { finding: "collection_without_organization", database, collection } as const;
+    // No place is a view or the like, whatever its name: it isn't even looked into.
+    if (!one.isPlain) return void symptoms.push({ finding: { ...finding, documents: null } });
     const shares = await sharesOf(db, one);
     const documents = shares.reduce((sum, share) => sum + share.documents, 0);
-    const finding = { finding: "collection_without_organization", database, collection, documents } as const;
-    const drop = isStage(collection) ? dropStage : dropLeft;
-    const isLeft = await isLeftBehind(db, one, shares);
-    symptoms.push({ finding, ...(isLeft && { mend: () => drop(db, one) }) });
+    const isLeft = async () => await isLeftBehind(db, one, await sharesOf(db, one), isRecorded(one));
+    const mend = () => (isStage(collection) ? dropStage : dropLeft)(db, one, isLeft);
+    const isMendable = await isLeftBehind(db, one, shares, isRecorded(one));
+    symptoms.push({ finding: { ...finding, documents }, ...(isMendable && { mend }) });
   });
   return symptoms;
 }
@@ -71,8 +75,12 @@ export async function examineUnclaimed({ db }: DoctorDeps, storage: Storage, kno
 const isAllOf = (organizationId: string, shares: Share[]) =>
   shares.every(({ tenant }) => tenant === markerKey || ownerOfKey(tenant) === organizationId);
 
-/** Whether all that is in a collection can be shown to be nobody's any more: nothing, or what its tenants left. */
-async function isLeftBehind(db: Db, one: Existing, shares: Share[]): Promise<boolean> {
+/**
+ * Whether all that is in a collection can be shown to be nobody's any more: what its tenants left, or nothing, where a
+ * record names the collection. An empty one that none names may be anybody's.
+ */
+async function isLeftBehind(db: Db, one: Existing, shares: Share[], isRecorded: boolean): Promise<boolean> {
+  if (shares.length === 0) return isRecorded;
   for (const { tenant } of shares) {
     if (tenant === markerKey) {
       const operationId = await stagedBy(db, one);
@@ -86,8 +94,8 @@ async function isLeftBehind(db: Db, one: Existing, shares: Share[]): Promise<boo
 }
 
 /** Drops what a move copied to and left. Another one's stage may have got the same name since; its move is open then. */
-async function dropStage(db: Db, one: Existing): Promise<void> {
-  if (!(await isLeftBehind(db, one, await sharesOf(db, one)))) return;
+async function dropStage(db: Db, one: Existing, isLeft: () => Promise<boolean>): Promise<void> {
+  if (!(await isLeft())) return;
   await dropIfUnclaimed(db, one);
 }
 
@@ -95,10 +103,10 @@ async function dropStage(db: Db, one: Existing): Promise<void> {
  * Drops a collection under a claim to its place, so that nobody comes to live there meanwhile: an empty one is to be had
  * by any newcomer of that name.
  */
-async function dropLeft(db: Db, one: Existing): Promise<void> {
+async function dropLeft(db: Db, one: Existing, isLeft: () => Promise<boolean>): Promise<void> {
   const key = placeKey({ region: defaultRegion, ...one });
   await organizationStore.withPlaceClaimed(db, key, async (claim) => {
-    if (await isLeftBehind(db, one, await sharesOf(db, one))) await dropIfUnclaimed(db, one, claim);
+    if (await isLeft()) await dropIfUnclaimed(db, one, claim);
   });
 }
 

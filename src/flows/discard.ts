@@ -1,5 +1,6 @@
 import type { ObjectId } from "mongodb";
 import * as adminStore from "../admin/store.ts";
+import { unlessUnauthorized } from "../lib/mongo.ts";
 import type { Flow, Step, StepDeps } from "../operation/operation.ts";
 import * as organizationStore from "../organization/store.ts";
 import { isShared } from "../tenant/placement.ts";
@@ -26,7 +27,8 @@ export async function discardUnfinished(
   const placement = organization?.placement;
   // In the shared collection there is nothing yet.
   if (placement && !isShared(placement) && !untouched) {
-    const identity = await identify(db, placement);
+    // A database that may not be looked into any more held nothing but an empty collection.
+    const identity = await unlessUnauthorized(() => identify(db, placement));
     // Anything else was there before, or came from others.
     if (identity && (await isBare(db, placement))) await removePlace(db, placement, identity, deps);
   }

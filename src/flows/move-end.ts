@@ -1,3 +1,4 @@
+import { unlessUnauthorized } from "../lib/mongo.ts";
 import { isShared, placeKey } from "../tenant/placement.ts";
 import * as guarded from "../organization/guarded.ts";
 import * as organizationStore from "../organization/store.ts";
@@ -19,12 +20,18 @@ async function removeLeftovers(deps: StepDeps, operation: MoveOperation, live: s
     if (isShared(to) && placeKey({ ...to, key }) !== live) await removeShared(db, { ...to, key }, keepHeld);
   }
   await keepHeld();
-  await removeStages(db, to);
-  for (const place of [...abandoned, to]) {
-    if (placeKey(place) !== live) await removeUnveiled(db, place, operation._id, assertHeld);
-  }
+  await whereAllowed(operation, async () => {
+    await removeStages(db, to);
+    for (const place of [...abandoned, to]) {
+      if (placeKey(place) !== live) await removeUnveiled(db, place, operation._id, assertHeld);
+    }
+  });
   await removeNotes(db, operation._id);
 }
+
+/** As long as no driver had a stage, a place that may not be looked at was never made. */
+const whereAllowed = async ({ progress }: MoveOperation, remove: () => Promise<void>): Promise<unknown> =>
+  progress.stage ? await remove() : await unlessUnauthorized(remove);
 
 /** After the cutover: nothing of the tenant stays at the old place. What arrives there late was never acknowledged. */
 export const clean: MoveStep = async (deps, operation) => {
@@ -59,7 +66,7 @@ export const cancelMove: MoveStep = async (deps, operation) => {
   // The new database was nobody's yet.
   if (to.tier === "enterprise") {
     assertHeld();
-    await removePlace(db, to, null, deps);
+    await whereAllowed(operation, () => removePlace(db, to, null, deps));
   }
   await guarded.releasePlaces(db, organizationOf(operation));
   return failed ? { failed } : { cancelled: true };

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Db } from "mongodb";
 import { isFailure } from "../lib/failure.ts";
+import { isUnauthorized } from "../lib/mongo.ts";
 import type { Flow, Next, Operation, Step, StepDeps } from "../operation/operation.ts";
 import * as guarded from "../organization/guarded.ts";
 import type { OrganizationDocument } from "../organization/organization.ts";
@@ -14,7 +15,8 @@ import { writeNotes } from "../tenant/journal.ts";
 import { moveLeaseMs } from "../tenant/lease.ts";
 import { isShared, offerPlace, type Placement, placeKey, type TenantIndex, type Tier } from "../tenant/placement.ts";
 import { countDocuments } from "../tenant/count.ts";
-import { claimStage, saveCheckpoint } from "../tenant/stage.ts";
+import { findUnavailable, tierUnavailable } from "../tenant/rights.ts";
+import { claimStage, saveCheckpoint, type Stage } from "../tenant/stage.ts";
 import { type CollectionIdentity, dropSharedIndexes, identify } from "../tenant/storage.ts";
 import { organizationMissing } from "./failures.ts";
 import { enter, organizationOf } from "./guard.ts";
@@ -95,6 +97,8 @@ async function choose(
     if (!isFailure(error)) throw error;
     return { failed: { code: error.failure, detail: error.message } };
   }
+  const unavailable = await findUnavailable(db, [from.tier, operation.input.tier]);
+  if (unavailable) return { failed: tierUnavailable(unavailable) };
   const chosen = await choosePlace(deps, operation, organization, 1);
   if (!chosen) return { failed: { code: "move_pointless", detail: "There is no place to be had in this tier." } };
   return {
@@ -140,11 +144,16 @@ const journal: MoveStep = async (deps, operation) => {
   }
   // What drivers before this one copied under keys of theirs is of no use any more.
   for (const key of keys) if (isShared(to) && key !== target.key) await dropSharedIndexes(db, { ...to, key });
-  const stage = await claimStage(db, target, operation._id, fence);
+  let stage: Stage;
   let indexes: TenantIndex[];
   try {
+    stage = await claimStage(db, target, operation._id, fence);
     indexes = await copyIndexes(db, from, stage.placement, assertHeld);
   } catch (error) {
+    if (isUnauthorized(error)) {
+      deps.log.error({ operation_id: operation._id, err: error }, "the database's user lacks a right");
+      return { go: "cancel", progress: { failed: tierUnavailable(target.tier) } };
+    }
     if (!isFailure(error) || error.failure === "operation_pending") throw error;
     // It would be refused again, however often it is tried.
     return { go: "cancel", progress: { failed: { code: error.failure, detail: error.message } } };

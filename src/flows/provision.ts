@@ -1,12 +1,14 @@
 import type { ObjectId } from "mongodb";
 import { type AdminDocument, emailKey } from "../admin/admin.ts";
 import * as adminStore from "../admin/store.ts";
+import { isUnauthorized } from "../lib/mongo.ts";
 import type { Flow, Next, Operation, Step, StepDeps } from "../operation/operation.ts";
 import { hasBegunPlace } from "../organization/leftovers.ts";
 import type { OrganizationDocument } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
 import { offerPlace, placeKey, type Tier } from "../tenant/placement.ts";
 import { isRetired } from "../tenant/retired.ts";
+import { tierUnavailable } from "../tenant/rights.ts";
 import { createPlace } from "../tenant/storage.ts";
 import { claimEmail, claimName } from "./claim.ts";
 import { discardUnfinished } from "./discard.ts";
@@ -29,6 +31,19 @@ const unlessTakenOver =
   (step: ProvisionStep): ProvisionStep =>
   async (deps, operation) =>
     operation.lease.fence > 1 ? undo(interrupted) : step(deps, operation);
+
+/** Where the place can't be made for want of a right there is no organization. */
+const ifAllowed =
+  (step: ProvisionStep): ProvisionStep =>
+  async (deps, operation) => {
+    try {
+      return await step(deps, operation);
+    } catch (error) {
+      if (!isUnauthorized(error)) throw error;
+      deps.log.error({ operation_id: operation._id, err: error }, "the database's user lacks a right");
+      return undo(tierUnavailable(operation.input.tier));
+    }
+  };
 
 async function insertOrganization(
   deps: StepDeps,
@@ -97,9 +112,9 @@ const undoAll: ProvisionStep = async (deps, operation) => {
 export const provision: Flow = {
   first: "organization",
   steps: {
-    organization: unlessTakenOver(insertOrganization),
+    organization: unlessTakenOver(ifAllowed(insertOrganization)),
     admin: unlessTakenOver(insertAdmin),
-    storage: unlessTakenOver(createStorage),
+    storage: unlessTakenOver(ifAllowed(createStorage)),
     activate: unlessTakenOver(activate),
     undo: undoAll,
   },

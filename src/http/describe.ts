@@ -158,6 +158,7 @@ const whereChanged = { ...everywhere, https_required: "It was sent by HTTP, and 
 /** Problems of the routes that wait until the service is ready and ask the database. */
 export const databaseProblems = {
   database_unavailable: "The database can't be reached",
+  rights_missing: "The service's database user lacks a right",
   starting: "The service is starting",
   timeout: "It took more than REQUEST_TIMEOUT_MS",
 };

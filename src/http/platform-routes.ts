@@ -51,6 +51,7 @@ export function platformRoutes(deps: Deps) {
           organization_not_found: "There is no organization of this id",
           organization_without_place: "Nobody knows where its documents are",
           move_pointless: "It is in this tier already",
+          tier_unavailable: "The database's user lacks a right that one of the two tiers needs",
           operation_open: "Another operation of it isn't finished",
         },
       }),

@@ -7,13 +7,15 @@ import type { Deps } from "../deps.ts";
 import type { DocumentFailure } from "../document/document.ts";
 import { type Failure, failure, isFailure } from "../lib/failure.ts";
 import { printExtendedJson } from "../lib/extended-json.ts";
-import { isUnavailable } from "../lib/mongo.ts";
+import { isUnauthorized, isUnavailable } from "../lib/mongo.ts";
+import { tell } from "../lib/scrub.ts";
 import type { OperatorFailure } from "../operator/key.ts";
 import type { OperationFailure } from "../operation/drive.ts";
 import type { OrganizationFailure } from "../organization/organization.ts";
 import type { SessionFailure } from "../session/session.ts";
 import type { TenantFailure } from "../tenant/door.ts";
 import type { IndexFailure } from "../tenant/indexes.ts";
+import type { RightsFailure } from "../tenant/rights.ts";
 import type { PageFailure } from "../tenant/query/page.ts";
 
 export type HttpFailure =
@@ -29,6 +31,7 @@ export type HttpFailure =
   | "rate_limited"
   | "database_unavailable"
   | "starting"
+  | "rights_missing"
   | "internal_error";
 
 type FailureCode =
@@ -42,6 +45,7 @@ type FailureCode =
   | PageFailure
   | SessionFailure
   | AuditFailure
+  | RightsFailure
   | TenantFailure;
 type ProblemStatus = 400 | 401 | 403 | 404 | 405 | 409 | 412 | 413 | 422 | 429 | 500 | 503;
 
@@ -103,6 +107,8 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   passwords_busy: { status: 503, title: "Too many sign-ins are waiting" },
   timeout: { status: 503, title: "The request took too long" },
   database_unavailable: { status: 503, title: "The database is away" },
+  rights_missing: { status: 503, title: "The database's user lacks a right" },
+  tier_unavailable: { status: 503, title: "The tier can't be had here" },
   starting: { status: 503, title: "The service is starting" },
 };
 
@@ -146,6 +152,11 @@ export function asFailure(error: unknown): Failure<FailureCode> {
       cause: error,
     });
   }
+  if (isUnauthorized(error)) {
+    const detail =
+      "The service's database user may not do this; whoever runs the service finds in its log what it lacks.";
+    return failure("rights_missing", detail, { retryAfterSeconds: 60, cause: error });
+  }
   return failure("internal_error", "Something went wrong here; the request id helps to find it.", { cause: error });
 }
 
@@ -188,13 +199,20 @@ const challenge = (code: FailureCode) =>
   ["token_invalid", "tenant_gone", "operator_key_invalid"].includes(code) ? 'Bearer error="invalid_token"' : "Bearer";
 
 /** The one place where errors become answers. */
-export const handleError =
-  ({ log }: Pick<Deps, "log">) =>
-  (error: unknown, c: Context): Response => {
+export function handleError({ log }: Pick<Deps, "log">): (error: unknown, c: Context) => Response {
+  const told = new Set<string>();
+  return (error, c) => {
     const problem = asFailure(error);
     const requestId = c.get("requestId");
     if (problem.failure === "internal_error") log.error({ request_id: requestId, err: error }, "request failed");
     else if (problem.failure === "database_unavailable")
       log.warn({ request_id: requestId, err: error }, "database away");
+    else if (problem.failure === "rights_missing") {
+      // Once for each right and kind of database, not for each request.
+      const what = tell(error).replace(/[0-9a-f]{24}/, "*");
+      if (!told.has(what)) log.error({ request_id: requestId, err: error }, "the database's user lacks a right");
+      told.add(what);
+    }
     return sendProblem(c, problem);
   };
+}

@@ -32,7 +32,9 @@ type ServerError = {
   writeErrors?: unknown;
 };
 const asServerError = (error: unknown): ServerError => (typeof error === "object" && error !== null ? error : {});
-export const hasErrorCode = (error: unknown, code: number) => asServerError(error).code === code;
+/** A number, or an Int32 where the statement asked for its answer as it is. */
+const codeOf = (error: unknown): number => Number(asServerError(error).code);
+export const hasErrorCode = (error: unknown, code: number) => codeOf(error) === code;
 
 /** One of several writes says what went wrong in `errmsg`. */
 const messageOf = (error: unknown): string => {
@@ -97,8 +99,8 @@ const isAwayBehindFerret = (error: unknown): boolean =>
 
 /** The database, not the request, is the reason: gone, changing its primary, or too slow to answer. */
 export const isUnavailable = (error: unknown): boolean => {
-  const { name, code, errorResponse } = asServerError(error);
-  if (unavailableNames.has(String(name)) || (typeof code === "number" && unavailableCodes.has(code))) return true;
+  const { name, errorResponse } = asServerError(error);
+  if (unavailableNames.has(String(name)) || unavailableCodes.has(codeOf(error))) return true;
   // The driver wraps what ended an insert of many in an error of another name, and keeps it there.
   return isAwayBehindFerret(error) || (errorResponse instanceof Error && isUnavailable(errorResponse));
 };
@@ -109,6 +111,26 @@ export const isUnavailable = (error: unknown): boolean => {
  */
 export const isRefused = (error: unknown): boolean =>
   asServerError(error).name === "MongoServerError" && (hasErrorCode(error, 50) || !isUnavailable(error));
+/** Unauthorized, AuthenticationFailed, and what Atlas has for everything that it doesn't allow. */
+const [unauthorized, authenticationFailed, atlasError] = [13, 18, 8000];
+
+/** The user of the connection string may not do this: it comes to nothing however often it is tried, until it may. */
+export const isUnauthorized = (error: unknown): boolean => {
+  if (hasErrorCode(error, unauthorized) || hasErrorCode(error, authenticationFailed)) return true;
+  if (hasErrorCode(error, atlasError)) return /\bauth|not allowed/i.test(messageOf(error));
+  const { errorResponse } = asServerError(error);
+  return errorResponse instanceof Error && isUnauthorized(errorResponse);
+};
+
+/** What came out, or null where the user may not even look. */
+export async function unlessUnauthorized<T>(look: () => Promise<T>): Promise<T | null> {
+  try {
+    return await look();
+  } catch (error) {
+    if (!isUnauthorized(error)) throw error;
+    return null;
+  }
+}
 
 /** FerretDB answers this instead of a duplicate key when several write one value of a unique index at once. */
 const ferretDeadlock = 16908292;

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Document, ObjectId } from "mongodb";
 import type { Deps } from "../deps.ts";
 import { failure, isFailure } from "../lib/failure.ts";
-import { isUnavailable, retryDeadlock } from "../lib/mongo.ts";
-import { scrub } from "../lib/scrub.ts";
+import { isUnauthorized, isUnavailable, retryDeadlock } from "../lib/mongo.ts";
+import { tell } from "../lib/scrub.ts";
 import type { Next, Operation, OperationEnd, StepDeps } from "./operation.ts";
 import {
   advance,
@@ -141,7 +141,7 @@ async function drive(deps: DriveDeps, taken: Held, budgetMs: number, stopping?: 
     }
     return last;
   } catch (error) {
-    const message = scrub(error instanceof Error ? error.message : String(error));
+    const message = tell(error);
     deps.log.warn({ operation_id: last._id, kind: last.kind, step: last.step, err: error }, "step failed");
     // If this can't be written either, the lease runs out by itself; with the database away the caller doesn't wait for it.
     const released = releaseFailed(deps.db, last, {
@@ -155,9 +155,17 @@ async function drive(deps: DriveDeps, taken: Held, budgetMs: number, stopping?: 
       // The lease was lost: another driver's doing is what went wrong, and its outcome is what counts.
       return last;
     }
-    throw error;
+    throw isUnauthorized(error) ? refused(error) : error;
   }
 }
+
+/** It is recorded, so it ends once the right is there. */
+const refused = (cause: unknown) =>
+  failure<OperationFailure>(
+    "operation_pending",
+    "The change is not finished: the service's database user lacks a right, which its log names. It goes on with that right.",
+    { retryAfterSeconds: 60, cause },
+  );
 
 /** Takes over operations that nobody drives any more, all or one organization's, one after the other; returns how many. */
 export async function driveAbandoned(

@@ -230,6 +230,35 @@ export const findEnding = (db: Db, organizationId: ObjectId): Promise<Operation 
     within(),
   );
 
+/**
+ * Operations, ended ones too, whose progress names one of these collections as a place, or that gave an organization one of
+ * these names. Of them only what names it.
+ */
+export const findNaming = (
+  db: Db,
+  collections: string[],
+  organizationNames: string[],
+): Promise<Pick<Operation, "input" | "progress">[]> =>
+  operations(db)
+    .find(
+      {
+        $or: [
+          ...placeFields.map((field) => ({ [`progress.${field}.collection`]: { $in: collections } })),
+          { "input.organization_name": { $in: organizationNames } },
+        ],
+      },
+      {
+        projection: {
+          "input.organization_name": 1,
+          ...Object.fromEntries(placeFields.map((field) => [`progress.${field}`, 1])),
+        },
+        ...within(60_000),
+      },
+    )
+    .toArray();
+/** Where a flow's progress says places. */
+const placeFields = ["from", "to", "stage", "placement", "abandoned"];
+
 /** The operation that made, or failed to make, an organization. */
 export const findProvision = (db: Db, organizationId: ObjectId): Promise<Operation | null> =>
   operations(db).findOne({ organization_id: organizationId, kind: "provision" }, within());

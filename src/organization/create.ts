@@ -2,6 +2,7 @@ import { ObjectId } from "mongodb";
 import { normalizeEmail } from "../admin/admin.ts";
 import type { Deps } from "../deps.ts";
 import { type DriveDeps, run } from "../operation/drive.ts";
+import { assertAvailable } from "../tenant/rights.ts";
 import { despiteLeftovers } from "./leftovers.ts";
 import { type OrganizationView, viewOrganization } from "./organization.ts";
 import { getById } from "./store.ts";
@@ -14,10 +15,11 @@ const budgetMs = 20_000;
 /**
  * Makes an organization and its admin: both, or neither and the same request can be sent again.
  *
- * @throws Failure `organization_name_taken`, `email_taken`, `passwords_busy`, `operation_pending`
+ * @throws Failure `organization_name_taken`, `email_taken`, `passwords_busy`, `tier_unavailable`, `operation_pending`
  */
 export async function createOrganization(deps: CreateDeps, wanted: NewOrganization): Promise<OrganizationView> {
   const names = { organization_name: wanted.organization_name.toLowerCase(), email: normalizeEmail(wanted.email) };
+  await assertAvailable(deps.db, [deps.config.defaultTier]);
   const password_hash = await deps.passwords.hash(wanted.password);
   return await despiteLeftovers(deps, names, budgetMs, async () => {
     const organization_id = new ObjectId();

@@ -7,6 +7,7 @@ import { type DriveDeps, enqueue, type OperationFailure } from "../operation/dri
 import type { Operation } from "../operation/operation.ts";
 import * as operationStore from "../operation/store.ts";
 import type { Tier } from "../tenant/placement.ts";
+import { assertAvailable } from "../tenant/rights.ts";
 import type { OrganizationFailure } from "./organization.ts";
 import { findEstablishedById } from "./store.ts";
 
@@ -15,7 +16,7 @@ const missing = () => failure<OrganizationFailure>("organization_not_found", "Th
 /**
  * Starts to take an organization to another tier. A worker does it; the organization can be used all the time.
  *
- * @throws Failure `organization_not_found`, `organization_without_place`, `move_pointless`, `operation_open`
+ * @throws Failure `organization_not_found`, `organization_without_place`, `move_pointless`, `tier_unavailable`, `operation_open`
  */
 export async function moveOrganization(
   deps: DriveDeps & AuditDeps,
@@ -33,6 +34,7 @@ export async function moveOrganization(
   if (organization.placement.tier === tier) {
     throw failure<OrganizationFailure>("move_pointless", `The organization is in the tier ${tier} already.`);
   }
+  await assertAvailable(deps.db, [organization.placement.tier, tier]);
   const wanted = { _id: new ObjectId(), organization_id: organizationId, kind: "move", input: { tier } };
   return await audited(deps, moveStarted(wanted), async () => {
     const operation = await enqueue(deps, wanted);

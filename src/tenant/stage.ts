@@ -32,6 +32,14 @@ const start: Checkpoint = { upTo: null, copied: 0 };
 
 /** What a tenant's own collection may be named while it is no tenant's place. */
 export const isStage = (collection: string): boolean => /~s\d+$/.test(collection);
+/** The collection whose stage one is; of another the name itself. */
+export const placeOfStage = (collection: string): string => collection.replace(/~s\d+$/, "");
+
+/** All stages of a target, and nothing else that somebody has named like it. */
+const stagesOf = async (db: Db, target: Placement): Promise<string[]> =>
+  (await collectionsNamed(db, target.database, stagePrefix(target))).filter(
+    (collection) => placeOfStage(collection) === target.collection,
+  );
 
 async function readMarker(db: Db, at: Placement, operationId: ObjectId): Promise<Marker | null> {
   const filter = { _id: markerId as never, operation_id: operationId };
@@ -50,7 +58,7 @@ export async function claimStage(db: Db, target: Placement, operationId: ObjectI
   if (isShared(target)) return { placement: target, checkpoint: start };
   const own = stageOf(target, fence);
   const found: { placement: Placement; marker: Marker }[] = [];
-  for (const collection of await collectionsNamed(db, target.database, stagePrefix(target))) {
+  for (const collection of await stagesOf(db, target)) {
     const placement = { ...target, collection };
     const marker = await readMarker(db, placement, operationId);
     if (marker) found.push({ placement, marker });
@@ -116,7 +124,7 @@ export async function removeMarker(db: Db, target: Placement): Promise<void> {
 /** Removes every stage of a target, strays too: only for who holds the target, as nobody else has stages there. */
 export async function removeStages(db: Db, target: Placement): Promise<void> {
   if (isShared(target)) return;
-  for (const collection of await collectionsNamed(db, target.database, stagePrefix(target))) {
+  for (const collection of await stagesOf(db, target)) {
     const stage = { ...target, collection };
     await dropCollection(db, stage, await identify(db, stage));
   }
@@ -124,7 +132,7 @@ export async function removeStages(db: Db, target: Placement): Promise<void> {
 
 /** Removes those stages of a target that can be shown to be of one move: by its marker, or by nothing but its tenant's documents. */
 export async function removeStagesOf(db: Db, target: Placement, operationId: ObjectId): Promise<void> {
-  for (const collection of await collectionsNamed(db, target.database, stagePrefix(target))) {
+  for (const collection of await stagesOf(db, target)) {
     const at = { ...target, collection };
     const identity = await identify(db, at);
     const stray = async () => {

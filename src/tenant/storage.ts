@@ -6,6 +6,7 @@ import {
   isNamespaceExists,
   isNamespaceNotFound,
   isRefused,
+  isUnauthorized,
   majority,
   retryDeadlock,
   within,
@@ -74,12 +75,7 @@ async function createCollection(db: Db, named: Named): Promise<void> {
 
 /** Whether a plain collection has this name, without options, documents and indexes but those that every place has. */
 export async function isBare(db: Db, named: Named): Promise<boolean> {
-  const [found] = await databaseAt(db, named)
-    .listCollections({ name: named.collection }, { nameOnly: false, ...within() })
-    .toArray();
-  if (!found || found.type !== "collection" || Object.keys(("options" in found && found.options) || {}).length > 0) {
-    return false;
-  }
+  if (!(await findCollection(db, named))?.isPlain) return false;
   const indexes = await collectionAt(db, named).listIndexes(within()).toArray();
   const isBase = ({ name }: Document) => name === "_id_" || baseIndexNames.includes(String(name));
   return indexes.every(isBase) && !(await hasDocuments(db, named));
@@ -108,15 +104,29 @@ export const hasDocuments = async (db: Db, named: Named): Promise<boolean> =>
 /** What a collection is, whatever its name: its UUID as text, null where the server keeps none. */
 export type CollectionIdentity = { uuid: string | null };
 
-/** Null when there is no collection of that name. */
-export async function identify(db: Db, named: Named): Promise<CollectionIdentity | null> {
-  const [found] = await databaseAt(db, named)
-    .listCollections({ name: named.collection }, { nameOnly: false, ...within() })
-    .toArray();
-  if (!found) return null;
-  const uuid = "info" in found ? (found.info?.uuid ?? null) : null;
-  return { uuid: uuid && uuid.toUUID().toHexString() };
+/** `isPlain`: of the kind that places are made of; no view, no time series, nothing capped or with a validator. */
+export type Existing = Named & { identity: CollectionIdentity; isPlain: boolean };
+
+async function listCollections(db: Db, database: string, filter: Document, timeoutMs?: number): Promise<Existing[]> {
+  const options = { nameOnly: false, ...within(timeoutMs) } as const;
+  return (await db.client.db(database).listCollections(filter, options).toArray()).map((found) => {
+    const { name, type = "collection" } = found;
+    const { info, options } = "info" in found ? found : {};
+    const isPlain = type === "collection" && Object.keys(options ?? {}).length === 0;
+    return { database, collection: name, identity: { uuid: info?.uuid?.toUUID().toHexString() ?? null }, isPlain };
+  });
 }
+
+/** The collections of a database, each with what it is whatever its name; those that the server keeps for itself left out. */
+export const existingCollections = async (db: Db, database: string): Promise<Existing[]> =>
+  (await listCollections(db, database, {}, 60_000)).filter(({ collection }) => !collection.startsWith("system."));
+
+const findCollection = async (db: Db, { database, collection }: Named): Promise<Existing | undefined> =>
+  (await listCollections(db, database, { name: collection }))[0];
+
+/** Null when there is no collection of that name. */
+export const identify = async (db: Db, named: Named): Promise<CollectionIdentity | null> =>
+  (await findCollection(db, named))?.identity ?? null;
 
 /** The names of a database's collections that begin so. */
 export const collectionsNamed = async (db: Db, database: string, prefix: string): Promise<string[]> =>
@@ -220,6 +230,23 @@ export async function dropIndexNamed(db: Db, named: Named, name: string): Promis
   }
 }
 
+/**
+ * Removes the database of one tenant, whose name was never anybody else's and never will be. A user who may not drop databases
+ * drops all that is in it: then it vanishes by itself.
+ */
+export async function removeDatabase(db: Db, database: string, assertHeld: () => void): Promise<void> {
+  for (const { collection, identity } of await existingCollections(db, database)) {
+    assertHeld();
+    await dropCollection(db, { database, collection }, identity);
+  }
+  assertHeld();
+  try {
+    await db.client.db(database).dropDatabase(within(60_000));
+  } catch (error) {
+    if (!isUnauthorized(error) || (await existingCollections(db, database)).length > 0) throw error;
+  }
+}
+
 /** Removes a place that a tenant has left or never entered, with what is there; `identity` is that of its own collection. */
 export async function removePlace(
   db: Db,
@@ -229,7 +256,6 @@ export async function removePlace(
 ): Promise<void> {
   if (isShared(placement)) return await removeShared(db, placement, keepHeld);
   assertHeld();
-  // A database of its own was never anybody else's, and never will be.
-  if (placement.tier === "enterprise") await databaseAt(db, placement).dropDatabase(within(60_000));
+  if (placement.tier === "enterprise") await removeDatabase(db, placement.database, assertHeld);
   else await dropCollection(db, placement, identity);
 }

@@ -4,7 +4,7 @@ import { sharedIndexName } from "./indexes.ts";
 import { ownerOfDatabase, type Placement, sharedCollection, type TenantIndex } from "./placement.ts";
 import { collectionAt } from "./scope.ts";
 import { markerId } from "./stage.ts";
-import { baseIndexNames, type CollectionIdentity, dropIndexNamed, removeShared, sharedBaseIndexes } from "./storage.ts";
+import { baseIndexNames, dropIndexNamed, removeDatabase, removeShared, sharedBaseIndexes } from "./storage.ts";
 
 // What there is, whoever it belongs to: for those who look after all tenants' places at once. Nothing here is asked on a
 // request's way, and a collection may be large.
@@ -12,20 +12,6 @@ import { baseIndexNames, type CollectionIdentity, dropIndexNamed, removeShared, 
 type Named = Pick<Placement, "database" | "collection">;
 
 const scanMs = 30 * 60_000;
-
-export type Existing = Named & { identity: CollectionIdentity };
-
-/** The collections of a database, each with what it is whatever its name. */
-export const existingCollections = async (db: Db, database: string): Promise<Existing[]> =>
-  (
-    await db.client
-      .db(database)
-      .listCollections({}, { nameOnly: false, ...within(60_000) })
-      .toArray()
-  ).map((found) => {
-    const uuid = "info" in found ? (found.info?.uuid ?? null) : null;
-    return { database, collection: found.name, identity: { uuid: uuid && uuid.toUUID().toHexString() } };
-  });
 
 /** The enterprise databases of this master database, with the organization that each was made for. */
 export async function enterpriseDatabases(db: Db): Promise<{ database: string; organizationId: string }[]> {
@@ -39,7 +25,7 @@ export async function enterpriseDatabases(db: Db): Promise<{ database: string; o
 /** Removes an enterprise database; its name was never anybody else's and never will be. */
 export async function dropEnterpriseDatabase(db: Db, database: string): Promise<void> {
   if (ownerOfDatabase(db.databaseName, database) === null) throw new Error(`${database} is no tenant's database`);
-  await db.client.db(database).dropDatabase(within(60_000));
+  await removeDatabase(db, database, () => {});
 }
 
 /** Some documents of one collection that say the same tenant; null when they say none. */

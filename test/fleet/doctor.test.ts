@@ -53,6 +53,10 @@ const abandoned = (organization_id: ObjectId, step: string) =>
     ...{ organization_id, kind: "index", step, input: { change: JSON.stringify({ create: index }) } },
     ...{ status: "running", open: true, lease: expired() },
   });
+/** An organization that was never finished: nothing but its name is recorded. */
+const namesOnly = (organization_name: string) => ({
+  ...{ organization_id: new ObjectId(), kind: "provision", status: "failed", input: { organization_name } },
+});
 const nobody = () => new ObjectId().toHexString();
 const index: TenantIndex = { name: "by_n", key: { n: 1 }, unique: false };
 const uniqueIndex: TenantIndex = { name: "one_n", key: { "one.n": 1 }, unique: true };
@@ -67,8 +71,9 @@ type Planted = {
 
 const leftovers: [string, () => Promise<Planted>][] = [
   [
-    "an empty collection of no organization",
+    "an empty collection of the name of an organization that was never finished",
     async () => {
+      await plantOperation(namesOnly("nobody"));
       await fleet.db.createCollection("org_nobody");
       return {
         expected: [{ finding: "collection_without_organization", ...master("org_nobody"), documents: 0 }],
@@ -101,8 +106,10 @@ const leftovers: [string, () => Promise<Planted>][] = [
     },
   ],
   [
-    "an empty stage of nobody",
+    "an empty stage beside a place that a move went to",
     async () => {
+      const to = at(professional.placement, master("org_goal"));
+      await plantOperation({ organization_id: starter._id, kind: "move", status: "cancelled", progress: { to } });
       await fleet.db.createCollection("org_goal~s4");
       return { expected: [{ finding: "collection_without_organization", ...master("org_goal~s4"), documents: 0 }] };
     },
@@ -381,7 +388,34 @@ const leftovers: [string, () => Promise<Planted>][] = [
   ],
 ];
 
+/** What FerretDB lists as any other collection isn't told from one that is empty. */
+async function documentsSeen(collection: string): Promise<number | null> {
+  const [found] = await fleet.db.listCollections({ name: collection }, { nameOnly: false }).toArray();
+  const { type, options = {} } = found as Document;
+  return type === "collection" && Object.keys(options).length === 0 ? 0 : null;
+}
+
+const foreign: [string, Document][] = [
+  ["a view", { viewOn: "tenant_documents", pipeline: [] }],
+  ["a time series", { timeseries: { timeField: "at" } }],
+  ["a capped collection", { capped: true, size: 4_096 }],
+  ["a collection with a validator", { validator: { n: { $gt: 0 } } }],
+  ["an empty collection that no record names", {}],
+];
+
 const doubts: [string, () => Promise<Planted>][] = [
+  ...foreign.map(([what, options], number): [string, () => Promise<Planted>] => [
+    `${what} whose name begins like a tenant's`,
+    async () => {
+      const names = [`org_foreign${number}`, `org_foreign${number}~s2`];
+      for (const name of names) await fleet.db.command({ create: name, ...options });
+      const documents = await documentsSeen(names[0]!);
+      return {
+        expected: names.map((name) => ({ finding: "collection_without_organization", ...master(name), documents })),
+        undo: () => Promise.all(names.map((name) => fleet.db.dropCollection(name))),
+      };
+    },
+  ]),
   [
     "a collection with documents that name no tenant",
     async () => {
@@ -538,6 +572,20 @@ describe("croupier doctor", () => {
     expect(await fleet.examine()).toEqual([]);
   });
 
+  test("never touches a view, a time series or the like of a name that a record names, where the server tells", async () => {
+    for (const [number, [, options]] of foreign.entries()) {
+      const name = `recorded${number}`;
+      await plantOperation(namesOnly(name));
+      await fleet.db.command({ create: `org_${name}`, ...options });
+      const isTold = (await documentsSeen(`org_${name}`)) === null;
+      const finding = { finding: "collection_without_organization", ...master(`org_${name}`) };
+      const documents = isTold ? null : 0;
+      expect(await fleet.repair()).toEqual([{ ...finding, documents, mended: isTold ? null : true } as Report]);
+      if (isTold) await fleet.db.dropCollection(`org_${name}`);
+    }
+    expect(await fleet.examine()).toEqual([]);
+  });
+
   test("says of an operation that it could not finish what went wrong, and that it isn't mended", async () => {
     const _id = await abandoned(enterprise._id, "nowhere");
     const [found, ...others] = await fleet.repair();
@@ -582,6 +630,7 @@ describe("croupier doctor", () => {
   });
 
   test("as a command prints one JSON object a line and ends with 1 until nothing is left to mend", async () => {
+    await plantOperation(namesOnly("command"));
     await fleet.db.createCollection("org_command");
     const program = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
     const run = async (...flags: string[]) => {
@@ -618,7 +667,14 @@ async function contents(): Promise<Document> {
     const db = fleet.db.client.db(name);
     for (const one of await db.listCollections({}, { nameOnly: true }).toArray()) {
       const documents = await db.collection(one.name).find().sort({ _id: 1 }).toArray();
-      const indexes = (await db.collection(one.name).indexes()).map((found) => found.name).sort();
+      // A view has none.
+      const indexes = (
+        await db
+          .collection(one.name)
+          .indexes()
+          .catch(() => [])
+      ).map((found) => found.name);
+      indexes.sort();
       all[`${name}/${one.name}`] = { documents, indexes };
     }
   }

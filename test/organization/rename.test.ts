@@ -52,15 +52,21 @@ describe("a rename", () => {
     expect(await service.db.collection(`org_${organization_name}`).findOne()).toMatchObject({ of: "nobody" });
   });
 
-  test("to a name whose collection is there but empty leaves that alone too: it may be somebody's", async () => {
+  test("to a name whose collection is there, though it is empty, leaves that as it is", async () => {
     const who = await service.join("guest");
     await service.db.collection(`org_${who.organization_name}`).insertOne({ of: "guest" });
     const { organization_name } = newcomer("empty");
     await service.db.command({ create: `org_${organization_name}` });
+    const uuidThere = async () =>
+      (await service.db.listCollections({ name: `org_${organization_name}` }, { nameOnly: false }).toArray())[0]?.info;
+    const before = await uuidThere();
     const { body } = await update(who.token, { organization_name });
     expect(body.connection_details).toBe(`Collection: org_${organization_name}~2`);
     expect(await collectionOf(body.connection_details).findOne()).toMatchObject({ of: "guest" });
-    expect(await service.db.listCollections({ name: `org_${organization_name}` }).toArray()).toHaveLength(1);
+    expect([await uuidThere(), await service.db.collection(`org_${organization_name}`).countDocuments()]).toEqual([
+      before,
+      0,
+    ]);
   });
 
   test.each([

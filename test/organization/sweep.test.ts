@@ -176,3 +176,14 @@ test("stages of the tenant that has the name now are left alone, those of the on
   const names = there.map(({ name }) => name).filter((name) => name.startsWith(`${left.collection}~s`));
   expect(names.sort()).toEqual(["~s3", "~s4", "~s5"].map((name) => left.collection + name));
 });
+
+test("a collection that somebody has named almost like a stage is left alone by a move to the place beside it", async () => {
+  const me = await joinAs(service, "named");
+  const organization = await service.db.collection("organizations").findOne({ _id: new ObjectId(me.id) });
+  const place = `org_${organization!.organization_name}`;
+  const collection = `${place}~summary`;
+  await service.db.command({ create: collection });
+  await moveTo(service, me.id, "professional");
+  expect((await placementOf(me.id)).collection).toBe(place);
+  expect(await service.db.listCollections({ name: collection }).toArray()).toHaveLength(1);
+});

@@ -292,7 +292,7 @@ describe("in a damaged database", () => {
     expect((await get("has-one")).status).toBe(404);
   });
 
-  test("an organization without its collection that is renamed to where an empty one stands has its index there", async () => {
+  test("an organization without its collection that is renamed past an empty one has its index, and the other has none", async () => {
     const who = newcomer();
     const made = await ask("POST", "/org/create", { body: who });
     await db.dropCollection(collectionOf(made));
@@ -305,6 +305,7 @@ describe("in a damaged database", () => {
     expect(renamed.status).toBe(200);
     const indexes = await db.collection(collectionOf(renamed)).indexes();
     expect(indexes.map(({ name }) => name)).toContain("created_at_1");
+    expect((await db.collection("org_stands-empty").indexes()).map(({ name }) => name)).toEqual(["_id_"]);
     expect((await ask("DELETE", "/org/delete", { token: body.access_token })).status).toBe(204);
   });
 
