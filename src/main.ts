@@ -8,6 +8,7 @@ import { readConfig } from "./config.ts";
 import { doctor } from "./fleet/doctor.ts";
 import { addKeyCommands } from "./key-commands.ts";
 import { service, version } from "./lib/version.ts";
+import { wordsOf } from "./lib/scrub.ts";
 import { createLogger } from "./log.ts";
 import { chainedOrganizations } from "./organization/chained.ts";
 import { inspect } from "./takeover/inspect.ts";
@@ -114,6 +115,6 @@ is set for this command. It may run beside services.`,
 try {
   await program.parseAsync();
 } catch (error) {
-  console.error(error instanceof Error ? error.message : String(error));
+  console.error(wordsOf(error));
   process.exit(1);
 }

@@ -50,4 +50,14 @@ async function sweepUnheld(deps: StepDeps, placement: Placement): Promise<boolea
   return swept ?? true;
 }
 
-export const sweep: Flow = { first: "sweep", enter, steps: { sweep: sweepRetired } };
+/** The place stays on record, and is looked at another time. */
+const putOff: SweepStep = async () => ({ cancelled: true });
+
+export const sweep: Flow = {
+  first: "sweep",
+  enter,
+  steps: { sweep: sweepRetired, put_off: putOff },
+  undo: { sweep: "put_off" },
+  isLong: true,
+  givesWay: true,
+};

@@ -13,6 +13,7 @@ import {
   dropCollection,
   hasDocuments,
   identify,
+  isSameCollection,
   renameCollection,
 } from "../tenant/storage.ts";
 import { claimEmail, claimName } from "./claim.ts";
@@ -82,6 +83,19 @@ const releaseEmail =
     return { failed };
   };
 
+/** Unless the organization is written already, when a driver died right after the switch: then it goes on. */
+const cancel: UpdateStep = async ({ db }, operation) => {
+  const { organization_name, email, updated_at } = operation.input;
+  const written = await organizationStore.findById(db, operation.organization_id);
+  const isPast =
+    written?.updated_at?.getTime() === updated_at.getTime() &&
+    (organization_name === undefined || written.organization_name === organization_name) &&
+    (email === undefined || written.email === email);
+  if (isPast) return { go: "admin" };
+  if (email !== undefined) await adminStore.releaseEmail(db, adminOf(operation), email);
+  return { cancelled: true };
+};
+
 const writeAdmin: UpdateStep = async ({ db }, operation) => {
   const { input, secret } = operation;
   const changes = {
@@ -142,9 +156,6 @@ const seal: UpdateStep = async ({ db }, operation) => {
   return written === "written" ? { go: "rename" } : { failed: organizationMissing };
 };
 
-const sameCollection = (a: CollectionIdentity | null, b: CollectionIdentity | null) =>
-  a?.uuid != null && a.uuid === b?.uuid;
-
 const renameStorage: UpdateStep = async ({ db, assertHeld }, { progress }) => {
   const { from, to, source, candidate } = progress as Progress;
   assertHeld();
@@ -156,7 +167,7 @@ const renameStorage: UpdateStep = async ({ db, assertHeld }, { progress }) => {
     if (!source || !target) await createPlace(db, to);
     return { go: "placement" };
   }
-  if (sameCollection(source, target)) return { go: "placement" };
+  if (isSameCollection(source, target)) return { go: "placement" };
   // The place is claimed, so what stands there empty is a leftover; with documents it is somebody's: try the next name.
   if (target && !(await hasDocuments(db, to))) {
     await dropCollection(db, to, target);
@@ -194,6 +205,7 @@ export const update: Flow = {
     organization: writeOrganization,
     undo_name_taken: releaseEmail(nameTaken),
     undo_missing: releaseEmail(organizationMissing),
+    undo_cancelled: cancel,
     admin: writeAdmin,
     place: reservePlace,
     close: closeGate,
@@ -202,4 +214,6 @@ export const update: Flow = {
     placement: writePlacement,
     open: openGate,
   },
+  undo: { email: "undo_cancelled", organization: "undo_cancelled" },
+  gated: ["close", "seal", "rename", "placement", "open"],
 };

@@ -2,3 +2,33 @@
 /** Takes emails and credentials of connection strings out of a text that goes to a log: drivers quote what they were given. */
 export const scrub = (text: string): string =>
   text.replace(/\/\/[^\s/@]+@/g, "//***@").replace(/[^\s"<>(),:]*@[^\s"<>(),:]*/g, "***@***");
+
+/** Errors of a connection: their texts name addresses, and nothing that was sent. */
+const ofConnection =
+  /^(TimeoutError|AbortError|PoolClearedOnNetworkError|Mongo(Network|ServerSelection|Topology|Pool|WaitQueue|NotConnected|ClientClosed|Operation|MissingCredentials|ConnectionPool)\w*)$/;
+
+/** What the code itself says may be read: no text of a parser or of the database's server, which quote what they were given. */
+const mayBeRead = (error: Error): boolean =>
+  ofConnection.test(error.name) ||
+  (/^(Error|TypeError|RangeError|ReferenceError)$/.test(error.name) &&
+    !("errorResponse" in error) &&
+    !("issues" in error));
+
+/** The name of an error and what kind of one it is, as the server numbers and names them. */
+const kindOf = (error: Error): string => {
+  const { code, codeName } = error as { code?: unknown; codeName?: unknown };
+  return [error.name, code, codeName].filter((each) => typeof each === "string" || typeof each === "number").join(" ");
+};
+
+/** What went wrong, for logs and records: without anything of a document, an email or a secret. */
+export function wordsOf(error: unknown): string {
+  if (!(error instanceof Error)) return "something that is no error was thrown";
+  return mayBeRead(error) ? scrub(error.message) : kindOf(error);
+}
+
+/** Where an error comes from: its stack without its text, which stands at the beginning. */
+export function placesOf({ name, message, stack = "" }: Error): string {
+  const head = `${name}: ${message}`;
+  const lines = (stack.startsWith(head) ? stack.slice(head.length) : stack).split("\n");
+  return lines.filter((line) => /^\s+at .*[:(]/.test(line)).join("\n");
+}

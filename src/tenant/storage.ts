@@ -49,6 +49,10 @@ export const hasDocuments = async (db: Db, named: Named): Promise<boolean> =>
 /** What a collection is, whatever its name: its UUID as text, null where the server keeps none. */
 export type CollectionIdentity = { uuid: string | null };
 
+/** Whether it is one and the same, whatever its name; where the server keeps no UUID it can't be told. */
+export const isSameCollection = (a: CollectionIdentity | null, b: CollectionIdentity | null): boolean =>
+  a?.uuid != null && a.uuid === b?.uuid;
+
 /** Null when there is no collection of that name. */
 export async function identify(db: Db, named: Named): Promise<CollectionIdentity | null> {
   const [found] = await databaseAt(db, named)
