@@ -18,7 +18,7 @@ import { createLimits } from "./limits.ts";
 import { limitedAs } from "./http/address.ts";
 import { createLookUp } from "./look-up.ts";
 import { createPrimaryIndexes, watchPrimary } from "./lib/primary.ts";
-import { isUnavailable } from "./lib/mongo.ts";
+import { isUnavailable, socketTimeoutMs } from "./lib/mongo.ts";
 import { reconnectWhenStuck } from "./lib/reconnect.ts";
 import { createRedis } from "./lib/redis.ts";
 import { createTurns } from "./lib/turns.ts";
@@ -53,6 +53,7 @@ export const createClient = (url: string): MongoClient =>
     connectTimeoutMS,
     waitQueueTimeoutMS: 2_000,
     heartbeatFrequencyMS,
+    socketTimeoutMS: socketTimeoutMs,
     ignoreUndefined: true,
     // What decides over a tenant must outlive a change of the primary, whatever the connection string says.
     writeConcern: { w: "majority" },

@@ -1,10 +1,13 @@
 import { ObjectId } from "mongodb";
 import { type DriveDeps, enqueue } from "./operation/drive.ts";
+import { findLatest } from "./operation/store.ts";
 import * as organizationStore from "./organization/store.ts";
 import { type EndDeps, finishEndedSessions } from "./session/end-session.ts";
 import { findDue } from "./tenant/retired.ts";
 
 const atOnceMax = 20;
+/** So long one that was cancelled isn't started again. */
+const putOffMs = 60 * 60_000;
 
 /** Looks some further each time, and from the beginning after the end: what can't be started must not hide the others. */
 function inRounds<T extends { _id: ObjectId }>(find: (after: ObjectId | null) => Promise<T[]>): () => Promise<T[]> {
@@ -22,8 +25,12 @@ function inRounds<T extends { _id: ObjectId }>(find: (after: ObjectId | null) =>
  */
 export function createChores(deps: DriveDeps & EndDeps): () => Promise<void> {
   const { db, now } = deps;
-  const start = (organization_id: ObjectId, kind: string, input: object) =>
-    enqueue(deps, { _id: new ObjectId(), organization_id, kind, input });
+  const start = async (organization_id: ObjectId, kind: string, input: object) => {
+    const last = await findLatest(db, organization_id, kind);
+    // It was put off by an operator, or for what somebody had asked for.
+    const isPutOff = last?.status === "cancelled" && last.finished_at!.getTime() + putOffMs > now().getTime();
+    if (!isPutOff) await enqueue(deps, { _id: new ObjectId(), organization_id, kind, input });
+  };
   const nextDue = inRounds((after) => findDue(db, now(), after, atOnceMax));
   const nextUnstamped = inRounds((after) => organizationStore.findUnstamped(db, after, atOnceMax));
   return async () => {

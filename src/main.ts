@@ -7,8 +7,8 @@ import { createClient, createDeps, prepare, startService } from "./boot.ts";
 import { readConfig } from "./config.ts";
 import { doctor } from "./fleet/doctor.ts";
 import { addKeyCommands } from "./key-commands.ts";
-import { tell } from "./lib/scrub.ts";
 import { service, version } from "./lib/version.ts";
+import { wordsOf } from "./lib/scrub.ts";
 import { createLogger } from "./log.ts";
 import { chainedOrganizations } from "./organization/chained.ts";
 import { inspect } from "./takeover/inspect.ts";
@@ -116,6 +116,6 @@ is set for this command. It may run beside services.`,
 try {
   await program.parseAsync();
 } catch (error) {
-  console.error(tell(error));
+  console.error(wordsOf(error));
   process.exit(1);
 }

@@ -1,18 +1,30 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { driveAbandoned, type DriveDeps } from "./operation/drive.ts";
+import type { Filter } from "mongodb";
+import { driveFor, type DriveDeps, takeAbandoned } from "./operation/drive.ts";
+import { type Held, park } from "./operation/hold.ts";
+import type { Operation } from "./operation/operation.ts";
+import { release } from "./operation/store.ts";
 
 export type RunningWorker = { stop(): Promise<void> };
 
-/** How many operations a process drives at once that are not driven by a request: a long move must not hold up the others. */
+/** How many operations a process drives at once that are not driven by a request. One lane more is for what is short. */
 const lanes = 4;
+/** So long an operation is driven before another has its turn. */
+const turnMs = 2_000;
+/** How many operations a process holds that wait for a turn; what has a gate closed it takes over in any case. */
+const parkedMax = 8;
 
 /**
  * Looks again and again for operations that their process left unfinished or that wait for a worker, and drives them to
- * their end; in between it does its `chores`. One that is stopped in the middle is left for the next.
+ * their end; in between it does its `chores`. Those that hold requests up come first. The others have their turns one after
+ * the other, and between its turns an operation stays this process's: another driver would begin anew.
  */
 export function startWorker(deps: DriveDeps, chores: (() => Promise<void>)[], everyMs = 1_000): RunningWorker {
   const stopping = new AbortController();
   const { signal } = stopping;
+  const parked: { held: Held; unpark: () => void }[] = [];
+  const { gated, short } = kindsOf(deps);
+
   const repeat = async (what: string, task: () => Promise<unknown>) => {
     while (!signal.aborted) {
       await task().catch((error) => deps.log.warn({ err: error }, what));
@@ -20,16 +32,46 @@ export function startWorker(deps: DriveDeps, chores: (() => Promise<void>)[], ev
       await sleep(everyMs * (0.75 + Math.random() / 2), undefined, { signal }).catch(() => {});
     }
   };
+  const turn = async (held: Held, isNew: boolean) => {
+    // A step that fails has been logged and rests; the others must not wait for it.
+    const driven = await driveFor(deps, held, isNew, turnMs, signal).catch(() => null);
+    if (driven?.held) parked.push({ held: driven.held, unpark: park(deps, driven.held) });
+  };
+  /** One that nobody drives has a turn, and then one that waits for its next; until there is none. */
+  const work = async (others: Filter<Operation>) => {
+    for (let isIdle = false; !isIdle && !signal.aborted;) {
+      const hasRoom = parked.length < parkedMax;
+      const found = (await takeAbandoned(deps, gated)) ?? (hasRoom ? await takeAbandoned(deps, others) : null);
+      if (found) await turn(found, true);
+      const next = signal.aborted || others === short ? undefined : parked.shift();
+      next?.unpark();
+      if (next) await turn(next.held, false);
+      isIdle = !found && !next;
+    }
+  };
   const running = Promise.all([
-    ...Array.from({ length: lanes }, () =>
-      repeat("no look for open operations", () => driveAbandoned(deps, Number.POSITIVE_INFINITY, signal)),
-    ),
+    ...Array.from({ length: lanes }, () => repeat("no look for open operations", () => work({}))),
+    repeat("no look for short operations", () => work(short)),
     ...chores.map((each) => repeat("chores not done", each)),
   ]);
   return {
     stop: async () => {
       stopping.abort();
       await running;
+      for (const { held, unpark } of parked.splice(0)) {
+        unpark();
+        await release(deps.db, held.operation, 0).catch((error) => deps.log.warn({ err: error }, "not put down"));
+      }
     },
+  };
+}
+
+/** Operations that may have a gate closed, and those that take no lane for long. */
+function kindsOf({ flows }: DriveDeps): Record<"gated" | "short", Filter<Operation>> {
+  const all = Object.entries(flows);
+  const isGated = all.flatMap(([kind, { gated }]) => (gated ? [{ kind, step: { $in: [...gated] } }] : []));
+  return {
+    gated: { $or: isGated },
+    short: { kind: { $in: all.filter(([, { isLong }]) => !isLong).map(([kind]) => kind) } },
   };
 }

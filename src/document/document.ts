@@ -26,7 +26,10 @@ export const uniqueViolated = () =>
   failure<DocumentFailure>("unique_violated", "Another document has the same value in a unique index.");
 
 export const indexUnfit = () =>
-  failure<DocumentFailure>("index_unfit", "The document would have arrays in two fields of one index.");
+  failure<DocumentFailure>(
+    "index_unfit",
+    "The document would have what one of the indexes can't hold: arrays in two of its fields, or a number for a name.",
+  );
 
 /** Better no answer than a wrong one: the tenant was moved just then, and others have written since. */
 export const inDoubt = () =>

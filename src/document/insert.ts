@@ -86,7 +86,10 @@ async function assertBroughtAlong(scope: TenantScope, documents: TenantDocument[
 const refusals: Record<Refusal, { code: DocumentFailure; message: string }> = {
   id_taken: { code: "document_exists", message: "There is a document of this id already." },
   unique_taken: { code: "unique_violated", message: "Another document has the same value in a unique index." },
-  unfit: { code: "index_unfit", message: "It has arrays in two fields of one index." },
+  unfit: {
+    code: "index_unfit",
+    message: "It has what an index can't hold: arrays in two of its fields, or a name that is a number.",
+  },
 };
 
 /** What a caller is told whose documents were refused, some or all of them; `isMany`: they came in an array. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { tell } from "../lib/scrub.ts";
+import { wordsOf } from "../lib/scrub.ts";
 import { operationsWithNotes } from "../tenant/journal.ts";
 import { type DoctorDeps, type Finding, keyOf, type Symptom } from "./finding.ts";
 import { readKnown } from "./known.ts";
@@ -58,7 +58,7 @@ export async function doctor(
     const before = symptoms;
     for (const symptom of before) {
       await symptom.mend?.().catch((error) => {
-        errors.set(keyOf(symptom), tell(error));
+        errors.set(keyOf(symptom), wordsOf(error));
       });
     }
     symptoms = await diagnose(deps);

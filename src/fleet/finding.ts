@@ -25,22 +25,22 @@ export type Finding =
       tenant_id: string | null;
       documents: number;
     }
-  | {
-      finding: "operation_stopped" | "operation_abandoned";
-      operation_id: string;
-      organization_id: string;
-      kind: string;
-    }
+  | ({ finding: "operation_abandoned" } & OfOperation)
+  /** It waits for an operator, or will after some more tries. */
+  | ({ finding: "operation_stopped" | "operation_failing"; attempts: number } & OfOperation)
   | { finding: "notes_of_ended_move"; operation_id: string }
   | { finding: "move_of_ended_operation"; organization_id: string; operation_id: string }
   | { finding: "place_left_unswept"; organization_id: string; database: string; collection: string }
   | { finding: "place_held_in_vain"; organization_id: string; place: string };
 
+type OfOperation = { operation_id: string; organization_id: string; kind: string; step: string };
+
 /** A finding and, when it can be shown what is right, what puts it right: it looks again before it changes anything. */
 export type Symptom = { finding: Finding; mend?: () => Promise<void> };
 
 /** What a finding is about, without figures that change while it is looked at. */
-export const keyOf = ({ finding }: Symptom): string => JSON.stringify({ ...finding, documents: undefined });
+export const keyOf = ({ finding }: Symptom): string =>
+  JSON.stringify({ ...finding, documents: undefined, attempts: undefined });
 
 /** A tenant_id as text for a finding. What is no text was never one of ours. */
 export const tenantText = (tenant: unknown): string | null =>

@@ -25,24 +25,30 @@ export async function examineRecords({ db, log }: DoctorDeps): Promise<Symptom[]
 /** So long the doctor drives an operation that nobody drove; a move may take longer, and goes on from there. */
 const driveMsMax = 10 * 60_000;
 
+/** One that goes on in spite of its errors does so in less. */
+const failingMs = 10 * 60_000;
+
 /**
- * Operations that don't go on. Whether a stopped one is resumed or cancelled is for an operator to say. What is open under
- * this doctor's own name is what it took over and couldn't finish: while it looks it drives nothing.
+ * Operations that don't go on. Whether one that has stopped, or will, is resumed or cancelled is for an operator to say. What is
+ * open under this doctor's own name is what it took over and couldn't finish: while it looks it drives nothing.
  */
 export function examineOperations(deps: DoctorDeps, { operations }: Known): Symptom[] {
   const { db, now, owner } = deps;
-  return operations.flatMap(({ _id, organization_id, kind, status, lease }): Symptom[] => {
-    const which = { operation_id: _id.toHexString(), organization_id: organization_id.toHexString(), kind };
-    if (status === "stopped") return [{ finding: { finding: "operation_stopped", ...which } }];
+  return operations.flatMap((operation): Symptom[] => {
+    const { _id, organization_id, kind, step, status, attempts = 0, lease, error, created_at } = operation;
+    const which = { operation_id: _id.toHexString(), organization_id: organization_id.toHexString(), kind, step };
+    if (status === "stopped") return [{ finding: { finding: "operation_stopped", ...which, attempts } }];
+    const failing = attempts > 1 || (error !== null && created_at.getTime() + failingMs < now().getTime());
+    const symptoms: Symptom[] = failing ? [{ finding: { finding: "operation_failing", ...which, attempts } }] : [];
     const isOverdue = lease.until.getTime() + overdueMs < now().getTime();
-    if (!isOverdue && lease.owner !== owner) return [];
+    if (!isOverdue && lease.owner !== owner) return symptoms;
     // One that a worker has taken over meanwhile is left to it.
     const mend = async () => {
       await driveAbandoned(deps, driveMsMax, undefined, { organization_id });
       const left = await findOperation(db, _id);
       if (left?.open) throw new Error(left.error?.message ?? "not at its end yet");
     };
-    return [{ finding: { finding: "operation_abandoned", ...which }, mend }];
+    return [...symptoms, { finding: { finding: "operation_abandoned", ...which }, mend }];
   });
 }
 

@@ -4,6 +4,7 @@ import { run } from "../operation/drive.ts";
 import { findOpen } from "../operation/store.ts";
 import { isEstablished } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
+import { isCommon } from "../tenant/indexes.ts";
 import { isShared, sharedCollection, type TenantIndex } from "../tenant/placement.ts";
 import { createSharedCollection } from "../tenant/storage.ts";
 import {
@@ -76,10 +77,13 @@ function mendingOf(deps: DoctorDeps, index: string, known: Known): Promise<Pick<
   const parsed = parseSharedIndexName(index);
   if (parsed.kind === "base") return null;
   if (parsed.kind === "unknown") return Promise.resolve({});
-  if (parsed.kind === "common")
-    return mayBeWanted(known)
-      ? null
-      : Promise.resolve({ mend: () => settleCommon({ db, assertHeld: () => {} }, [parsed.index]) });
+  if (parsed.kind === "common") {
+    if (mayBeWanted(known)) return null;
+    // One of a kind that tenants don't share any more is nobody's.
+    const drop = () => dropSharedIndex(db, index);
+    const settle = () => settleCommon({ db, assertHeld: () => {} }, [parsed.index]);
+    return Promise.resolve({ mend: isCommon(parsed.index) ? settle : drop });
+  }
   const owner = ownerOfKey(parsed.key)!;
   if (known.isBusy(owner)) return null;
   const placement = known.organization(owner)?.placement;

@@ -1,8 +1,10 @@
 import type { Db, ObjectId } from "mongodb";
+import { isFailure } from "../lib/failure.ts";
+import { isUnavailable } from "../lib/mongo.ts";
 import type { StepDeps } from "../operation/operation.ts";
 import { findAllOpen } from "../operation/store.ts";
 import * as organizationStore from "../organization/store.ts";
-import { isCommon, isSameCommon, makeCommon, removeCommon } from "../tenant/indexes.ts";
+import { buildMs, isCommon, isSameCommon, makeCommon, removeCommon } from "../tenant/indexes.ts";
 import { isShared, type Placement, type TenantIndex } from "../tenant/placement.ts";
 
 /**
@@ -16,7 +18,7 @@ import { isShared, type Placement, type TenantIndex } from "../tenant/placement.
  * @param but a move whose list doesn't count any more
  */
 export async function settleCommon(
-  { db, assertHeld }: Pick<StepDeps, "db" | "assertHeld">,
+  { db, assertHeld, mayTake }: Pick<StepDeps, "db" | "assertHeld"> & Partial<StepDeps>,
   indexes: readonly TenantIndex[],
   but?: ObjectId,
 ): Promise<void> {
@@ -24,10 +26,26 @@ export async function settleCommon(
     let wanted = await isListed(db, index, but);
     for (;;) {
       assertHeld();
+      mayTake?.(buildMs);
       await (wanted ? makeCommon(db, index) : removeCommon(db, index));
       const seen = await isListed(db, index, but);
       if (seen === wanted) break;
       wanted = seen;
+    }
+  }
+}
+
+/**
+ * The same for who doesn't list any of them any more. One that others list they have made themselves; and what can't be done
+ * now is no reason for anything else to fail: the doctor finds it, and the next who looks at all lists does it.
+ */
+export async function tendCommon(deps: StepDeps, indexes: readonly TenantIndex[], but?: ObjectId): Promise<void> {
+  for (const index of indexes.filter(isCommon)) {
+    try {
+      if (!(await isListed(deps.db, index, but))) await settleCommon(deps, [index], but);
+    } catch (error) {
+      if (isUnavailable(error) || (isFailure(error) && error.failure === "operation_pending")) throw error;
+      deps.log.warn({ err: error }, "a common index is left for later");
     }
   }
 }

@@ -1,52 +1,104 @@
 import { isFailure } from "../lib/failure.ts";
-import type { Flow, Step } from "../operation/operation.ts";
+import type { Flow, Next, Operation, Step, StepDeps } from "../operation/operation.ts";
 import * as guarded from "../organization/guarded.ts";
 import * as organizationStore from "../organization/store.ts";
-import { createIndex, dropIndex, hasIndex, listIndexes } from "../tenant/indexes.ts";
-import { isShared, type TenantIndex } from "../tenant/placement.ts";
-import { settleCommon } from "./common-index.ts";
+import { buildMs, createIndex, dropIndex, hasIndex, listIndexes } from "../tenant/indexes.ts";
+import { isShared, type Placement, type TenantIndex } from "../tenant/placement.ts";
+import { settleCommon, tendCommon } from "./common-index.ts";
 import { organizationMissing } from "./failures.ts";
 import { enter, organizationOf } from "./guard.ts";
 
 /** `change` is `{create: TenantIndex}` or `{drop: TenantIndex}` as JSON. */
-type IndexStep = Step<{ change: string }, Record<string, never>>;
+type Input = { change: string };
+/** `existed`: the index to be made was there before. */
+type Progress = { existed: boolean };
+type IndexStep = Step<Input, Progress>;
 type Change = { create?: TenantIndex; drop?: TenantIndex };
 
-/**
- * Makes or drops one of a tenant's indexes. In the shared collection the placement says which a tenant has: there a new one
- * is built before it is said, and one that goes is said to be gone first. Others may build and drop the same one meanwhile,
- * so what is said is settled at the end.
- */
-const apply: IndexStep = async (deps, operation) => {
-  const { db } = deps;
-  const placement = (await organizationStore.findById(db, operation.organization_id))?.placement;
-  if (!placement) return { failed: organizationMissing };
-  const { create, drop } = JSON.parse(operation.input.change) as Change;
-  const others = (placement.indexes ?? []).filter(({ name }) => name !== (create ?? drop)!.name);
-  const record = async (indexes: TenantIndex[]) => {
-    if (!isShared(placement)) return;
-    await guarded.notePlacement(db, organizationOf(operation), { indexes });
-    await settleCommon(deps, [(create ?? drop)!]);
-  };
-  try {
-    if (create) {
-      // Here no other change of them is under way.
-      const isListed = hasIndex(await listIndexes(db, placement), create);
-      await createIndex(db, placement, create);
-      // There may be no room for it any more.
-      await record([...others, create]).catch(async (error) => {
-        if (isFailure(error) && !isListed) await record(others);
-        throw error;
-      });
-    } else if (drop) {
-      await record(others);
-      await dropIndex(db, placement, drop);
+const changeOf = ({ input }: Operation<Input, Progress>): Change => JSON.parse(input.change);
+
+const at =
+  (
+    step: (deps: StepDeps, operation: Operation<Input, Progress>, placement: Placement) => Promise<Next<Progress>>,
+  ): IndexStep =>
+  async (deps, operation) => {
+    const placement = (await organizationStore.findById(deps.db, operation.organization_id))?.placement;
+    if (!placement) return { failed: organizationMissing };
+    try {
+      return await step(deps, operation, placement);
+    } catch (error) {
+      // What the database refuses is the caller's answer: it would be refused again.
+      if (!isFailure(error) || error.failure === "operation_pending") throw error;
+      return { failed: { code: error.failure, detail: error.message } };
     }
-  } catch (error) {
-    if (!isFailure(error)) throw error;
-    return { failed: { code: error.failure, detail: error.message } };
+  };
+
+/** In the shared collection the placement says which a tenant has. */
+async function record(
+  { db }: StepDeps,
+  operation: Operation<Input, Progress>,
+  placement: Placement,
+  change: (others: TenantIndex[]) => TenantIndex[],
+): Promise<void> {
+  if (!isShared(placement)) return;
+  const { create, drop } = changeOf(operation);
+  const others = (placement.indexes ?? []).filter(({ name }) => name !== (create ?? drop)!.name);
+  await guarded.notePlacement(db, organizationOf(operation), { indexes: change(others) });
+}
+
+/** Looks first, as what is to be undone depends on it. Here no other change of them is under way. */
+const look = at(async ({ db }, operation, placement) => {
+  const { create } = changeOf(operation);
+  const existed = create !== undefined && hasIndex(await listIndexes(db, placement), create);
+  return { go: "apply", progress: { existed } };
+});
+
+/**
+ * Makes or drops one of a tenant's indexes. In the shared collection a new one is built before it is said, and one that goes
+ * is said to be gone first. Others may build and drop the same one meanwhile, so what is said is settled at the end.
+ */
+const apply = at(async (deps, operation, placement) => {
+  const { create, drop } = changeOf(operation);
+  if (create) {
+    deps.mayTake(buildMs);
+    await createIndex(deps.db, placement, create);
+    await record(deps, operation, placement, (others) => [...others, create]);
+    try {
+      if (isShared(placement)) await settleCommon(deps, [create]);
+    } catch (error) {
+      // There may be no room for it any more.
+      if (isFailure(error) && !operation.progress.existed) await takeBack(deps, operation, placement);
+      throw error;
+    }
+  } else if (drop) {
+    await record(deps, operation, placement, (others) => others);
+    if (isShared(placement)) await tendCommon(deps, [drop]);
+    await dropIndex(deps.db, placement, drop);
   }
   return { done: true };
-};
+});
 
-export const index: Flow = { first: "apply", enter, steps: { apply } };
+/** Leaves it as if it had never been asked for. */
+async function takeBack(deps: StepDeps, operation: Operation<Input, Progress>, placement: Placement): Promise<void> {
+  const { create } = changeOf(operation);
+  await record(deps, operation, placement, (others) => others);
+  if (isShared(placement)) await tendCommon(deps, [create!]);
+  await dropIndex(deps.db, placement, create!);
+}
+
+/** One that the tenant is told to be gone is: what is left of it the doctor removes. */
+const undo = at(async (deps, operation, placement) => {
+  const { create, drop } = changeOf(operation);
+  if (create && operation.progress.existed === false) await takeBack(deps, operation, placement);
+  if (create) return { cancelled: true };
+  const isThere = (await listIndexes(deps.db, placement)).some(({ name }) => name === drop!.name);
+  return isThere ? { cancelled: true } : { done: true };
+});
+
+export const index: Flow = {
+  first: "look",
+  enter,
+  steps: { look, apply, undo },
+  undo: { look: "undo", apply: "undo" },
+  isLong: true,
+};

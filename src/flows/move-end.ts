@@ -6,14 +6,14 @@ import { removeNotes } from "../tenant/journal.ts";
 import { retirePlace } from "../tenant/retired.ts";
 import { removeMarker, removeStages, removeUnveiled } from "../tenant/stage.ts";
 import { removePlace, removeShared } from "../tenant/storage.ts";
-import { settleCommon } from "./common-index.ts";
+import { tendCommon } from "./common-index.ts";
 import { organizationMissing } from "./failures.ts";
 import { organizationOf } from "./guard.ts";
 import type { MoveOperation, MoveProgress, MoveStep } from "./move.ts";
 import type { StepDeps } from "../operation/operation.ts";
 
 /** Removes what drivers of this move copied and the tenant never lived in. */
-async function removeLeftovers(deps: StepDeps, operation: MoveOperation, live: string): Promise<void> {
+export async function removeLeftovers(deps: StepDeps, operation: MoveOperation, live: string): Promise<void> {
   const { db, keepHeld, assertHeld } = deps;
   const { to, keys = [], abandoned = [] } = operation.progress as MoveProgress;
   for (const key of keys) {
@@ -48,7 +48,7 @@ export const clean: MoveStep = async (deps, operation) => {
     move_id: operation._id,
   });
   await removePlace(db, from, source, deps);
-  await settleCommon(deps, from.indexes ?? []);
+  await tendCommon(deps, from.indexes ?? []);
   await removeLeftovers(deps, operation, placeKey(live));
   await guarded.releasePlaces(db, organizationOf(operation));
   return { done: true };
@@ -58,11 +58,16 @@ export const clean: MoveStep = async (deps, operation) => {
 export const cancelMove: MoveStep = async (deps, operation) => {
   const { db, assertHeld } = deps;
   const organization = await organizationStore.findById(db, operation.organization_id);
-  const { from, to, failed } = operation.progress as MoveProgress;
+  const { from, to, failed } = operation.progress as Partial<MoveProgress>;
+  if (!from || !to) {
+    // Nothing was planned yet, and at the most a place reserved.
+    if (organization) await guarded.releasePlaces(db, organizationOf(operation));
+    return { cancelled: true };
+  }
   if (organization?.placement && placeKey(organization.placement) !== placeKey(from)) return { go: "clean" };
   await guarded.leaveMove(db, organizationOf(operation), operation._id);
   await removeLeftovers(deps, operation, placeKey(from));
-  await settleCommon(deps, to.indexes ?? [], operation._id);
+  await tendCommon(deps, to.indexes ?? [], operation._id);
   // The new database was nobody's yet.
   if (to.tier === "enterprise") {
     assertHeld();

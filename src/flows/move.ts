@@ -10,7 +10,7 @@ import { compareAll } from "../tenant/compare.ts";
 import { copyBatch } from "../tenant/copy.ts";
 import { drain } from "../tenant/drain.ts";
 import type { Position } from "../tenant/id-order.ts";
-import { assertPortable, copyIndexes, listIndexes } from "../tenant/indexes.ts";
+import { assertPortable, buildMs, copyIndexes, listIndexes } from "../tenant/indexes.ts";
 import { writeNotes } from "../tenant/journal.ts";
 import { moveLeaseMs } from "../tenant/lease.ts";
 import { isShared, offerPlace, type Placement, placeKey, type TenantIndex, type Tier } from "../tenant/placement.ts";
@@ -87,7 +87,6 @@ async function choose(
   const { db } = deps;
   const from = operation.progress.from ?? organization?.placement;
   if (!organization || !from) return { failed: organizationMissing };
-  if (operation.cancel_requested) return { cancelled: true };
   if (from.tier === operation.input.tier) {
     return { failed: { code: "move_pointless", detail: "The organization is in this tier already." } };
   }
@@ -124,13 +123,12 @@ const announced = async (db: Db, from: Placement, to: Placement, keys: string[])
 
 /** Makes ready a stage of this driver's own and lets all processes know that from now on they note what they write. */
 const journal: MoveStep = async (deps, operation) => {
-  const { db, config, assertHeld } = deps;
+  const { db, config, assertHeld, mayTake } = deps;
   const { from, to, keys } = operation.progress as MoveProgress;
   const organization = await organizationStore.findById(db, operation.organization_id);
   if (!organization?.placement) return { failed: organizationMissing };
   // A driver died right after the cutover.
   if (placeKey(organization.placement) !== placeKey(from)) return { go: "clean" };
-  if (operation.cancel_requested) return { go: "cancel" };
 
   const fence = organizationOf(operation).guard;
   const target = isShared(to) ? offerPlace("starter", whereOf(deps, organization), fence + 1) : to;
@@ -148,7 +146,10 @@ const journal: MoveStep = async (deps, operation) => {
   let indexes: TenantIndex[];
   try {
     stage = await claimStage(db, target, operation._id, fence);
-    indexes = await copyIndexes(db, from, stage.placement, assertHeld);
+    indexes = await copyIndexes(db, from, stage.placement, () => {
+      assertHeld();
+      mayTake(buildMs);
+    });
   } catch (error) {
     if (isUnauthorized(error)) {
       deps.log.error({ operation_id: operation._id, err: error }, "the database's user lacks a right");
@@ -175,12 +176,11 @@ const journal: MoveStep = async (deps, operation) => {
   };
 };
 
-/** Another driver's stage is not this one's to write to; and what was asked to be undone is. */
+/** Another driver's stage is not this one's to write to. */
 const ofThisDriver =
   (step: MoveStep): MoveStep =>
   async (deps, operation) => {
     if (operation.progress.fence !== operation.lease.guard) return { go: "journal" };
-    if (operation.cancel_requested) return { go: "cancel" };
     return await step(deps, operation);
   };
 
@@ -251,13 +251,9 @@ const verify: MoveStep = async ({ db, keepHeld }, operation) => {
   };
 };
 
-/** What can't go on by itself stops: whatever it is, the tenant is where it was and can be written to. */
-const attemptsMax = 8;
-
 export const move: Flow = {
   first: "plan",
   enter,
-  attemptsMax,
   steps: {
     plan,
     journal,
@@ -268,4 +264,7 @@ export const move: Flow = {
     clean,
     cancel: cancelMove,
   },
+  undo: { plan: "cancel", journal: "cancel", copy: "cancel", drain: "cancel", verify: "cancel", gate: "cancel" },
+  gated: ["gate"],
+  isLong: true,
 };

@@ -118,4 +118,5 @@ export const provision: Flow = {
     activate: unlessTakenOver(activate),
     undo: undoAll,
   },
+  undo: { organization: "undo", admin: "undo", storage: "undo", activate: "undo" },
 };

@@ -4,9 +4,10 @@ import * as organizationStore from "../organization/store.ts";
 import * as sessionStore from "../session/session-store.ts";
 import type { Placement } from "../tenant/placement.ts";
 import { type CollectionIdentity, identify, removePlace } from "../tenant/storage.ts";
-import { settleCommon } from "./common-index.ts";
+import { tendCommon } from "./common-index.ts";
 import { organizationMissing } from "./failures.ts";
 import { afterLease } from "./lease-wait.ts";
+import { removeSuperseded } from "./superseded.ts";
 
 type Progress = { placement: Placement; identity: CollectionIdentity | null };
 type RemoveStep = Step<Record<string, never>, Progress>;
@@ -22,18 +23,19 @@ const hide: RemoveStep = async ({ db }, { organization_id }) =>
  * Waits until nobody writes there any more, and notes which collection it is, so that a drop that arrives late can't hit the
  * next one of that name.
  */
-const locate: RemoveStep = async ({ db, config }, { organization_id }) => {
-  await afterLease(config.placementLeaseMs);
+const locate: RemoveStep = async ({ db, config }, { organization_id, superseded }) => {
+  await afterLease(Math.max(config.placementLeaseMs, superseded?.held_ms ?? 0));
   const placement = (await organizationStore.findById(db, organization_id))?.placement;
   return placement
     ? { go: "storage", progress: { placement, identity: await identify(db, placement) } }
     : { go: "admins" };
 };
 
-const removeStorage: RemoveStep = async (deps, { progress }) => {
-  const { placement, identity } = progress as Progress;
+const removeStorage: RemoveStep = async (deps, operation) => {
+  const { placement, identity } = operation.progress as Progress;
+  await removeSuperseded(deps, operation, placement);
   if (identity) await removePlace(deps.db, placement, identity, deps);
-  await settleCommon(deps, placement.indexes ?? []);
+  await tendCommon(deps, placement.indexes ?? []);
   return { go: "admins" };
 };
 
@@ -51,4 +53,5 @@ const removeRecord: RemoveStep = async ({ db }, { organization_id }) => {
 export const remove: Flow = {
   first: "hide",
   steps: { hide, locate, storage: removeStorage, admins: removeAdmins, organization: removeRecord },
+  isLong: true,
 };

@@ -4,7 +4,13 @@ import * as guarded from "../organization/guarded.ts";
 import * as organizationStore from "../organization/store.ts";
 import { candidateNumbers, offerPlace, type Placement, placeKey } from "../tenant/placement.ts";
 import { retirePlace, sweepPlace } from "../tenant/retired.ts";
-import { type CollectionIdentity, createPlace, identify, renameCollection } from "../tenant/storage.ts";
+import {
+  type CollectionIdentity,
+  createPlace,
+  identify,
+  isSameCollection,
+  renameCollection,
+} from "../tenant/storage.ts";
 import { organizationMissing } from "./failures.ts";
 import { organizationOf } from "./guard.ts";
 import { afterLease } from "./lease-wait.ts";
@@ -90,8 +96,6 @@ const seal: RenameStep = async ({ db }, operation) => {
     : { failed: organizationMissing };
 };
 
-const isSame = (a: CollectionIdentity | null, b: CollectionIdentity | null) => a?.uuid != null && a.uuid === b?.uuid;
-
 const renameStorage: RenameStep = async (deps, operation) => {
   const { db, assertHeld } = deps;
   const { from, to, source } = operation.progress as RenameProgress;
@@ -102,7 +106,7 @@ const renameStorage: RenameStep = async (deps, operation) => {
   const outcome = source ? await renameCollection(db, from, to.collection, source) : "source_missing";
   if (outcome === "renamed") return { go: "placement" };
   // The first try of this step, whoever made it.
-  if (isSame(source, await identify(db, to))) return { go: "placement" };
+  if (isSameCollection(source, await identify(db, to))) return { go: "placement" };
   if (outcome === "refused") return await reopen(deps, operation);
   // There is nothing to be renamed.
   if (outcome === "source_missing" && (await createPlace(db, to))) return { go: "placement" };
@@ -127,7 +131,7 @@ async function reopen(deps: StepDeps, operation: RenameOperation): ReturnType<Re
     // From here on the name is taken, so that the rename which got no answer fails, or has happened.
     assertHeld();
     await createPlace(db, to);
-    if (isSame(source, await identify(db, to))) return { go: "placement" };
+    if (isSameCollection(source, await identify(db, to))) return { go: "placement" };
     next = await passOver(deps, operation);
   }
   await guarded.leaveMove(db, owner, operation._id);

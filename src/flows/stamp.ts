@@ -1,3 +1,4 @@
+import { stopping } from "../operation/drive.ts";
 import type { Flow, Step } from "../operation/operation.ts";
 import * as guarded from "../organization/guarded.ts";
 import * as organizationStore from "../organization/store.ts";
@@ -6,17 +7,27 @@ import { stampBatch } from "../tenant/stamp.ts";
 import { organizationMissing } from "./failures.ts";
 import { enter, organizationOf } from "./guard.ts";
 
-type StampStep = Step<Record<string, never>, { stamped: number; upTo: Position }>;
+/** `refused`: how many documents the database didn't let the driver of this fence mark, on this walk. */
+type Progress = { stamped: number; refused: number; fence: number; upTo: Position };
+type StampStep = Step<Record<string, never>, Progress>;
 
 /** Marks the documents that a collection of the first Croupier brought along with their tenant. They can be used all the time. */
-const mark: StampStep = async ({ db, keepHeld }, { organization_id, progress }) => {
+const mark: StampStep = async ({ db, keepHeld }, { organization_id, progress, lease: { fence } }) => {
   const placement = (await organizationStore.findById(db, organization_id))?.placement;
   if (!placement) return { failed: organizationMissing };
   if (!placement.unstamped) return { done: true };
   await keepHeld();
   const { stamped = 0, upTo = null } = progress;
-  const { next, found } = await stampBatch(db, placement, upTo);
-  if (next) return { go: "mark", progress: { stamped: stamped + found, upTo: next } };
+  // Whoever comes next looks at them again.
+  const before = progress.fence === fence ? (progress.refused ?? 0) : 0;
+  const { next, found, refused } = await stampBatch(db, placement, upTo);
+  if (next) {
+    const counted = { stamped: stamped + found - refused, refused: before + refused };
+    return { go: "mark", progress: { ...counted, fence, upTo: next } };
+  }
+  if (before > 0) {
+    throw stopping(`The database refuses to mark ${before} documents, by a validator or as they are too large.`);
+  }
   // Something may have come behind the walk from one who stamps nothing: it is over when there is nothing from the start.
   return upTo ? { go: "mark", progress: { upTo: null } } : { go: "record" };
 };
@@ -26,4 +37,14 @@ const record: StampStep = async ({ db }, operation) => {
   return { done: true };
 };
 
-export const stamp: Flow = { first: "mark", enter, steps: { mark, record } };
+/** Those that are marked by then stay so, and the others are the tenant's without. */
+const putOff: StampStep = async () => ({ cancelled: true });
+
+export const stamp: Flow = {
+  first: "mark",
+  enter,
+  steps: { mark, record, put_off: putOff },
+  undo: { mark: "put_off", record: "put_off" },
+  isLong: true,
+  givesWay: true,
+};

@@ -55,4 +55,14 @@ async function sweepOnce(deps: StepDeps, organizationId: ObjectId, placement: Pl
   return "clean";
 }
 
-export const sweep: Flow = { first: "sweep", enter, steps: { sweep: sweepRetired } };
+/** The place stays on record, and is looked at another time. */
+const putOff: SweepStep = async () => ({ cancelled: true });
+
+export const sweep: Flow = {
+  first: "sweep",
+  enter,
+  steps: { sweep: sweepRetired, put_off: putOff },
+  undo: { sweep: "put_off" },
+  isLong: true,
+  givesWay: true,
+};

@@ -3,6 +3,7 @@ import { emailKey } from "../admin/admin.ts";
 import * as adminStore from "../admin/store.ts";
 import type { Flow, Operation, Step } from "../operation/operation.ts";
 import * as guarded from "../organization/guarded.ts";
+import * as organizationStore from "../organization/store.ts";
 import * as sessionStore from "../session/session-store.ts";
 import { claimEmail, claimName } from "./claim.ts";
 import { emailTaken, nameTaken, organizationMissing } from "./failures.ts";
@@ -63,6 +64,19 @@ const releaseEmail =
     return { failed };
   };
 
+/** Unless the organization is written already, when a driver died right after the switch: then it goes on. */
+const cancel: UpdateStep = async ({ db }, operation) => {
+  const { organization_name, email, updated_at } = operation.input;
+  const written = await organizationStore.findById(db, operation.organization_id);
+  const isPast =
+    written?.updated_at?.getTime() === updated_at.getTime() &&
+    (organization_name === undefined || written.organization_name === organization_name) &&
+    (email === undefined || written.email === email);
+  if (isPast) return { go: "admin" };
+  if (email !== undefined) await adminStore.releaseEmail(db, adminOf(operation), email);
+  return { cancelled: true };
+};
+
 const writeAdmin: UpdateStep = async ({ db }, operation) => {
   const { input, secret } = operation;
   const changes = {
@@ -91,7 +105,10 @@ export const update: Flow = {
     organization: writeOrganization,
     undo_name_taken: releaseEmail(nameTaken),
     undo_missing: releaseEmail(organizationMissing),
+    undo_cancelled: cancel,
     admin: writeAdmin,
     ...rename,
   },
+  undo: { email: "undo_cancelled", organization: "undo_cancelled" },
+  gated: ["close", "seal", "rename", "placement", "open"],
 };

@@ -45,7 +45,8 @@ export function indexRoutes(deps: Deps) {
         problems: {
           ...changed,
           index_exists: "There is another one of this name or of these fields",
-          index_unfit: "A document has arrays in two of these fields",
+          index_unfit:
+            "A document has arrays in two of these fields, or what else the database can make no such index of",
           index_violated: "It is to be unique, and the documents aren't",
           index_limit: `There are ${tenantIndexesMax}, or as many in the shared collection as one can have`,
         },

@@ -8,7 +8,7 @@ import type { DocumentFailure } from "../document/document.ts";
 import { type Failure, failure, isFailure } from "../lib/failure.ts";
 import { printExtendedJson } from "../lib/extended-json.ts";
 import { isUnauthorized, isUnavailable } from "../lib/mongo.ts";
-import { tell } from "../lib/scrub.ts";
+import { wordsOf } from "../lib/scrub.ts";
 import type { OperatorFailure } from "../operator/key.ts";
 import type { OperationFailure } from "../operation/drive.ts";
 import type { OrganizationFailure } from "../organization/organization.ts";
@@ -209,7 +209,7 @@ export function handleError({ log }: Pick<Deps, "log">): (error: unknown, c: Con
       log.warn({ request_id: requestId, err: error }, "database away");
     else if (problem.failure === "rights_missing") {
       // Once for each right and kind of database, not for each request.
-      const what = tell(error).replace(/[0-9a-f]{24}/, "*");
+      const what = wordsOf(error).replace(/[0-9a-f]{24}/, "*");
       if (!told.has(what)) log.error({ request_id: requestId, err: error }, "the database's user lacks a right");
       told.add(what);
     }

@@ -1,20 +1,34 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Abortable, CommandOperationOptions } from "mongodb";
+import type { Abortable, AbstractCursor, CommandOperationOptions, Db } from "mongodb";
 
 /** How long one statement may take, in milliseconds: short enough that a caller hears of a dead database within 5 s. */
 const statementTimeoutMs = 3_500;
 
+/** How long the driver waits for what a signal doesn't reach: a cursor's further batches, and its end. */
+export const socketTimeoutMs = 30_000;
+
 /**
  * Options that end a statement in time, or when a signal says so. The driver's own `timeoutMS` has no effect since 7.8; a signal ends statements of
- * every kind, though the driver's types name it for reads only.
+ * every kind, though the driver's types name it for reads only. One that may take longer than a silent connection may says so.
  */
 export function within(
   timeoutMs = statementTimeoutMs,
   sooner?: AbortSignal,
 ): Pick<CommandOperationOptions, "comment"> & Abortable {
   const signal = AbortSignal.timeout(timeoutMs);
-  return { signal: sooner ? AbortSignal.any([sooner, signal]) : signal };
+  return {
+    signal: sooner ? AbortSignal.any([sooner, signal]) : signal,
+    ...(timeoutMs >= socketTimeoutMs && { socketTimeoutMS: timeoutMs + 1_000 }),
+  };
 }
+
+/** Ends a cursor, and doesn't wait for long until the server has said so. */
+export async function closeInTime(cursor: AbstractCursor<unknown>): Promise<void> {
+  const waiting = new AbortController();
+  const late = sleep(closeMsMax, undefined, { signal: waiting.signal }).catch(() => {});
+  await Promise.race([cursor.close(), late]).finally(() => waiting.abort());
+}
+const closeMsMax = 1_000;
 
 /** FerretDB takes no more documents in one statement; MongoDB takes 100,000. */
 const insertMax = 25_000;
@@ -54,8 +68,19 @@ export const isDuplicateId = (error: unknown): boolean =>
   isDuplicateKeyOfAny(error) &&
   /^.*?\bindex(?:: | ')(.*)/is.exec(messageOf(error))?.[1]?.match(/^_id_('| dup key|$)/) != null;
 
-/** A document has arrays in two fields of one index, which MongoDB can't have. */
-export const isParallelArrays = (error: unknown): boolean => hasErrorCode(error, 171);
+/**
+ * A document has what no index of MongoDB can hold: arrays in two fields of one, or a name that is a number in an array,
+ * where an index has a number in its path.
+ */
+export const isUnindexable = (error: unknown): boolean => hasErrorCode(error, 171) || hasErrorCode(error, 16746);
+
+/** A document isn't written as the collection's validator refuses it, or as it would become larger than 16 MiB; FerretDB has codes of its own. */
+const refusedCodes = new Set([121, 525074461, 10334, 17419, 17420, 285999133]);
+export const isRefusedDocument = (error: unknown): boolean => refusedCodes.has(asServerError(error).code as number);
+
+/** Bad values, options and keys; too large a key; what can't be built: the server would say so again, whenever it is asked. */
+const refusedIndexCodes = new Set([2, 9, 67, 72, 197, 201, 10334, 16746, 17280, 40415]);
+export const isRefusedIndex = (error: unknown): boolean => refusedIndexCodes.has(asServerError(error).code as number);
 
 /** Reads what the majority has: what a change of the primary can't take back. */
 export const majority = { readConcern: { level: "majority" } } as const;
@@ -131,6 +156,17 @@ export async function unlessUnauthorized<T>(look: () => Promise<T>): Promise<T |
     return null;
   }
 }
+/** A limit of ours, or of the connection, has ended the statement: whether the database is away isn't said by that. */
+export const isLate = (error: unknown): boolean =>
+  ["TimeoutError", "MongoNetworkTimeoutError"].includes(String(asServerError(error).name)) ||
+  [50, 262].some((code) => hasErrorCode(error, code));
+
+/** Whether the database answers at once. */
+export const answers = (db: Db): Promise<boolean> =>
+  db.command({ ping: 1 }, within(1_000)).then(
+    () => true,
+    () => false,
+  );
 
 /** FerretDB answers this instead of a duplicate key when several write one value of a unique index at once. */
 const ferretDeadlock = 16908292;

@@ -5,6 +5,23 @@ import { isUnauthorized } from "./mongo.ts";
 export const scrub = (text: string): string =>
   text.replace(/\/\/[^\s/@]+@/g, "//***@").replace(/[^\s"<>(),:]*@[^\s"<>(),:]*/g, "***@***");
 
+/** Errors of a connection: their texts name addresses, and nothing that was sent. */
+const ofConnection =
+  /^(TimeoutError|AbortError|PoolClearedOnNetworkError|Mongo(Network|ServerSelection|Topology|Pool|WaitQueue|NotConnected|ClientClosed|Operation|MissingCredentials|ConnectionPool)\w*)$/;
+
+/** What the code itself says may be read: no text of a parser or of the database's server, which quote what they were given. */
+const mayBeRead = (error: Error): boolean =>
+  ofConnection.test(error.name) ||
+  (/^(Error|TypeError|RangeError|ReferenceError)$/.test(error.name) &&
+    !("errorResponse" in error) &&
+    !("issues" in error));
+
+/** The name of an error and what kind of one it is, as the server numbers and names them. */
+const kindOf = (error: Error): string => {
+  const { code, codeName } = error as { code?: unknown; codeName?: unknown };
+  return [error.name, code, codeName].filter((each) => typeof each === "string" || typeof each === "number").join(" ");
+};
+
 /** MongoDB, MongoDB without a user, Atlas: the command or the right, and the database. The first goes on with all of the command. */
 const refusals = [
   /not authorized on (?<database>\S+) to execute command \{ (?<act>\w+):/,
@@ -12,11 +29,23 @@ const refusals = [
   /not allowed to do action \[(?<act>\w+)\] on \[(?<database>[^.\]]*)/,
 ];
 
-/** What an error says, as far as it may be shown: a refusal for want of a right quotes documents and filters. */
-export function tell(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  if (!isUnauthorized(error)) return scrub(message);
+/** Which right the database's user lacks, without what it was to be used for. */
+function lackOf({ message }: Error): string {
   const { act, database } = refusals.map((pattern) => pattern.exec(message)?.groups).find(Boolean) ?? {};
   if (!act) return "the database's user lacks a right, or isn't who it says";
   return `the database's user may not run ${act}${database ? ` on ${database}` : ""}`;
+}
+
+/** What went wrong, for logs and records: without anything of a document, an email or a secret. */
+export function wordsOf(error: unknown): string {
+  if (!(error instanceof Error)) return "something that is no error was thrown";
+  if (isUnauthorized(error)) return lackOf(error);
+  return mayBeRead(error) ? scrub(error.message) : kindOf(error);
+}
+
+/** Where an error comes from: its stack without its text, which stands at the beginning. */
+export function placesOf({ name, message, stack = "" }: Error): string {
+  const head = `${name}: ${message}`;
+  const lines = (stack.startsWith(head) ? stack.slice(head.length) : stack).split("\n");
+  return lines.filter((line) => /^\s+at .*[:(]/.test(line)).join("\n");
 }

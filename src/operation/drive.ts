@@ -1,94 +1,65 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Document, ObjectId } from "mongodb";
+import type { Document, Filter, ObjectId } from "mongodb";
 import type { Deps } from "../deps.ts";
 import { failure, isFailure } from "../lib/failure.ts";
-import { isUnauthorized, isUnavailable, retryDeadlock } from "../lib/mongo.ts";
-import { tell } from "../lib/scrub.ts";
-import type { Next, Operation, OperationEnd, StepDeps } from "./operation.ts";
+import { answers, isLate, isUnauthorized, isUnavailable, retryDeadlock } from "../lib/mongo.ts";
+import { wordsOf } from "../lib/scrub.ts";
+import { type Held, holding, type OperationFailure, pending, whileHolding } from "./hold.ts";
+import { isFailing, type Next, type Operation, type OperationEnd } from "./operation.ts";
 import {
   advance,
   claim,
   decide,
-  extend,
   findById,
   findOpen,
   finish,
   recordGuard,
   release,
   releaseFailed,
+  requestCancel,
+  resume,
   start,
+  supersede,
 } from "./store.ts";
 
-export type OperationFailure = "operation_pending" | "operation_open" | "operation_not_found" | "operation_state";
+export type { OperationFailure } from "./hold.ts";
 
 export type DriveDeps = Pick<
   Deps,
-  "db" | "now" | "log" | "config" | "flows" | "owner" | "inTurn" | "origin" | "onStep" | "onEnd"
+  "db" | "now" | "log" | "config" | "flows" | "owner" | "inTurn" | "origin" | "onStep" | "onEnd" | "patience"
 >;
 
 /** How long an operation that hit an error rests before anyone tries again: longer each time that it isn't the database. */
-const pauseAfterErrorMs = 500;
-const pauseMsMax = 10_000;
+const pauseMsOf = (failures: number): number => Math.min(10_000, 500 * 2 ** failures);
 
-/** An operation and until when this process holds its lease, by its own monotonic clock in milliseconds. */
-type Held = { operation: Operation; untilMs: number };
+/** What can't go on by itself stops, and waits for an operator: after so many failures of its steps. */
+export const attemptsMax = 8;
 
-/** What a step may ask of the lease under which it runs. */
-function leaseOf(deps: DriveDeps, held: Held): Pick<StepDeps, "assertHeld" | "keepHeld" | "proveHeld"> {
-  const proveHeld = async () => {
-    const leaseMs = deps.config.operationLeaseMs;
-    const askedMs = performance.now();
-    if (!(await extend(deps.db, held.operation, leaseMs))) throw pending();
-    held.untilMs = askedMs + leaseMs;
-  };
-  return {
-    proveHeld,
-    assertHeld() {
-      if (performance.now() > held.untilMs) throw pending();
-    },
-    async keepHeld() {
-      // Often enough that one slow statement in between does no harm.
-      if (held.untilMs - performance.now() < deps.config.operationLeaseMs / 2) await proveHeld();
-    },
-  };
-}
-
-/** Counted from before it was asked for: so the lease ends here no later than at the database. */
-async function holding(deps: DriveDeps, ask: (leaseMs: number) => Promise<Operation | null>): Promise<Held | null> {
-  const leaseMs = deps.config.operationLeaseMs;
-  const askedMs = performance.now();
-  const operation = await ask(leaseMs);
-  return operation && { operation, untilMs: askedMs + leaseMs };
-}
-
-/**
- * Runs a step and holds the lease as long as it takes: an index may take minutes to build. A process that stands still holds
- * nothing, and one that has lost the lease doesn't get it back.
- */
-async function whileHolding<T>(
-  deps: DriveDeps,
-  held: Held,
-  run: (lease: ReturnType<typeof leaseOf>) => Promise<T>,
-): Promise<T> {
-  const lease = leaseOf(deps, held);
-  const beating = setInterval(() => void lease.keepHeld().catch(() => {}), deps.config.operationLeaseMs / 4);
-  try {
-    return await run(lease);
-  } finally {
-    clearInterval(beating);
-  }
-}
+/** An error that no other try would change: the operation stops at once. @param why is shown to operators */
+export const stopping = (why: string): Error & { stops: true } =>
+  Object.assign(new Error(why), { stops: true as const });
 
 /** Runs the next step and records what it made of the operation, an end too; null when the lease was lost. */
 async function takeStep(deps: DriveDeps, current: Held): Promise<Held | null> {
   const { operation } = current;
-  const step = deps.flows[operation.kind]?.steps[operation.step];
+  const { steps, undo } = deps.flows[operation.kind] ?? {};
+  const undoing = operation.cancel_requested && undo?.[operation.step];
+  if (undoing) return await goOn(deps, operation, { go: undoing });
+  const step = steps?.[operation.step];
   if (!step) throw new Error(`No step ${operation.kind}/${operation.step} in this version`);
   await deps.onStep?.(operation, "before");
   const next = await whileHolding(deps, current, (lease) => step({ ...deps, ...lease }, operation));
   await deps.onStep?.(operation, "after");
   if (!("go" in next)) return await holding(deps, (leaseMs) => decide(deps.db, operation, endOf(next), leaseMs));
-  const held = await holding(deps, (leaseMs) => advance(deps.db, operation, next.go, next.progress ?? {}, leaseMs));
+  return await goOn(deps, operation, next);
+}
+
+async function goOn(
+  deps: DriveDeps,
+  operation: Operation,
+  { go, progress = {} }: Extract<Next, { go: string }>,
+): Promise<Held | null> {
+  const held = await holding(deps, (leaseMs) => advance(deps.db, operation, go, progress, leaseMs));
   if (held) await deps.onStep?.(held.operation, "recorded");
   return held;
 }
@@ -112,48 +83,66 @@ async function enter(deps: DriveDeps, held: Held): Promise<Held | null> {
   const { operation } = held;
   const flow = deps.flows[operation.kind];
   if (!flow?.enter) return held;
-  const guard = await flow.enter({ ...deps, ...leaseOf(deps, held) }, operation);
+  const guard = await whileHolding(deps, held, (lease) => flow.enter!({ ...deps, ...lease }, operation));
   return await holding(deps, (leaseMs) => recordGuard(deps.db, operation, guard, leaseMs));
 }
 
+/** Whether an error is the step's own. A statement that took too long is, when the database answers others. */
+async function isOfStep({ db }: DriveDeps, error: unknown): Promise<boolean> {
+  // A lease that ran out while the database was slow is no fault of the step.
+  if (isFailure(error) && error.failure === "operation_pending") return false;
+  return !isUnavailable(error) || (isLate(error) && (await answers(db)));
+}
+
+/** Says what went wrong and lets others have the operation; false when the lease was lost. */
+async function putDown(deps: DriveDeps, operation: Operation, error: unknown): Promise<boolean> {
+  return await releaseFailed(deps.db, operation, {
+    pauseMs: (deps.patience?.pauseMs ?? pauseMsOf)(operation.attempts ?? 0),
+    message: wordsOf(error),
+    counts: await isOfStep(deps, error),
+    stops: (error as { stops?: unknown } | null)?.stops === true,
+    attemptsMax,
+  });
+}
+
+/** What a driver makes of an operation in one go: its state as it knew it last and, when it isn't over, the lease that it holds still. */
+export type Driven = { operation: Operation; held: Held | null };
+
 /**
- * Runs the steps of an operation whose lease this process holds, until it ends, the lease is lost or the budget is used up.
+ * Runs the steps of an operation whose lease this process holds, until it ends, the lease is lost or the time is used up. One
+ * that has its end, or the gate closed, is driven on.
  *
- * @returns the operation as this process knew it last; `status` says whether it ended.
+ * @param isNew it has just been claimed
  * @throws what a step threw, after it was recorded: the operation stays open and any process may try again.
  */
-async function drive(deps: DriveDeps, taken: Held, budgetMs: number, stopping?: AbortSignal): Promise<Operation> {
+export async function driveFor(
+  deps: DriveDeps,
+  taken: Held,
+  isNew: boolean,
+  budgetMs: number,
+  stopping?: AbortSignal,
+): Promise<Driven> {
   const deadline = performance.now() + budgetMs;
   let last = taken.operation;
   try {
-    let held = await retryDeadlock(() => enter(deps, taken));
+    let held = isNew ? await retryDeadlock(() => enter(deps, taken)) : taken;
     while (held) {
       last = held.operation;
       if (last.status !== "running") break;
-      const { ending } = last;
-      // What is left of one that has its end is short, and its caller can be told how it went.
-      if (!ending && (performance.now() > deadline || stopping?.aborted)) {
-        await release(deps.db, last, 0);
-        break;
-      }
+      const { ending, kind, step } = last;
+      const isUrgent = ending !== undefined || deps.flows[kind]?.gated?.includes(step);
+      if (!isUrgent && (performance.now() > deadline || stopping?.aborted)) return { operation: last, held };
       const now = held;
       held = await retryDeadlock(() => (ending ? close(deps, now, ending) : takeStep(deps, now)));
     }
-    return last;
+    return { operation: last, held: null };
   } catch (error) {
-    const message = tell(error);
     deps.log.warn({ operation_id: last._id, kind: last.kind, step: last.step, err: error }, "step failed");
     // If this can't be written either, the lease runs out by itself; with the database away the caller doesn't wait for it.
-    const released = releaseFailed(deps.db, last, {
-      pauseMs: Math.min(pauseMsMax, pauseAfterErrorMs * 2 ** (last.attempts ?? 0)),
-      message,
-      // A lease that ran out while the database was slow is no fault of the step.
-      counts: !isUnavailable(error) && !(isFailure(error) && error.failure === "operation_pending"),
-      attemptsMax: deps.flows[last.kind]?.attemptsMax,
-    }).catch(() => null);
+    const released = putDown(deps, last, error).catch(() => null);
     if (!isUnavailable(error) && (await released) === false) {
       // The lease was lost: another driver's doing is what went wrong, and its outcome is what counts.
-      return last;
+      return { operation: last, held: null };
     }
     throw isUnauthorized(error) ? refused(error) : error;
   }
@@ -166,6 +155,21 @@ const refused = (cause: unknown) =>
     "The change is not finished: the service's database user lacks a right, which its log names. It goes on with that right.",
     { retryAfterSeconds: 60, cause },
   );
+/** Lets others have at once what isn't over yet. */
+async function drive(deps: DriveDeps, taken: Held, budgetMs: number, stopping?: AbortSignal): Promise<Operation> {
+  const { operation, held } = await driveFor(deps, taken, true, budgetMs, stopping);
+  if (held) await release(deps.db, operation, 0);
+  return operation;
+}
+
+/** Takes an operation over that nobody drives any more; null when there is none. */
+export async function takeAbandoned(deps: DriveDeps, which: Filter<Operation>): Promise<Held | null> {
+  const held = await holding(deps, (leaseMs) => claim(deps.db, which, deps.owner, leaseMs));
+  if (!held) return null;
+  const { _id, kind, step } = held.operation;
+  deps.log.info({ operation_id: _id, kind, step }, "operation taken over");
+  return held;
+}
 
 /** Takes over operations that nobody drives any more, all or one organization's, one after the other; returns how many. */
 export async function driveAbandoned(
@@ -176,10 +180,8 @@ export async function driveAbandoned(
 ): Promise<number> {
   for (let count = 0; ; count++) {
     if (stopping?.aborted) return count;
-    const held = await holding(deps, (leaseMs) => claim(deps.db, which, deps.owner, leaseMs));
+    const held = await takeAbandoned(deps, which);
     if (!held) return count;
-    const { _id, kind, step } = held.operation;
-    deps.log.info({ operation_id: _id, kind, step }, "operation taken over");
     // A step that fails has been logged and rests; the others must not wait for it.
     await drive(deps, held, budgetMs, stopping).catch(() => {});
   }
@@ -196,11 +198,18 @@ export function enqueue(deps: DriveDeps, wanted: NewOperation): Promise<Operatio
 
 const pollMs = 25;
 
-/** Waits for the organization's open operation to end and drives it if nobody else does; false when time runs out. */
+/**
+ * Waits for the organization's open operation to end and drives it if nobody else does; false when time runs out, when it
+ * fails, and when it has stopped. Failing upkeep is put aside.
+ */
 async function settle(deps: DriveDeps, organization_id: ObjectId, deadline: number): Promise<boolean> {
   for (;;) {
     const open = await findOpen(deps.db, organization_id);
     if (!open) return true;
+    if (isFailing(open) && deps.flows[open.kind]?.givesWay && !open.cancel_requested) {
+      await requestCancel(deps.db, { _id: open._id });
+      continue;
+    }
     // It waits for an operator.
     if (open.status === "stopped") return false;
     const remaining = deadline - performance.now();
@@ -210,9 +219,15 @@ async function settle(deps: DriveDeps, organization_id: ObjectId, deadline: numb
     const held =
       open.lease.until <= deps.now() &&
       (await holding(deps, (leaseMs) => claim(deps.db, { organization_id }, deps.owner, leaseMs)));
-    if (held) await drive(deps, held, remaining);
-    else await sleep(pollMs);
+    if (!held) await sleep(pollMs);
+    else if (!(await drive(deps, held, remaining).then(() => true, unlessAway))) return false;
   }
+}
+
+/** A failure of another's operation is none of who waits for it. @throws when the database is away, which is */
+function unlessAway(error: unknown): false {
+  if (isUnavailable(error)) throw error;
+  return false;
 }
 
 export type NewOperation = {
@@ -223,39 +238,76 @@ export type NewOperation = {
   secret?: Document;
 };
 
-const pending = () =>
-  failure("operation_pending", "The organization is being changed; try again shortly.", { retryAfterSeconds: 1 });
-
 /**
  * Records an operation and drives it to its end, after those of the same organization that are open.
  *
+ * @param wins it waits for no other for long: one that fails, or doesn't end soon, is superseded
  * @throws Failure with the code that the operation failed with, or `operation_pending` when it didn't end within the budget;
  * then it goes on without the caller.
  */
-export async function run(deps: DriveDeps, wanted: NewOperation, budgetMs: number): Promise<Operation> {
+export async function run(deps: DriveDeps, wanted: NewOperation, budgetMs: number, wins = false): Promise<Operation> {
   const deadline = performance.now() + budgetMs;
-  const key = wanted.organization_id.toHexString();
-  const operation = await deps.inTurn(key, budgetMs, () => runNow(deps, wanted, deadline));
+  // Those that win don't wait for those that might not end, only for each other.
+  const key = wanted.organization_id.toHexString() + (wins ? ` ${wanted.kind}` : "");
+  const operation = await deps.inTurn(key, budgetMs, () => runNow(deps, wanted, deadline, wins));
   if (!operation) throw pending();
   return operation;
 }
 
-async function runNow(deps: DriveDeps, wanted: NewOperation, deadline: number): Promise<Operation> {
+async function runNow(deps: DriveDeps, wanted: NewOperation, deadline: number, wins: boolean): Promise<Operation> {
   const step = deps.flows[wanted.kind]?.first;
   if (!step) throw new Error(`No flow for ${wanted.kind}`);
+  const by = { ...wanted, ...originOf(deps), step };
   let held: Held | null = null;
   while (!held) {
-    held = await holding(deps, (leaseMs) =>
-      start(deps.db, { ...wanted, ...originOf(deps), step }, deps.owner, leaseMs),
-    );
-    if (!held && !(await settle(deps, wanted.organization_id, deadline))) throw pending();
+    held = await holding(deps, (leaseMs) => start(deps.db, by, deps.owner, leaseMs));
+    if (!held && wins) held = await takeItsPlace(deps, by, deadline);
+    else if (!held && !(await settle(deps, wanted.organization_id, deadline))) throw pending();
   }
-  let operation = await drive(deps, held, deadline - performance.now());
+  const { _id } = held.operation;
+  let operation = await drive(deps, held, deadline - performance.now()).catch((error) => {
+    // It goes on without the caller, who can't do anything about it.
+    throw isUnavailable(error) || isFailure(error) ? error : pending(error);
+  });
   if (operation.status === "running" && (await settle(deps, wanted.organization_id, deadline))) {
     // Another process ended what this one lost the lease of.
-    operation = (await findById(deps.db, wanted._id)) ?? operation;
+    operation = (await findById(deps.db, _id)) ?? operation;
   }
-  if (operation.status === "running") throw pending();
+  // A deletion has come in between.
+  if (operation.status === "running" || operation.kind !== wanted.kind) throw pending();
   if (operation.failure) throw failure(operation.failure.code, operation.failure.detail);
+  if (operation.status === "cancelled") {
+    const detail = "The request was interrupted and undone; send it again.";
+    throw failure<OperationFailure>("operation_pending", detail, { retryAfterSeconds: 1 });
+  }
   return operation;
+}
+
+/** So long a deletion waits for an operation that gets on. */
+const politeMs = 5_000;
+
+/**
+ * Waits a while for the organization's open operation, unless that fails, and then puts another into its place. Null when it
+ * has ended, so that the other can be started.
+ */
+async function takeItsPlace(
+  deps: DriveDeps,
+  by: NewOperation & { step: string; origin?: Document },
+  deadline: number,
+): Promise<Held | null> {
+  const { organization_id, kind, step, input, origin } = by;
+  const before = await findOpen(deps.db, organization_id);
+  if (!before) return null;
+  if (before.kind === kind) {
+    if (before.status === "stopped") await resume(deps.db, before._id);
+    if (await settle(deps, organization_id, deadline)) return null;
+    throw pending();
+  }
+  const politeUntil = Math.min(deadline, performance.now() + politeMs);
+  if (!isFailing(before) && (await settle(deps, organization_id, politeUntil))) return null;
+  const open = await findOpen(deps.db, organization_id);
+  if (!open || open.kind === kind) return null;
+  deps.log.warn({ operation_id: open._id, kind: open.kind, step: open.step, by: kind }, "operation superseded");
+  const taking = { kind, step, input, ...(origin && { origin }) };
+  return await holding(deps, (leaseMs) => supersede(deps.db, open, taking, deps.owner, leaseMs));
 }

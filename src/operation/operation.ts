@@ -28,11 +28,15 @@ export type Operation<Input extends Document = Document, Progress extends Docume
     fence: number;
     /** What `enter` of the flow gave this driver: records that were entered take writes with this number only. */
     guard?: number;
+    /** Its driver has put it down: until then it rests, and nobody works on it. */
+    free?: true;
   };
   /** How often its steps have failed since it was started or resumed, the database being away not counted. */
   attempts?: number;
-  /** An operator asked for it to be undone; a flow that can't be cancelled any more goes on. */
+  /** It was asked to be undone; one that can't be any more goes on. */
   cancel_requested?: true;
+  /** What this one was before another, a deletion, took its place: there is more to clean up. */
+  superseded?: Superseded;
   /** The last unexpected error of a driver; null when none. */
   error: { message: string; at: Date } | null;
   /** Why the operation ended without effect, a failure code for the caller. */
@@ -43,6 +47,13 @@ export type Operation<Input extends Document = Document, Progress extends Docume
   created_at: Date;
   finished_at?: Date;
 };
+
+/** An operation as it was left. Its driver may have gone on for `held_ms` more. */
+export type Superseded = Pick<Operation, "kind" | "step" | "input" | "progress" | "ending"> & { held_ms: number };
+
+/** Its steps fail, though it may not have stopped yet. */
+export const isFailing = ({ status, attempts = 0 }: Pick<Operation, "status" | "attempts">): boolean =>
+  status === "stopped" || (status === "running" && attempts > 0);
 
 /** What a step makes of an operation. `progress` is merged into what is there. */
 export type Next<Progress extends Document = Document> =
@@ -58,6 +69,8 @@ export type StepDeps = Pick<Deps, "db" | "now" | "log" | "config" | "inTurn"> & 
   keepHeld(): Promise<void>;
   /** Asks the database whether nobody has taken over. Throws when somebody has: what was done since it was held may be void. */
   proveHeld(): Promise<void>;
+  /** The next statement may take so long; without, a step that shows nothing for `patienceMs` is given up. */
+  mayTake(ms: number): void;
 };
 
 /** One effect, safe to run twice: a crash before it is recorded makes the next driver run it again. */
@@ -75,8 +88,14 @@ export type Flow = {
    */
   enter?(deps: StepDeps, operation: Operation): Promise<number>;
   steps: Record<string, Step<any, any>>;
-  /** After so many failures it stops and waits for an operator; without, it is tried again for ever. */
-  attemptsMax?: number;
+  /** Where each step before the switch goes on when it is to be undone; at any other one it is completed. Without, it can't be. */
+  undo?: Record<string, string>;
+  /** At these steps requests may be waiting at a closed gate: they come before everything else. */
+  gated?: readonly string[];
+  /** It may take minutes, and holds nobody up. */
+  isLong?: true;
+  /** Upkeep that nobody asked for: once it fails, it makes room for what somebody asks for. */
+  givesWay?: true;
 };
 export type Flows = Record<string, Flow>;
 

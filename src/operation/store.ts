@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Collection, Db, Document, ObjectId } from "mongodb";
+import type { Collection, Db, Document, Filter, ObjectId } from "mongodb";
 import { isDuplicateKey, isRivalry, isUnnamedDuplicateKey, majority, retryDeadlock, within } from "../lib/mongo.ts";
 import type { Operation, OperationEnd } from "./operation.ts";
 
@@ -72,7 +72,7 @@ export async function start(db: Db, operation: New, owner: string, leaseMs: numb
  */
 export async function claim(
   db: Db,
-  which: { organization_id?: ObjectId },
+  which: Filter<Operation>,
   owner: string,
   leaseMs: number,
 ): Promise<Operation | null> {
@@ -153,23 +153,24 @@ export async function extend(db: Db, operation: Operation, leaseMs: number): Pro
 
 /** Lets others have the operation from `pauseMs` on; false when the lease was lost. */
 export async function release(db: Db, operation: Operation, pauseMs: number): Promise<boolean> {
-  const change = [{ $set: { "lease.until": inMs(pauseMs), error: null } }];
+  const change = [{ $set: { "lease.until": inMs(pauseMs), "lease.free": true, error: null } }];
   return (await operations(db).updateOne(held(operation), change, within())).matchedCount === 1;
 }
 
 /**
- * Lets others have the operation from `pauseMs` on and says what went wrong; one that `counts` and was one too many stops
- * the operation. False when the lease was lost.
+ * Lets others have the operation from `pauseMs` on and says what went wrong; one that `counts` and was one too many, or that
+ * nobody need try again, stops the operation. False when the lease was lost.
  */
 export async function releaseFailed(
   db: Db,
   operation: Operation,
-  failed: { pauseMs: number; message: string; counts: boolean; attemptsMax: number | undefined },
+  failed: { pauseMs: number; message: string; counts: boolean; stops: boolean; attemptsMax: number },
 ): Promise<boolean> {
   const attempts = (operation.attempts ?? 0) + (failed.counts ? 1 : 0);
-  const isOver = failed.attemptsMax !== undefined && attempts >= failed.attemptsMax;
+  const isOver = failed.stops || attempts >= failed.attemptsMax;
   const fields = {
     "lease.until": inMs(failed.pauseMs),
+    "lease.free": true,
     error: { message: literal(failed.message), at: "$$NOW" },
     attempts,
     ...(isOver && { status: "stopped", history: appended("stopped", "$lease.fence") }),
@@ -194,13 +195,63 @@ export const resume = (db: Db, id: ObjectId): Promise<Operation | null> =>
     { returnDocument: "after", ...within() },
   );
 
-/** Asks for an open operation to be undone, a stopped one too; null when it isn't open. */
+/** Asks for an open operation to be undone, a stopped one too; one that rests can be had at once. Null when it isn't open. */
 export const requestCancel = (db: Db, which: { _id: ObjectId } | { organization_id: ObjectId; kind: string }) =>
   operations(db).findOneAndUpdate(
     { ...which, open: true },
-    [{ $set: { cancel_requested: true, status: "running", attempts: 0 } }],
+    [
+      {
+        $set: {
+          cancel_requested: true,
+          status: "running",
+          attempts: 0,
+          "lease.until": { $cond: [{ $eq: ["$lease.free", true] }, "$$NOW", "$lease.until"] },
+        },
+      },
+    ],
     { returnDocument: "after", ...within() },
   );
+
+/**
+ * Puts another operation into the place of an open one, in one write: it isn't undone nor completed, and its driver can
+ * record nothing any more, but may act for as long as its lease would have lasted. Null when another driver has come.
+ */
+export const supersede = (
+  db: Db,
+  open: Operation,
+  by: Pick<New, "kind" | "step" | "input" | "origin">,
+  owner: string,
+  leaseMs: number,
+): Promise<Operation | null> => {
+  const fence = { $add: ["$lease.fence", 1] };
+  const fields: Document = {
+    ...Object.fromEntries(Object.entries(by).map(([name, value]) => [name, literal(value)])),
+    status: "running",
+    attempts: 0,
+    progress: literal({}),
+    error: null,
+    superseded: {
+      kind: "$kind",
+      step: "$step",
+      input: "$input",
+      progress: "$progress",
+      ending: "$ending",
+      held_ms: {
+        $cond: [{ $eq: ["$lease.free", true] }, 0, { $max: [0, { $subtract: ["$lease.until", "$$NOW"] }] }],
+      },
+    },
+    lease: { owner: literal(owner), token: randomUUID(), until: inMs(leaseMs), fence },
+    history: { $concatArrays: ["$history", [{ step: literal(by.step), at: "$$NOW", fence }]] },
+  };
+  return operations(db).findOneAndUpdate(
+    { _id: open._id, open: true, "lease.fence": open.lease.fence },
+    [
+      { $set: fields },
+      { $unset: ["secret", "ending", "cancel_requested", ...(by.origin === undefined ? ["origin"] : [])] },
+    ],
+    { returnDocument: "after", ...within() },
+  );
+};
 
 export const findOpen = (db: Db, organizationId: ObjectId): Promise<Operation | null> =>
   operations(db).findOne({ organization_id: organizationId, open: true }, within());
@@ -258,6 +309,9 @@ export const findNaming = (
     .toArray();
 /** Where a flow's progress says places. */
 const placeFields = ["from", "to", "stage", "placement", "abandoned"];
+/** The newest operation of a kind that an organization has, or had. */
+export const findLatest = (db: Db, organizationId: ObjectId, kind: string): Promise<Operation | null> =>
+  operations(db).findOne({ organization_id: organizationId, kind }, { sort: { created_at: -1 }, ...within() });
 
 /** The operation that made, or failed to make, an organization. */
 export const findProvision = (db: Db, organizationId: ObjectId): Promise<Operation | null> =>

@@ -58,11 +58,11 @@ const asked = (act: "move.resume" | "move.cancel", { _id, organization_id, kind 
   details: { operation_id: _id.toHexString(), operation_kind: kind },
 });
 
-/** Asks for a move to be undone; past the cutover it is completed instead. @throws Failure as above */
-export async function cancelOperation(deps: AuditDeps, id: ObjectId): Promise<Operation> {
+/** Asks for an operation to be undone; past its switch it is completed instead. @throws Failure as above */
+export async function cancelOperation(deps: AuditDeps & Pick<DriveDeps, "flows">, id: ObjectId): Promise<Operation> {
   const { db } = deps;
   const operation = await getOperation(deps, id);
-  if (operation.kind !== "move") return await refuse(db, id, "Only a move can be cancelled.");
+  if (!deps.flows[operation.kind]?.undo) return await refuse(db, id, "A deletion isn't undone; it can be resumed.");
   return await audited(deps, asked("move.cancel", operation), async () => {
     return (await operationStore.requestCancel(db, { _id: id })) ?? (await refuse(db, id, "It has ended."));
   });

@@ -6,7 +6,7 @@ import type { Actor } from "../session/session.ts";
 const budgetMs = 20_000;
 
 /**
- * Removes an admin's organization with its documents and its admins.
+ * Removes an admin's organization with its documents and its admins, whatever else is under way or stuck.
  *
  * @throws Failure `organization_not_found`, `operation_pending`
  */
@@ -14,5 +14,5 @@ export async function removeOrganization(deps: DriveDeps, actor: Actor): Promise
   const { organizationId: organization_id } = actor;
   // What is to be removed needn't arrive first.
   await requestCancel(deps.db, { organization_id, kind: "move" });
-  await run(deps, { _id: new ObjectId(), organization_id, kind: "remove", input: {} }, budgetMs);
+  await run(deps, { _id: new ObjectId(), organization_id, kind: "remove", input: {} }, budgetMs, true);
 }

@@ -1,6 +1,6 @@
 import { BSON, type Db, type Document, MongoBulkWriteError, MongoServerError, ObjectId } from "mongodb";
 import { exactBson } from "../lib/bson.ts";
-import { hasErrorCode, isDuplicateKeyOfAny, isUnavailable, majority, within } from "../lib/mongo.ts";
+import { closeInTime, hasErrorCode, isDuplicateKeyOfAny, isUnavailable, majority, within } from "../lib/mongo.ts";
 import { idOrder, type Position } from "./id-order.ts";
 import { isShared, type Placement } from "./placement.ts";
 import { collectionAt } from "./scope.ts";
@@ -52,7 +52,7 @@ export async function readBatch<T extends Document | Uint8Array = Document>(
       for (const document of some) bytes += sizeOf(document);
       batch.push(...some);
     }
-    await cursor.close();
+    await closeInTime(cursor);
     if (batch.length > 0) break;
   }
   return batch;

@@ -1,6 +1,13 @@
 import type { Db, IndexDescriptionInfo } from "mongodb";
 import { failure } from "../lib/failure.ts";
-import { hasErrorCode, isDuplicateKeyOfAny, isParallelArrays, isViolatedAtBuild, within } from "../lib/mongo.ts";
+import {
+  hasErrorCode,
+  isDuplicateKeyOfAny,
+  isRefusedIndex,
+  isUnindexable,
+  isViolatedAtBuild,
+  within,
+} from "../lib/mongo.ts";
 import { isShared, offerPlace, type Placement, type TenantIndex } from "./placement.ts";
 import { collectionAt } from "./scope.ts";
 import { baseIndexNames, buildIndex, dropIndexNamed } from "./storage.ts";
@@ -10,7 +17,8 @@ export type IndexFailure =
 
 /** How many indexes a tenant may have, in every tier; MongoDB's own limit is 64 for a collection. */
 export const tenantIndexesMax = 10;
-const buildMs = 10 * 60_000;
+/** So long an index may take. */
+export const buildMs = 10 * 60_000;
 
 const own = new Set(["_id_", ...baseIndexNames]);
 
@@ -94,12 +102,17 @@ export function hasIndex(all: readonly TenantIndex[], index: TenantIndex): boole
   throw failure<IndexFailure>("index_limit", `An organization may have ${tenantIndexesMax} indexes; drop one first.`);
 }
 
+/** A name in a path that MongoDB also takes for a place in an array. */
+const hasNumber = (path: string): boolean => path.split(".").some((name) => /^\d+$/.test(name));
+
 /**
- * Whether an index in the shared collection is one tenant's alone. A unique one is; and so is one of several fields, as
- * MongoDB refuses documents with arrays in two of them: it must be no other tenant's documents that are refused. The rest
- * serve all who asked for the same key, or the 64 that a collection may have would soon be used up.
+ * Whether an index in the shared collection is one tenant's alone. A unique one is. So is one of several fields, as MongoDB
+ * refuses documents with arrays in two of them, and one of a path with a number in it, as it refuses those where that may be
+ * a name or a place: it must be no other tenant's documents that are refused. The rest serve all who asked for the same key,
+ * or the 64 that a collection may have would soon be used up.
  */
-const isAlone = ({ key, unique }: TenantIndex) => unique || Object.keys(key).length > 1;
+const isAlone = ({ key, unique }: TenantIndex) =>
+  unique || Object.keys(key).length > 1 || Object.keys(key).some(hasNumber);
 
 export const isCommon = (index: TenantIndex): boolean => !isAlone(index);
 export const isSameCommon = (a: TenantIndex, b: TenantIndex): boolean =>
@@ -135,8 +148,11 @@ export async function createIndex(db: Db, placement: Placement, index: TenantInd
   try {
     await buildIndex(db, placement, key, options, buildMs);
   } catch (error) {
-    if (isParallelArrays(error)) {
-      throw failure<IndexFailure>("index_unfit", "A document has arrays in two of these fields: no index can hold it.");
+    if (isUnindexable(error)) {
+      throw failure<IndexFailure>(
+        "index_unfit",
+        "A document has arrays in two of these fields, or a name that is a number in an array: no index can hold it.",
+      );
     }
     if (isDuplicateKeyOfAny(error) || isViolatedAtBuild(error)) {
       throw failure<IndexFailure>("index_violated", "Two documents have the same value: the index can't be unique.");
@@ -147,6 +163,7 @@ export async function createIndex(db: Db, placement: Placement, index: TenantInd
     if (optionsConflict.some((code) => hasErrorCode(error, code))) {
       throw failure<IndexFailure>("index_exists", "There is another index of this name or of these fields.");
     }
+    if (isRefusedIndex(error)) throw failure<IndexFailure>("index_unfit", "The database can't make this index.");
     throw error;
   }
 }

@@ -1,11 +1,12 @@
 import type { AbstractCursor, Collection, Db, Document, Filter, Sort } from "mongodb";
 import { exactBson } from "../lib/bson.ts";
 import {
+  closeInTime,
   insertParts,
   isDuplicateId,
   isDuplicateKeyOfAny,
-  isParallelArrays,
   isRivalry,
+  isUnindexable,
   majority,
   retryDeadlock,
   within,
@@ -36,7 +37,7 @@ const refusalOf = (error: unknown): Refusal | null =>
     ? "id_taken"
     : isDuplicateKeyOfAny(error)
       ? "unique_taken"
-      : isParallelArrays(error)
+      : isUnindexable(error)
         ? "unfit"
         : null;
 
@@ -196,7 +197,7 @@ async function firstBatch(cursor: AbstractCursor<Document>, key: string): Promis
     }
     return { documents, isCut: cursor.id !== undefined && !cursor.id.isZero() };
   } finally {
-    await cursor.close();
+    await closeInTime(cursor);
   }
 }
 

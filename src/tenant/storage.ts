@@ -104,6 +104,10 @@ export const hasDocuments = async (db: Db, named: Named): Promise<boolean> =>
 /** What a collection is, whatever its name: its UUID as text, null where the server keeps none. */
 export type CollectionIdentity = { uuid: string | null };
 
+/** Whether it is one and the same, whatever its name; where the server keeps no UUID it can't be told. */
+export const isSameCollection = (a: CollectionIdentity | null, b: CollectionIdentity | null): boolean =>
+  a?.uuid != null && a.uuid === b?.uuid;
+
 /** `isPlain`: of the kind that places are made of; no view, no time series, nothing capped or with a validator. */
 export type Existing = Named & { identity: CollectionIdentity; isPlain: boolean };
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { MongoServerError } from "mongodb";
 import { isUnauthorized } from "../../src/lib/mongo.ts";
-import { tell } from "../../src/lib/scrub.ts";
+import { wordsOf } from "../../src/lib/scrub.ts";
 import { lacksOf, needs } from "../../src/tenant/rights.ts";
 
 const all = needs.enterprise.actions;
@@ -80,7 +80,7 @@ describe("a refusal for want of a right", () => {
   ])("of the code and message %o is told as: %s", ({ code, message }, told) => {
     const error = new MongoServerError({ message, code });
     expect(isUnauthorized(error)).toBe(true);
-    expect(tell(error)).toBe(told);
+    expect(wordsOf(error)).toBe(told);
   });
 
   test("is none of Atlas's other refusals", () => {
