@@ -103,6 +103,14 @@ export const isUnavailable = (error: unknown): boolean => {
   return isAwayBehindFerret(error) || (errorResponse instanceof Error && isUnavailable(errorResponse));
 };
 
+/** A limit of ours ended the statement: it was too slow, or the database said nothing. */
+export const isOutOfTime = (error: unknown): boolean => {
+  const { name, errorResponse } = asServerError(error);
+  return (
+    name === "TimeoutError" || hasErrorCode(error, 50) || (errorResponse instanceof Error && isOutOfTime(errorResponse))
+  );
+};
+
 /** FerretDB answers this instead of a duplicate key when several write one value of a unique index at once. */
 const ferretDeadlock = 16908292;
 /** …and this, with no code of its own, when several change one document by `findOneAndUpdate`. */
