@@ -3,15 +3,16 @@ import type { Db } from "mongodb";
 import { isFailure } from "../lib/failure.ts";
 import { isUnauthorized } from "../lib/mongo.ts";
 import type { Flow, Next, Operation, Step, StepDeps } from "../operation/operation.ts";
+import type { Pace } from "../operation/view.ts";
 import * as guarded from "../organization/guarded.ts";
 import type { OrganizationDocument } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
-import { compareAll } from "../tenant/compare.ts";
+import { compareBatch, type Compared } from "../tenant/compare.ts";
 import { copyBatch } from "../tenant/copy.ts";
-import { drain } from "../tenant/drain.ts";
+import { drain, notesInGateMax } from "../tenant/drain.ts";
 import type { Position } from "../tenant/id-order.ts";
 import { assertPortable, buildMs, copyIndexes, listIndexes } from "../tenant/indexes.ts";
-import { writeNotes } from "../tenant/journal.ts";
+import { countNotes, writeNotes } from "../tenant/journal.ts";
 import { moveLeaseMs } from "../tenant/lease.ts";
 import { isShared, offerPlace, type Placement, placeKey, type TenantIndex, type Tier } from "../tenant/placement.ts";
 import { countDocuments } from "../tenant/count.ts";
@@ -46,15 +47,17 @@ export type MoveProgress = {
   batch: number;
   /** How many batches more are not left to the server. */
   by_hand: number;
-  total: number;
+  /** How many documents there were when it began; null when counting them would have taken long. */
+  total: number | null;
   copied: number;
-  /** When this driver began to copy, and what those before it had copied by then. */
-  copying_since: Date;
-  copied_before: number;
-  /** Both sides have been compared, and these differed: they were noted and are compared once more in the gate. */
+  /** How far both sides have been compared, how many documents that is, and whether it is all. */
+  compared_to: Compared;
+  compared: number;
   verified: boolean;
-  suspects: unknown[];
-  checksum: string;
+  /** The fewest notes that were left since this step began, and how many looks in turn found no fewer. */
+  fewest: number | null;
+  vain: number;
+  pace: Pace;
   /** How long the gate was closed, in milliseconds. */
   pause_ms: number;
 };
@@ -68,8 +71,8 @@ export type MoveStep = Step<MoveInput, MoveProgress>;
  *   plan → journal → copy → drain → verify → drain → gate → clean
  *
  * In `journal` all processes learn to note what they write; `copy` goes through the documents; `drain` copies once more
- * what was noted; `verify` compares both sides; in the `gate` writers wait while the rest is copied and compared, and the
- * cutover, one compare-and-set, is the switch. Whoever takes over goes back to `journal` with a stage of its own.
+ * what was noted; `verify` compares both sides, once, and notes what differs; in the `gate` writers wait while the rest is
+ * copied and compared, and the cutover, one compare-and-set, is the switch. Whoever takes over goes back to `journal` with a stage of its own.
  */
 const plan: MoveStep = async (deps, operation) => {
   const organization = await organizationStore.findById(deps.db, operation.organization_id);
@@ -168,13 +171,29 @@ const journal: MoveStep = async (deps, operation) => {
       stage: isShared(target) ? { ...stage.placement, indexes } : stage.placement,
       upTo: stage.checkpoint.upTo,
       copied: stage.checkpoint.copied,
-      copied_before: stage.checkpoint.copied,
-      copying_since: deps.now(),
-      verified: false,
-      suspects: [],
+      ...newDriver,
+      pace: paceFrom(deps, "copy", stage.checkpoint.copied, leftOf(operation.progress.total, stage.checkpoint.copied)),
     },
   };
 };
+
+/** Nothing is compared yet. */
+const newDriver = {
+  compared_to: [null, null],
+  compared: 0,
+  verified: false,
+  fewest: null,
+  vain: 0,
+} satisfies Partial<MoveProgress>;
+
+const leftOf = (total: number | null | undefined, done: number) => (total == null ? null : Math.max(0, total - done));
+const paceFrom = ({ now }: StepDeps, step: string, done: number, left: number | null): Pace => ({
+  step,
+  since: now(),
+  from: done,
+  done,
+  left,
+});
 
 /** Another driver's stage is not this one's to write to. */
 const ofThisDriver =
@@ -187,8 +206,9 @@ const ofThisDriver =
 /** How long one run of a step goes on before its progress is recorded. */
 const recordEveryMs = 1_000;
 
-const copy: MoveStep = async ({ db, config, assertHeld, keepHeld }, operation) => {
-  const { from, stage, fence, ...progress } = operation.progress as MoveProgress;
+const copy: MoveStep = async (deps, operation) => {
+  const { db, config, assertHeld, keepHeld } = deps;
+  const { from, stage, fence, total, pace, ...progress } = operation.progress as MoveProgress;
   const perSecond = config.moveDocumentsPerSecond;
   const startedMs = performance.now();
   let { upTo, copied, batch: size = nextBatch(batchFirst / 2, 0, perSecond), by_hand: byHand = 0 } = progress;
@@ -199,7 +219,7 @@ const copy: MoveStep = async ({ db, config, assertHeld, keepHeld }, operation) =
     const batch = await copyBatch(db, from, stage, upTo, how, assertHeld);
     await writeNotes(db, operation._id, batch.refused);
     copied += batch.copied;
-    if (batch.next === null) return { go: "drain", progress: { copied } };
+    if (batch.next === null) return await toDrain(deps, operation, { copied });
     upTo = batch.next;
     await saveCheckpoint(db, { placement: stage, checkpoint: { upTo, copied } }, fence);
     const tookMs = performance.now() - batchMs;
@@ -207,7 +227,13 @@ const copy: MoveStep = async ({ db, config, assertHeld, keepHeld }, operation) =
     byHand = batch.isSlow ? byHandBatches : Math.max(0, byHand - 1);
     if (perSecond > 0) await sleep(Math.max(0, (batch.copied / perSecond) * 1000 - tookMs));
   } while (performance.now() - startedMs < recordEveryMs);
-  return { go: "copy", progress: { upTo, copied, batch: size, by_hand: byHand } };
+  const paced = { ...pace, done: copied, left: leftOf(total, copied) };
+  return { go: "copy", progress: { upTo, copied, batch: size, by_hand: byHand, pace: paced } };
+};
+
+const toDrain = async (deps: StepDeps, { _id }: MoveOperation, progress: Partial<MoveProgress>) => {
+  const pace = paceFrom(deps, "drain", 0, await countNotes(deps.db, _id));
+  return { go: "drain", progress: { ...progress, pace, fewest: null, vain: 0 } };
 };
 
 const batchFirst = 500;
@@ -226,29 +252,47 @@ function nextBatch(size: number, tookMs: number, perSecond: number): number {
   return Math.min(Math.max(wanted, batchFirst / 4), most);
 }
 
-const drainNotes: MoveStep = async ({ db, config, ...lease }, operation) => {
-  const { from, stage, verified } = operation.progress as MoveProgress;
-  const sides = { source: from, stage, operationId: operation._id };
-  await drain(db, sides, outlasting(moveLeaseMs(config.placementLeaseMs)), lease);
-  return { go: verified ? "gate" : "verify" };
+/** So long one run of `drain` goes on: before it can work off anything it has to wait for a lease. */
+const drainMs = 3_000;
+/** So many runs in turn may leave no fewer notes than there were before: then more is written than can be copied. */
+const vainMax = 10;
+
+const drainNotes: MoveStep = async (deps, operation) => {
+  const { db, config } = deps;
+  const { from, stage, verified, copied, pace, ...before } = operation.progress as MoveProgress;
+  const sides = { source: from, stage, operationId: operation._id, verified };
+  const left = await drain(db, sides, outlasting(moveLeaseMs(config.placementLeaseMs)), drainMs, deps);
+  const isFewer = before.fewest === null || left < before.fewest;
+  const looks = { fewest: isFewer ? left : before.fewest, vain: isFewer ? 0 : before.vain + 1 };
+  // Between here and the gate it may be written to for a while, again and again.
+  if (looks.vain >= vainMax) {
+    throw new Error(`${left} documents are noted and they don't get fewer: more is written than can be copied`);
+  }
+  if (left > notesInGateMax) {
+    const paced = { ...pace, done: pace.done + (pace.left ?? left) - left, left };
+    return { go: "drain", progress: { ...looks, pace: paced } };
+  }
+  return verified
+    ? { go: "gate", progress: looks }
+    : { go: "verify", progress: { ...looks, pace: paceFrom(deps, "verify", 0, copied) } };
 };
 
-/** More than these can't all be looked at again behind the gate: then they are copied and everything is compared anew. */
-const suspectsMax = 5_000;
-
 /** Compares everything while the gate is still open. What was written meanwhile may differ, and is noted by its writer. */
-const verify: MoveStep = async ({ db, keepHeld }, operation) => {
-  const { from, stage } = operation.progress as MoveProgress;
-  const { differing, checksum } = await compareAll(db, from, stage, keepHeld);
-  await writeNotes(db, operation._id, differing);
-  return {
-    go: "drain",
-    progress: {
-      verified: differing.length <= suspectsMax,
-      suspects: differing.slice(0, suspectsMax),
-      checksum: checksum.toString(16),
-    },
-  };
+const verify: MoveStep = async (deps, operation) => {
+  const { db, keepHeld } = deps;
+  const { from, stage, copied, pace, ...progress } = operation.progress as MoveProgress;
+  const startedMs = performance.now();
+  let { compared_to: at, compared } = progress;
+  do {
+    await keepHeld();
+    const batch = await compareBatch(db, from, stage, at);
+    if (!batch) return await toDrain(deps, operation, { compared, verified: true });
+    await writeNotes(db, operation._id, batch.differing);
+    at = batch.at;
+    compared += batch.documents;
+  } while (performance.now() - startedMs < recordEveryMs);
+  const paced = { ...pace, done: compared, left: leftOf(copied, compared) };
+  return { go: "verify", progress: { compared_to: at, compared, pace: paced } };
 };
 
 export const move: Flow = {

@@ -40,8 +40,15 @@ export const operationAnswer = z
     to: z.string().nullable().meta({ example: "enterprise" }),
     documents_total: z.int().nullable().meta({ description: "When it began", example: 120_000 }),
     documents_copied: z.int().nullable().meta({ example: 48_000 }),
-    documents_per_second: z.int().nullable().meta({ description: "While it copies", example: 9_600 }),
-    seconds_left: z.int().nullable().meta({ description: "An estimate", example: 8 }),
+    documents_left: z
+      .int()
+      .nullable()
+      .meta({ description: "What is left of `copy`, `verify` or `drain` while it is in it", example: 72_000 }),
+    documents_per_second: z
+      .int()
+      .nullable()
+      .meta({ description: "How fast it gets on with these, less what is written meanwhile", example: 9_600 }),
+    seconds_left: z.int().nullable().meta({ description: "Until this phase is done, an estimate", example: 8 }),
     write_pause_ms: z.int().nullable().meta({ description: "How long writers waited in the gate", example: null }),
     attempts: z.int().meta({ description: "Failures since it was started or resumed", example: 0 }),
     error: z.string().nullable().meta({ description: "What went wrong last", example: null }),

@@ -136,6 +136,7 @@ export const isUnavailable = (error: unknown): boolean => {
  */
 export const isRefused = (error: unknown): boolean =>
   asServerError(error).name === "MongoServerError" && (hasErrorCode(error, 50) || !isUnavailable(error));
+
 /** Unauthorized, AuthenticationFailed, and what Atlas has for everything that it doesn't allow. */
 const [unauthorized, authenticationFailed, atlasError] = [13, 18, 8000];
 
@@ -157,9 +158,14 @@ export async function unlessUnauthorized<T>(look: () => Promise<T>): Promise<T |
   }
 }
 /** A limit of ours, or of the connection, has ended the statement: whether the database is away isn't said by that. */
-export const isLate = (error: unknown): boolean =>
-  ["TimeoutError", "MongoNetworkTimeoutError"].includes(String(asServerError(error).name)) ||
-  [50, 262].some((code) => hasErrorCode(error, code));
+export const isLate = (error: unknown): boolean => {
+  const { name, errorResponse } = asServerError(error);
+  if (["TimeoutError", "MongoNetworkTimeoutError"].includes(String(name))) return true;
+  // As above.
+  return (
+    [50, 262].some((code) => hasErrorCode(error, code)) || (errorResponse instanceof Error && isLate(errorResponse))
+  );
+};
 
 /** Whether the database answers at once. */
 export const answers = (db: Db): Promise<boolean> =>

@@ -1,6 +1,6 @@
 import type { Operation } from "./operation.ts";
 
-/** What the API shows of an operation; times in RFC 3339, `seconds_left` an estimate. Never its secret. */
+/** What the API shows of an operation; times in RFC 3339, `seconds_left` an estimate for its phase. Never its secret. */
 export type OperationView = {
   id: string;
   kind: string;
@@ -11,6 +11,7 @@ export type OperationView = {
   to: string | null;
   documents_total: number | null;
   documents_copied: number | null;
+  documents_left: number | null;
   documents_per_second: number | null;
   seconds_left: number | null;
   write_pause_ms: number | null;
@@ -24,26 +25,34 @@ export type OperationView = {
 type Shown = {
   from?: { tier: string };
   to?: { tier: string };
-  total?: number;
+  total?: number | null;
   copied?: number;
-  copying_since?: Date;
-  copied_before?: number;
+  pace?: Pace;
   pause_ms?: number;
 };
 
-/** How fast the present driver copies, and how long the rest takes at that pace. */
-function paceOf(operation: Operation, { total, copied, copying_since, copied_before = 0 }: Shown, now: Date) {
-  if (operation.step !== "copy" || total === undefined || copied === undefined || !copying_since) return null;
-  const seconds = (now.getTime() - copying_since.getTime()) / 1000;
-  const perSecond = seconds > 0 ? (copied - copied_before) / seconds : 0;
-  return perSecond > 0
-    ? { perSecond: Math.round(perSecond), left: Math.max(0, Math.ceil((total - copied) / perSecond)) }
-    : null;
+/**
+ * How far a step has come that goes through many documents: what its present driver found done `from` where it began, what
+ * is done by now, and what is left, as far as that is known.
+ */
+export type Pace = { step: string; since: Date; from: number; done: number; left: number | null };
+
+/** How fast the present driver is, and how long the rest of this step takes at that pace. */
+function paceOf({ step }: Operation, pace: Pace | undefined, now: Date) {
+  if (pace?.step !== step) return null;
+  const { since, from, done, left } = pace;
+  const seconds = (now.getTime() - since.getTime()) / 1000;
+  const perSecond = seconds > 0 ? Math.max(0, (done - from) / seconds) : 0;
+  return {
+    left,
+    perSecond: perSecond > 0 ? Math.round(perSecond) : null,
+    seconds: perSecond > 0 && left !== null ? Math.ceil(left / perSecond) : null,
+  };
 }
 
 export function viewOperation(operation: Operation, now: Date): OperationView {
   const shown = operation.progress as Shown;
-  const pace = paceOf(operation, shown, now);
+  const pace = paceOf(operation, shown.pace, now);
   return {
     id: operation._id.toHexString(),
     kind: operation.kind,
@@ -54,8 +63,9 @@ export function viewOperation(operation: Operation, now: Date): OperationView {
     to: shown.to?.tier ?? (operation.input as { tier?: string }).tier ?? null,
     documents_total: shown.total ?? null,
     documents_copied: shown.copied ?? null,
+    documents_left: pace?.left ?? null,
     documents_per_second: pace?.perSecond ?? null,
-    seconds_left: pace?.left ?? null,
+    seconds_left: pace?.seconds ?? null,
     write_pause_ms: shown.pause_ms ?? null,
     attempts: operation.attempts ?? 0,
     error: operation.error?.message ?? operation.failure?.detail ?? null,

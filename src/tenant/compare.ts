@@ -1,10 +1,9 @@
 import { exactBson } from "../lib/bson.ts";
 import { createSlice, type Slice } from "../lib/slices.ts";
-import { BSON, type Db, type Document } from "mongodb";
+import { BSON, type Db } from "mongodb";
 import { findStored, readBatch } from "./copy.ts";
-import type { Position } from "./id-order.ts";
+import { idOrder, type Position } from "./id-order.ts";
 import { isShared, type Placement } from "./placement.ts";
-import { readStored } from "./stored.ts";
 
 /** What a document is, apart from where it is: its id as bytes in text, and a hash over all that must be the same on both sides. */
 type Print = { id: string; hash: bigint };
@@ -54,88 +53,87 @@ function idOf(placement: Placement, type: number, value: Uint8Array): string {
   return "";
 }
 
-/** How far two sides have been compared, and what was found. */
-export type Comparison = { documents: number; checksum: bigint; differing: unknown[] };
+/** The id whose bytes a print has: a document with nothing else in it is made of them, and read. */
+function idIn(print: string): unknown {
+  const colon = print.indexOf(":");
+  const [type, value] = [Number(print.slice(0, colon)), Buffer.from(print.slice(colon + 1), "latin1")];
+  const head = Buffer.from([0, 0, 0, 0, type, "i".charCodeAt(0), 0]);
+  const bytes = Buffer.concat([head, value, Buffer.alloc(1)]);
+  bytes.writeInt32LE(bytes.length);
+  return BSON.deserialize(bytes, exactBson).i;
+}
+
+/** How far two sides have been compared: everything up to a position at each. */
+export type Compared = [Position, Position];
+export type Comparison = { at: Compared; documents: number; differing: unknown[] };
 
 /**
- * Compares all documents of two placements by content, both in the order of `_id`.
+ * Compares by content the documents that are next at two placements, some thousand at the most.
  *
- * @param keepHeld called again and again meanwhile
- * @returns the ids that are on one side only or differ: while the tenant is written to, those of the writes in between
+ * Both sides come in one order. So what stands before the last pair and has no other half has none at all; what stands after
+ * it is read once more. Where there is no pair, the server says which side has documents that the other one lacks.
+ *
+ * @returns how far they are compared now, and the ids that are on one side only or differ (while the tenant is written to,
+ * those of the writes in between); null when nothing is left on either side
  */
-export async function compareAll(
-  db: Db,
-  a: Placement,
-  b: Placement,
-  keepHeld: () => Promise<void>,
-): Promise<Comparison> {
+export async function compareBatch(db: Db, a: Placement, b: Placement, at: Compared): Promise<Comparison | null> {
   // Requests go first, again and again.
   const slice = createSlice(a.key);
-  const sides = [sideOf(db, a, slice), sideOf(db, b, slice)];
-  const read = () => {
-    const reading = Promise.all(sides.map((next) => next()));
-    // Whoever waits for it hears of its failure; meanwhile it isn't one that nobody handles.
-    reading.catch(() => {});
-    return reading;
-  };
-  // Both sides come in one order, so what waits here for its other half is what differs.
-  const unmatched = new Map<string, { hash: bigint; id: () => unknown; side: number }>();
-  let [documents, checksum] = [0, 0n];
-  const differing: unknown[] = [];
-  let reading = read();
-  for (;;) {
-    const batches = await reading;
-    await keepHeld();
-    if (batches.every((batch) => batch.length === 0)) break;
-    // The next ones are on their way while these are compared.
-    reading = read();
-    for (const [side, batch] of batches.entries()) {
-      for (const { print, id } of batch) {
-        const other = unmatched.get(print.id);
-        if (other && other.side !== side) {
-          unmatched.delete(print.id);
-          if (other.hash !== print.hash) differing.push(id());
-        } else unmatched.set(print.id, { hash: print.hash, id, side });
-        if (side === 0) {
-          documents++;
-          checksum ^= print.hash;
-        }
-        await slice();
-      }
-    }
-    // What waits on may wait for long: it must not keep the bytes of a whole batch.
-    for (const waiting of unmatched.values()) {
-      const id = waiting.id();
-      waiting.id = () => id;
-    }
-    await keepHeld();
+  const [left, right] = await Promise.all([readPrints(db, a, at[0], slice), readPrints(db, b, at[1], slice)]);
+  if (left.length === 0 && right.length === 0) return null;
+  let { lefts, rights, differing } = pair(left, right);
+  if (lefts === 0 && rights === 0) {
+    const isAhead = left.length > 0 && right.length > 0 ? await findAfter(db, a, idIn(left.at(-1)!.id), right) : null;
+    if (!isAhead || isAhead.size > 0) lefts = left.length;
+    if (!isAhead || isAhead.size === 0) rights = right.length;
+    else rights = right.findIndex(({ id }) => isAhead.has(id));
+    differing = [...left.slice(0, lefts), ...right.slice(0, rights)];
   }
-  return { documents, checksum, differing: [...differing, ...[...unmatched.values()].map(({ id }) => id())] };
-}
-
-type Printed = { print: Print; id: () => unknown };
-
-/** Gives one batch after the other of a side, an empty one at its end. */
-function sideOf(db: Db, placement: Placement, slice: Slice): () => Promise<Printed[]> {
-  let after: Position = null;
-  let ended = false;
-  return async () => {
-    if (ended) return [];
-    const batch = await readBatch<Uint8Array>(db, placement, after, ({ byteLength }) => byteLength, { raw: true });
-    const printed: Printed[] = [];
-    for (const bytes of batch) {
-      printed.push({ print: printOf(placement, bytes), id: () => read(placement, bytes) });
-      await slice();
-    }
-    const last = printed.at(-1);
-    if (last) after = { id: last.id() };
-    ended = !last;
-    return printed;
+  const after = (prints: Print[], count: number, before: Position) =>
+    count > 0 ? { id: idIn(prints[count - 1]!.id) } : before;
+  return {
+    at: [after(left, lefts, at[0]), after(right, rights, at[1])],
+    documents: lefts,
+    differing: differing.map(({ id }) => idIn(id)),
   };
 }
 
-const read = (placement: Placement, bytes: Uint8Array): unknown =>
-  readStored(placement, BSON.deserialize(bytes, exactBson) as Document).id;
+/** How many of each side are decided, up to the last pair, and which of these differ. */
+function pair(left: Print[], right: Print[]): { lefts: number; rights: number; differing: Print[] } {
+  const places = new Map(right.map(({ id }, index) => [id, index]));
+  const differing: Print[] = [];
+  let [lefts, rights] = [0, 0];
+  for (const [index, one] of left.entries()) {
+    const place = places.get(one.id);
+    if (place === undefined || place < rights) continue;
+    differing.push(...left.slice(lefts, index), ...right.slice(rights, place));
+    if (one.hash !== right[place]!.hash) differing.push(one);
+    [lefts, rights] = [index + 1, place + 1];
+  }
+  return { lefts, rights, differing };
+}
+
+async function readPrints(db: Db, placement: Placement, after: Position, slice: Slice): Promise<Print[]> {
+  const batch = await readBatch<Uint8Array>(db, placement, after, ({ byteLength }) => byteLength, { raw: true });
+  const prints: Print[] = [];
+  for (const bytes of batch) {
+    prints.push(printOf(placement, bytes));
+    await slice();
+  }
+  return prints;
+}
+
+/** Which of these documents a placement has after an id. */
+async function findAfter(db: Db, placement: Placement, id: unknown, prints: Print[]): Promise<Set<string>> {
+  const ids = prints.map((one) => idIn(one.id));
+  const found = new Set<string>();
+  for (const range of idOrder(placement, 1, { id }).ranges) {
+    for await (const batch of findStored(db, placement, ids, range)) {
+      for (const bytes of batch) found.add(printOf(placement, bytes).id);
+    }
+  }
+  return found;
+}
 
 /** Which of these documents differ between two placements, or are at one of them only. */
 export async function compareDocuments(
@@ -144,17 +142,14 @@ export async function compareDocuments(
   b: Placement,
   ids: readonly unknown[],
 ): Promise<unknown[]> {
-  const print = async (placement: Placement) => {
-    const found = (await findStored(db, placement, ids, { raw: true })) as unknown as Uint8Array[];
-    return new Map(
-      found
-        .map((bytes) => [printOf(placement, bytes), bytes] as const)
-        .map(([one, bytes]) => [one.id, { hash: one.hash, bytes }]),
-    );
+  const hashes = async (placement: Placement) => {
+    const found = new Map<string, bigint>();
+    for await (const batch of findStored(db, placement, ids)) {
+      for (const one of batch.map((bytes) => printOf(placement, bytes))) found.set(one.id, one.hash);
+    }
+    return found;
   };
-  const [left, right] = await Promise.all([print(a), print(b)]);
-  const differing: unknown[] = [];
-  for (const [id, { hash, bytes }] of left) if (right.get(id)?.hash !== hash) differing.push(read(a, bytes));
-  for (const [id, { bytes }] of right) if (!left.has(id)) differing.push(read(b, bytes));
-  return differing;
+  const [left, right] = await Promise.all([hashes(a), hashes(b)]);
+  const all = [...new Set([...left.keys(), ...right.keys()])];
+  return all.filter((id) => left.get(id) !== right.get(id)).map(idIn);
 }

@@ -232,21 +232,45 @@ export async function copyDocuments(
   beforeWrite: () => void,
 ): Promise<unknown[]> {
   if (ids.length === 0) return [];
-  const found = (await findStored(db, source, ids, { raw: true })) as unknown as Uint8Array[];
-  const documents = found.map((bytes) => decode(source, bytes));
   beforeWrite();
   // Nobody reads the stage, so for a moment they may be missing there.
   await removeFrom(db, stage, ids);
-  return documents.length === 0 ? [] : await put(db, source, stage, documents);
+  const refused: unknown[] = [];
+  for await (const batch of findStored(db, source, ids)) {
+    beforeWrite();
+    const documents = batch.map((bytes) => decode(source, bytes));
+    refused.push(...(await put(db, source, stage, documents)));
+  }
+  return refused;
 }
 
-export const findStored = (db: Db, placement: Placement, ids: readonly unknown[], options: { raw?: boolean }) =>
-  collectionAt(db, placement)
-    .find(
-      { _id: oneOf(placement, ids) as never, ...ofTenant(placement) },
-      { ...exactBson, ...options, ...majority, ...within(statementMs) },
-    )
-    .toArray();
+/** The documents with these ids as they are stored, as bytes, a few megabytes at a time. */
+export async function* findStored(
+  db: Db,
+  placement: Placement,
+  ids: readonly unknown[],
+  only?: Document,
+): AsyncGenerator<Uint8Array[]> {
+  const these = { _id: oneOf(placement, ids) as never, ...ofTenant(placement) };
+  const options = { raw: true, ...majority, ...within(statementMs) };
+  const cursor = collectionAt(db, placement).find(only ? { $and: [these, only] } : these, options);
+  try {
+    let batch: Uint8Array[] = [];
+    let bytes = 0;
+    while (await cursor.hasNext()) {
+      for (const document of cursor.readBufferedDocuments(piece) as unknown as Uint8Array[]) {
+        batch.push(document);
+        bytes += document.byteLength;
+        if (bytes < batchBytesMax) continue;
+        yield batch;
+        [batch, bytes] = [[], 0];
+      }
+    }
+    if (batch.length > 0) yield batch;
+  } finally {
+    await cursor.close();
+  }
+}
 
 const removeFrom = (db: Db, placement: Placement, ids: readonly unknown[]) =>
   collectionAt(db, placement).deleteMany(

@@ -1,6 +1,6 @@
 import { type Collection, type Db, ObjectId } from "mongodb";
 import { exactBson } from "../lib/bson.ts";
-import { insertParts, within } from "../lib/mongo.ts";
+import { insertParts, majority, within } from "../lib/mongo.ts";
 
 /** That a document is about to be written while its tenant is being moved. Each note is a record of its own. */
 export type Note = { _id: ObjectId; operation_id: ObjectId; id: unknown };
@@ -24,9 +24,13 @@ export const findNotes = (db: Db, operationId: ObjectId, limit: number, after: O
   notes(db)
     .find(
       { operation_id: operationId, ...(after && { _id: { $gt: after } }) },
-      { ...exactBson, sort: { _id: 1 }, limit, readConcern: { level: "majority" }, ...within() },
+      { ...exactBson, sort: { _id: 1 }, limit, ...majority, ...within() },
     )
     .toArray();
+
+/** How many notes a move has; of more than `limit` it says so many. */
+export const countNotes = (db: Db, operationId: ObjectId, limit?: number): Promise<number> =>
+  notes(db).countDocuments({ operation_id: operationId }, { ...(limit && { limit }), ...majority, ...within(30_000) });
 
 export async function settleNotes(db: Db, ids: readonly ObjectId[]): Promise<void> {
   if (ids.length > 0) await notes(db).deleteMany({ _id: { $in: [...ids] } }, within());

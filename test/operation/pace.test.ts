@@ -35,12 +35,19 @@ test("whoever takes a move over is not credited with what its predecessor copied
     if (step === "copy" && progress.fence === lease.guard) taken ??= operation;
   };
   await driveAbandoned({ ...deps, onStep }, 30_000);
-  const { copying_since, copied } = taken!.progress;
+  const { copied, pace } = taken!.progress;
   expect(copied).toBeGreaterThan(0);
-  const at = (seconds: number) => new Date(copying_since.getTime() + seconds * 1000);
-  const shown = { documents_copied: copied, documents_per_second: null, seconds_left: null };
+  const at = (seconds: number) => new Date(pace.since.getTime() + seconds * 1000);
+  const shown = {
+    documents_copied: copied,
+    documents_left: 902 - copied,
+    documents_per_second: null,
+    seconds_left: null,
+  };
   expect(viewOperation(taken!, at(1))).toMatchObject(shown);
-  const later = { ...taken!, progress: { ...taken!.progress, copied: copied + 100, total: copied + 600 } };
+  const later = { ...taken!, progress: { ...taken!.progress, pace: { ...pace, done: copied + 100, left: 500 } } };
   expect(viewOperation(later, at(2))).toMatchObject({ documents_per_second: 50, seconds_left: 10 });
+  const elsewhere = { documents_left: null, documents_per_second: null, seconds_left: null };
+  expect(viewOperation({ ...later, step: "gate" }, at(2))).toMatchObject(elsewhere);
   expect((await findById(db, id))!.status).toBe("succeeded");
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { Binary, Decimal128, type Document, Double, Int32, Long, MongoClient, ObjectId, UUID } from "mongodb";
-import { compareAll, compareDocuments } from "../../src/tenant/compare.ts";
-import { copyBatch, copyDocuments } from "../../src/tenant/copy.ts";
+import { compareBatch, type Compared, compareDocuments } from "../../src/tenant/compare.ts";
+import { copyBatch, copyDocuments, findStored } from "../../src/tenant/copy.ts";
 import type { Position } from "../../src/tenant/id-order.ts";
 import { offerPlace, type Placement, sharedCollection, type Tier, tiers } from "../../src/tenant/placement.ts";
 import { collectionAt } from "../../src/tenant/scope.ts";
@@ -82,7 +82,18 @@ async function copyAll(from: Placement, to: Placement, size: number, byHand = fa
   }
 }
 
-const differences = async (a: Placement, b: Placement) => await compareAll(db, a, b, async () => {});
+async function differences(a: Placement, b: Placement): Promise<{ documents: number; differing: unknown[] }> {
+  const all = { documents: 0, differing: [] as unknown[] };
+  let at: Compared = [null, null];
+  for (;;) {
+    const batch = await compareBatch(db, a, b, at);
+    if (!batch) return all;
+    expect(batch.at).not.toEqual(at);
+    at = batch.at;
+    all.documents += batch.documents;
+    all.differing.push(...batch.differing);
+  }
+}
 
 describe("copying a tenant's documents", () => {
   for (const from of tiers) {
@@ -197,5 +208,48 @@ describe("copying a tenant's documents", () => {
     await collectionAt(db, b).deleteOne({ tenant_id: b.key, "_id.i": ids[20] as never });
     const { differing } = await differences(a, b);
     expect(differing.map(String).sort()).toEqual([0, 1, 2, 20].map((index) => String(ids[index])).sort());
+  });
+
+  const texts = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, n) => `id ${String(from + n).padStart(6, "0")}`);
+  const sorted = (some: unknown[]) => some.map(String).sort();
+  const put = async (at: Placement, some: unknown[], value = 1) => {
+    const documents = some.map((id) => toStored(at, { id, fields: { value }, meta: { v: 1, h: ["a"] } }));
+    await collectionAt(db, at).insertMany(documents);
+  };
+
+  test.each([
+    ["professional", "starter"],
+    ["starter", "enterprise"],
+  ] satisfies [Tier, Tier][])(
+    "from %s to %s it says what is on one side only, be it more than is read at once, and nothing else",
+    async (from, to) => {
+      const [a, b] = [placeOf(from), placeOf(to)];
+      const both = [...texts(3_000, 3_010), ...texts(9_000, 9_900)];
+      const [onlyA, onlyB] = [texts(0, 3_000), texts(5_000, 7_500)];
+      const [lateA, lateB] = [texts(9_900, 9_950), texts(9_950, 12_100)];
+      await put(a, [...both, ...onlyA, ...lateA]);
+      await put(b, [...both, ...onlyB, ...lateB]);
+      for (const [one, other] of [
+        [a, b],
+        [b, a],
+      ] as const) {
+        const { differing } = await differences(one, other);
+        expect(sorted(differing)).toEqual(sorted([...onlyA, ...onlyB, ...lateA, ...lateB]));
+      }
+    },
+  );
+
+  test("what is read at once is a few megabytes, of documents that are named too", async () => {
+    const [source, stage] = [placeOf("professional"), placeOf("enterprise")];
+    const some = texts(0, 20);
+    const text = "x".repeat(1024 * 1024);
+    for (const id of some) {
+      await collectionAt(db, source).insertOne(toStored(source, { id, fields: { text }, meta: { v: 1, h: ["a"] } }));
+    }
+    for await (const batch of findStored(db, source, some)) expect(batch.length).toBeLessThan(6);
+    expect(await copyDocuments(db, source, stage, some, () => {})).toEqual([]);
+    expect(await compareDocuments(db, source, stage, some)).toEqual([]);
+    expect(await differences(source, stage)).toEqual({ documents: 20, differing: [] });
   });
 });

@@ -29,20 +29,20 @@ const slowRequests: Edit = { file: door, find: use, replace: `${sometimes(1_000)
 /** The mover stands still between its last drain and the gate: what is noted then, only the gate can copy. */
 const slowMover: Edit = {
   file: "src/flows/move.ts",
-  find: 'return { go: verified ? "gate" : "verify" };',
-  replace: 'if (verified) await sleep(500); return { go: verified ? "gate" : "verify" };',
+  find: '? { go: "gate", progress: looks }',
+  replace: '? (await sleep(500), { go: "gate", progress: looks })',
 };
 /** The drain goes on for a second, as it does when there is much to do: so notes get old enough to be worked off by it. */
 const longDrain: Edit[] = [
   {
     file: "src/tenant/drain.ts",
     find: "const seenMs = new Map<string, number>();",
-    replace: "const seenMs = new Map<string, number>(); const untilMs = performance.now() + 1_000;",
+    replace: "const seenMs = new Map<string, number>(); const enoughMs = performance.now() + 1_000;",
   },
   {
     file: "src/tenant/drain.ts",
-    find: "if (notes.length < passMax && ripe.length < copyMax / 2) return;",
-    replace: "if (performance.now() > untilMs) return;",
+    find: "if (notes.length <= notesInGateMax && ripe.length < copyMax / 2) return notes.length;",
+    replace: "if (performance.now() > enoughMs) return notes.length;",
   },
 ];
 /** Half of all requests stand still before they come to the database. */
@@ -72,21 +72,18 @@ const lateBatchToo: Edit = {
   find: "beforeWrite();\n  const refused",
   replace: "beforeWrite(); if (!paused) { paused = true; Bun.sleepSync(5_000); }\n  const refused",
 };
-/** Both sides are compared behind the gate: a second wall, which often hides that the first is gone. Alone it isn't missed. */
+/** What is copied once more is compared: a second wall, which often hides that the first is gone. Alone it isn't missed. */
 const noCompare: Edit = {
-  file: "src/flows/move-gate.ts",
-  find: [
-    "if (copied <= countedMax) await compareCounts(deps, from, stage, closedMs + closedMsMax - performance.now());",
-    "  await compare(deps, from, stage, [...suspects, ...touched]);",
-  ].join("\n"),
-  replace: "void [suspects, copied];",
+  file: "src/tenant/drain.ts",
+  find: "const differing = verified ? await compareDocuments(db, source, stage, ids) : [];",
+  replace: "const differing: unknown[] = []; void [verified, compareDocuments];",
 };
 
 /** The mover stands still between the last drain and the cutover. */
 const slowGate: Edit = {
   file: "src/flows/move-gate.ts",
-  find: "await compare(deps, from, stage, [...suspects, ...touched]);",
-  replace: "await compare(deps, from, stage, [...suspects, ...touched]); await Bun.sleep(800);",
+  find: "await compareIndexes(deps, from, stage);",
+  replace: "await compareIndexes(deps, from, stage); await Bun.sleep(800);",
 };
 
 const anyDirection: Mutation["shownBy"] = [
@@ -158,8 +155,8 @@ export const mutations: Mutation[] = [
     edits: [
       {
         file: "src/flows/move-gate.ts",
-        find: "await drainAll(db, sides, closedMs + closedMsMax, { assertHeld, keepHeld, proveHeld });",
-        replace: "([] as unknown[]); void [drainAll, sides, proveHeld];",
+        find: "await drainAll(db, sides, deadlineMs, { assertHeld, keepHeld, proveHeld });",
+        replace: "0; void [drainAll, sides, proveHeld];",
       },
     ],
     pauses: [...load, noCompare],
@@ -240,8 +237,8 @@ export const mutations: Mutation[] = [
     edits: [
       {
         file: "src/tenant/copy.ts",
-        find: "await removeFrom(db, stage, ids);\n  return documents",
-        replace: "return documents",
+        find: "await removeFrom(db, stage, ids);\n  const refused",
+        replace: "const refused",
       },
     ],
     pauses: [noCompare],
