@@ -6,6 +6,7 @@ import {
   isRivalry,
   majority,
   retryDeadlock,
+  toBuild,
   within,
 } from "../lib/mongo.ts";
 import type { Act, Entry, Outcome } from "./audit.ts";
@@ -27,10 +28,10 @@ export const auditPending = (db: Db): Collection<Pending> => db.collection("audi
 const actIndex = "act_id_1";
 
 export async function createAuditIndexes(db: Db): Promise<void> {
-  await auditEntries(db).createIndex({ act_id: 1 }, { name: actIndex, unique: true, ...within() });
-  await auditEntries(db).createIndex({ chain: 1, at: -1, _id: -1 }, within());
-  await auditEntries(db).createIndex({ at: -1, _id: -1 }, within());
-  await auditPending(db).createIndex({ pending_since: 1 }, within());
+  await auditEntries(db).createIndex({ act_id: 1 }, { name: actIndex, unique: true, ...toBuild() });
+  await auditEntries(db).createIndex({ chain: 1, at: -1, _id: -1 }, toBuild());
+  await auditEntries(db).createIndex({ at: -1, _id: -1 }, toBuild());
+  await auditPending(db).createIndex({ pending_since: 1 }, toBuild());
 }
 
 /** The places of a chain from one to another, both included, as ids. */

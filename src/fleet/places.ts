@@ -6,10 +6,11 @@ import { defaultRegion, isShared, isTenantCollection, type Placement, placeKey }
 import { isStage, markerKey } from "../tenant/stage.ts";
 import { createPlace, dropCollection, identify } from "../tenant/storage.ts";
 import {
+  collectionNames,
   dropEnterpriseDatabase,
+  type EnterpriseDatabase,
   enterpriseDatabases,
   type Existing,
-  existingCollections,
   missingBaseIndexes,
   removeForeign,
   type Share,
@@ -17,46 +18,39 @@ import {
   stagedBy,
 } from "../tenant/survey.ts";
 import { type DoctorDeps, forEach, type Symptom, tenantText } from "./finding.ts";
-import { hasLeft, isPlace, type Known, ownerOfKey, readKnown } from "./known.ts";
+import { hasLeft, isPlace, ownerOfKey, type Page, readKnown } from "./known.ts";
 
 const atOnce = 4;
 
-/** Everything that looks like a tenant's collection or database, read before the records that it is compared with. */
-export type Storage = { collections: Existing[]; databases: { database: string; organizationId: string }[] };
-
-export async function surveyStorage(db: Db): Promise<Storage> {
-  const collections = await existingCollections(db, db.databaseName);
-  const databases = await enterpriseDatabases(db);
-  const within: Existing[][] = [];
-  await forEach(databases, atOnce, async ({ database }) => {
-    within.push(await existingCollections(db, database));
-  });
-  return {
-    collections: [...collections.filter(({ collection }) => isTenantCollection(collection)), ...within.flat()],
-    databases,
-  };
+/** What looks like a tenant's collection in a database and is nobody's, as far as the records that are read after it say. */
+async function unclaimedIn(db: Db, database: string): Promise<Existing[]> {
+  const found: Existing[] = [];
+  for await (const names of collectionNames(db, database)) {
+    const theirs = database === db.databaseName ? names.filter(isTenantCollection) : names;
+    if (theirs.length === 0) continue;
+    const known = await readKnown(db);
+    for (const named of await known.unclaimed(theirs.map((collection) => ({ database, collection })))) {
+      const identity = await identify(db, named);
+      if (identity) found.push({ ...named, identity });
+    }
+  }
+  return found;
 }
 
 /** Collections and enterprise databases of no organization. */
-export async function examineUnclaimed({ db }: DoctorDeps, storage: Storage, known: Known): Promise<Symptom[]> {
+export async function examineUnclaimed({ db }: DoctorDeps): Promise<Symptom[]> {
   const symptoms: Symptom[] = [];
-  for (const { database, organizationId } of storage.databases) {
-    if (known.isClaimedDatabase(database) || known.isBusy(organizationId)) continue;
-    const finding = { finding: "database_without_organization", database, organization_id: organizationId } as const;
-    const mine = storage.collections.filter((one) => one.database === database);
-    const isLeft = async () => {
-      if (!(await hasLeft(db, organizationId, (placement) => placement.database === database))) return false;
-      for (const one of mine) if (!isAllOf(organizationId, await sharesOf(db, one))) return false;
-      return true;
-    };
-    const mend = async () => {
-      if (await isLeft()) await dropEnterpriseDatabase(db, database);
-    };
-    symptoms.push((await isLeft()) ? { finding, mend } : { finding });
+  const unclaimed = await unclaimedIn(db, db.databaseName);
+  for await (const databases of enterpriseDatabases(db)) {
+    const known = await readKnown(db);
+    const orphans = (await known.unclaimedDatabases(databases)).filter((one) => !known.isBusy(one.organizationId));
+    for (const orphan of orphans) symptoms.push(await examineDatabase(db, orphan));
+    const others = databases.filter((one) => !orphans.includes(one));
+    await forEach(others, atOnce, async ({ database }) => {
+      unclaimed.push(...(await unclaimedIn(db, database)));
+    });
   }
-  const orphans = new Set(symptoms.map(({ finding }) => ("database" in finding ? finding.database : "")));
-  await forEach(storage.collections, atOnce, async (one) => {
-    if (orphans.has(one.database) || known.isClaimed(one)) return;
+  await forEach(unclaimed, atOnce, async (one) => {
     const { database, collection } = one;
     const shares = await sharesOf(db, one);
     const documents = shares.reduce((sum, share) => sum + share.documents, 0);
@@ -66,6 +60,24 @@ export async function examineUnclaimed({ db }: DoctorDeps, storage: Storage, kno
     symptoms.push({ finding, ...(isLeft && { mend: () => drop(db, one) }) });
   });
   return symptoms;
+}
+
+/** A database of no organization. */
+async function examineDatabase(db: Db, { database, organizationId }: EnterpriseDatabase): Promise<Symptom> {
+  const finding = { finding: "database_without_organization", database, organization_id: organizationId } as const;
+  const isLeft = async () => {
+    if (!(await hasLeft(db, organizationId, (placement) => placement.database === database))) return false;
+    for await (const names of collectionNames(db, database)) {
+      for (const collection of names) {
+        if (!isAllOf(organizationId, await sharesOf(db, { database, collection }))) return false;
+      }
+    }
+    return true;
+  };
+  const mend = async () => {
+    if (await isLeft()) await dropEnterpriseDatabase(db, database);
+  };
+  return (await isLeft()) ? { finding, mend } : { finding };
 }
 
 const isAllOf = (organizationId: string, shares: Share[]) =>
@@ -108,7 +120,7 @@ const freshMs = 2_000;
 async function dropIfUnclaimed(db: Db, one: Existing, claim?: ObjectId): Promise<void> {
   for (;;) {
     const sinceMs = performance.now();
-    if ((await readKnown(db, claim)).isClaimed(one)) return;
+    if ((await (await readKnown(db, claim)).unclaimed([one])).length === 0) return;
     const now = await identify(db, one);
     if (!now || now.uuid !== one.identity.uuid) return;
     if (performance.now() - sinceMs > freshMs) continue;
@@ -117,22 +129,22 @@ async function dropIfUnclaimed(db: Db, one: Existing, claim?: ObjectId): Promise
 }
 
 /** Organizations whose own collection isn't there, lacks an index that every one has, or holds what is another's. */
-export async function examinePlaces({ db }: DoctorDeps, storage: Storage, known: Known): Promise<Symptom[]> {
+export async function examinePlaces({ db }: DoctorDeps, { known, organizations }: Page): Promise<Symptom[]> {
   const symptoms: Symptom[] = [];
-  const existing = new Set(storage.collections.map(({ database, collection }) => `${database}/${collection}`));
-  await forEach(known.organizations, atOnce, async ({ _id, status, placement }) => {
+  await forEach(organizations, atOnce, async ({ _id, status, placement }) => {
     const organization_id = _id.toHexString();
     if (!isEstablished({ status }) || !placement || isShared(placement) || known.isBusy(organization_id)) return;
     const { database, collection } = placement;
     const mend = () => createMissing(db, organization_id, placement);
-    if (!existing.has(`${database}/${collection}`)) {
+    const missing = await missingBaseIndexes(db, placement);
+    if (missing === null) {
       symptoms.push({
         finding: { finding: "organization_without_storage", organization_id, database, collection },
         mend,
       });
       return;
     }
-    for (const index of await missingBaseIndexes(db, placement)) {
+    for (const index of missing) {
       symptoms.push({ finding: { finding: "index_missing", organization_id, database, collection, index }, mend });
     }
     symptoms.push(...(await examineForeign(db, organization_id, placement)));

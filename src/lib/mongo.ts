@@ -16,6 +16,9 @@ export function within(
   return { signal: sooner ? AbortSignal.any([sooner, signal]) : signal };
 }
 
+/** Over all that a large database holds an index is made in minutes, the first time that a version needs it. */
+export const toBuild = () => within(10 * 60_000);
+
 /** FerretDB takes no more documents in one statement; MongoDB takes 100,000. */
 const insertMax = 25_000;
 

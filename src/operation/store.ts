@@ -1,6 +1,14 @@
 import { randomUUID } from "node:crypto";
 import type { Collection, Db, Document, ObjectId } from "mongodb";
-import { isDuplicateKey, isRivalry, isUnnamedDuplicateKey, majority, retryDeadlock, within } from "../lib/mongo.ts";
+import {
+  isDuplicateKey,
+  isRivalry,
+  isUnnamedDuplicateKey,
+  majority,
+  retryDeadlock,
+  toBuild,
+  within,
+} from "../lib/mongo.ts";
 import type { Operation, OperationEnd } from "./operation.ts";
 
 export const operations = (db: Db): Collection<Operation> => db.collection("operations");
@@ -10,10 +18,10 @@ const keptSeconds = 30 * 24 * 60 * 60;
 
 export async function createOperationIndexes(db: Db): Promise<void> {
   const open = { partialFilterExpression: { open: true } };
-  await operations(db).createIndex({ organization_id: 1 }, { name: openIndex, unique: true, ...open, ...within() });
-  await operations(db).createIndex({ "lease.until": 1 }, { name: "open_by_lease", ...open, ...within() });
-  await operations(db).createIndex({ organization_id: 1, created_at: -1 }, within());
-  await operations(db).createIndex({ finished_at: 1 }, { expireAfterSeconds: keptSeconds, ...within() });
+  await operations(db).createIndex({ organization_id: 1 }, { name: openIndex, unique: true, ...open, ...toBuild() });
+  await operations(db).createIndex({ "lease.until": 1 }, { name: "open_by_lease", ...open, ...toBuild() });
+  await operations(db).createIndex({ organization_id: 1, created_at: -1 }, toBuild());
+  await operations(db).createIndex({ finished_at: 1 }, { expireAfterSeconds: keptSeconds, ...toBuild() });
 }
 
 /** Which driver writes: nothing matches once another has claimed the operation. */
@@ -213,7 +221,13 @@ export const findAllOpen = (db: Db): Promise<Operation[]> =>
   operations(db)
     .find(
       { open: true },
-      { projection: { secret: 0, history: 0, "progress.suspects": 0 }, ...majority, ...within(60_000) },
+      {
+        projection: { secret: 0, history: 0, "progress.suspects": 0 },
+        // The index of open ones is in this order, and no operation changes its place in it.
+        sort: { organization_id: 1 },
+        ...majority,
+        ...within(60_000),
+      },
     )
     .toArray();
 

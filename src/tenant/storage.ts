@@ -64,11 +64,9 @@ export const collectionsNamed = async (db: Db, database: string, prefix: string)
   (
     await db.client
       .db(database)
-      .listCollections({}, { nameOnly: true, ...within() })
+      .listCollections({ name: { $gte: prefix, $lt: `${prefix}\uffff` } }, { nameOnly: true, ...within() })
       .toArray()
-  )
-    .map(({ name }) => name)
-    .filter((name) => name.startsWith(prefix));
+  ).map(({ name }) => name);
 
 // With the collection's UUID in the command, one that arrives late can't hit another tenant's collection that has taken
 // the name since (MongoDB 6.0 and later; FerretDB reads over it).
