@@ -37,6 +37,7 @@ import { takeOver } from "./takeover/take-over.ts";
 import { createInspectChore } from "./takeover/tend.ts";
 import { createNoteIndexes } from "./tenant/journal.ts";
 import { createLeases } from "./tenant/lease.ts";
+import { createRetiredIndexes } from "./tenant/retired.ts";
 import { createSharedCollection } from "./tenant/storage.ts";
 import { startWorker } from "./worker.ts";
 
@@ -144,6 +145,7 @@ export async function prepare(deps: Deps): Promise<void> {
   await createPrimaryIndexes(deps.db);
   await createAuditIndexes(deps.db);
   await createNoteIndexes(deps.db);
+  await createRetiredIndexes(deps.db);
   await createIdempotencyIndexes(deps.db);
   await revocationStore.createRevocationIndexes(deps.db);
   await createSessionIndexes(deps.db);

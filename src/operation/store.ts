@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Collection, Db, Document, ObjectId } from "mongodb";
 import {
+  dropOutdatedIndex,
   isDuplicateKey,
   isRivalry,
   isUnnamedDuplicateKey,
@@ -9,7 +10,7 @@ import {
   toBuild,
   within,
 } from "../lib/mongo.ts";
-import type { Operation, OperationEnd } from "./operation.ts";
+import { type Operation, type OperationEnd, operationStatuses } from "./operation.ts";
 
 export const operations = (db: Db): Collection<Operation> => db.collection("operations");
 
@@ -17,11 +18,16 @@ const openIndex = "one_open_per_organization";
 const keptSeconds = 30 * 24 * 60 * 60;
 
 export async function createOperationIndexes(db: Db): Promise<void> {
+  const all = operations(db);
   const open = { partialFilterExpression: { open: true } };
-  await operations(db).createIndex({ organization_id: 1 }, { name: openIndex, unique: true, ...open, ...toBuild() });
-  await operations(db).createIndex({ "lease.until": 1 }, { name: "open_by_lease", ...open, ...toBuild() });
-  await operations(db).createIndex({ organization_id: 1, created_at: -1 }, toBuild());
-  await operations(db).createIndex({ finished_at: 1 }, { expireAfterSeconds: keptSeconds, ...toBuild() });
+  await all.createIndex({ organization_id: 1 }, { name: openIndex, unique: true, ...open, ...toBuild() });
+  await all.createIndex({ "lease.until": 1 }, { name: "open_by_lease", ...open, ...toBuild() });
+  await all.createIndex({ finished_at: 1 }, { expireAfterSeconds: keptSeconds, ...toBuild() });
+  // For `list`.
+  await all.createIndex({ organization_id: 1, _id: -1 }, toBuild());
+  await all.createIndex({ status: 1, _id: -1 }, toBuild());
+  await all.createIndex({ kind: 1, status: 1, _id: -1 }, toBuild());
+  await dropOutdatedIndex(all, "organization_id_1_created_at_-1");
 }
 
 /** Which driver writes: nothing matches once another has claimed the operation. */
@@ -258,7 +264,10 @@ export type OperationQuery = {
 };
 
 /** Operations, the newest first. */
-export const list = (db: Db, { after, limit, ...only }: OperationQuery): Promise<Operation[]> =>
-  operations(db)
-    .find({ ...only, ...(after && { _id: { $lt: after } }) }, { sort: { _id: -1 }, limit, ...within() })
+export const list = (db: Db, { after, limit, ...only }: OperationQuery): Promise<Operation[]> => {
+  // An index by kind goes on with the status: each has its own newest, which the database brings together.
+  const any = only.kind !== undefined && { status: { $in: [...operationStatuses] } };
+  return operations(db)
+    .find({ ...any, ...only, ...(after && { _id: { $lt: after } }) }, { sort: { _id: -1 }, limit, ...within() })
     .toArray();
+};

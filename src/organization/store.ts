@@ -1,7 +1,15 @@
 import { type Collection, type Db, ObjectId } from "mongodb";
 import { createNetworks } from "../lib/cidr.ts";
 import { failure } from "../lib/failure.ts";
-import { isDuplicateKey, isUnavailable, majority, retryDeadlock, toBuild, within } from "../lib/mongo.ts";
+import {
+  dropOutdatedIndex,
+  isDuplicateKey,
+  isUnavailable,
+  majority,
+  retryDeadlock,
+  toBuild,
+  within,
+} from "../lib/mongo.ts";
 import type { Standing } from "../tenant/lease.ts";
 import type { TenantIndex } from "../tenant/placement.ts";
 import { established, type OrganizationDocument, type OrganizationFailure } from "./organization.ts";
@@ -18,10 +26,13 @@ export async function createOrganizationIndexes(db: Db): Promise<void> {
   const unstamped = { partialFilterExpression: { "placement.unstamped": true } };
   await all.createIndex({ "placement.unstamped": 1 }, { ...unstamped, ...toBuild() });
   // For operators, who page through all of them in the order of `_id`.
-  for (const field of ["tier", "status", "region"]) await all.createIndex({ [field]: 1, _id: 1 }, toBuild());
+  await all.createIndex({ tier: 1, status: 1, _id: 1 }, toBuild());
+  await all.createIndex({ region: 1, tier: 1, status: 1, _id: 1 }, toBuild());
+  for (const field of ["tier", "status", "region"]) await dropOutdatedIndex(all, `${field}_1__id_1`);
   await all.createIndex({ place_keys: 1 }, { name: placeIndex, unique: true, sparse: true, ...toBuild() });
   // Who lives where, and whose place isn't known.
   await all.createIndex({ "placement.database": 1, "placement.collection": 1 }, toBuild());
+  // Which indexes tenants of the shared collection list.
   await all.createIndex({ "placement.indexes.key": 1 }, { sparse: true, ...toBuild() });
 }
 

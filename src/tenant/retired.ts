@@ -1,5 +1,5 @@
 import type { Collection, Db, ObjectId } from "mongodb";
-import { within } from "../lib/mongo.ts";
+import { toBuild, within } from "../lib/mongo.ts";
 import { isShared, type Placement, placeKey } from "./placement.ts";
 import { collectionAt } from "./scope.ts";
 import { removeStages, removeStagesOf } from "./stage.ts";
@@ -22,6 +22,11 @@ export type RetiredPlace = {
 };
 
 const retired = (db: Db): Collection<RetiredPlace> => db.collection("retired_places");
+
+export async function createRetiredIndexes(db: Db): Promise<void> {
+  await retired(db).createIndex({ due_at: 1 }, toBuild());
+  await retired(db).createIndex({ organization_id: 1 }, toBuild());
+}
 
 /** A statement ends within seconds at the client; so long may one be on its way. */
 const lateMs = 30_000;
