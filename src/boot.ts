@@ -33,8 +33,8 @@ import { createRevocations } from "./session/revocations.ts";
 import * as revocationStore from "./session/revocation-store.ts";
 import { createSessionIndexes } from "./session/session-store.ts";
 import { createTokenIssuer } from "./session/token.ts";
-import { inspect } from "./takeover/inspect.ts";
 import { takeOver } from "./takeover/take-over.ts";
+import { createInspectChore } from "./takeover/tend.ts";
 import { createNoteIndexes } from "./tenant/journal.ts";
 import { createLeases } from "./tenant/lease.ts";
 import { createRetiredIndexes } from "./tenant/retired.ts";
@@ -212,9 +212,8 @@ export async function startService(config: Config, log: Logger, onStep?: StepObs
     if (done) log.info("ready");
     return done;
   });
-  const worker = ready.then((done) => (done ? startWorker(deps, [createChores(deps), createAuditChores(deps)]) : null));
-  // What is damaged is reported, and nobody has to wait for it.
-  void ready.then((done) => (done ? inspect(deps) : [])).catch((error) => log.warn({ err: error }, "not inspected"));
+  const chores = [createChores(deps), createAuditChores(deps), createInspectChore(deps)];
+  const worker = ready.then((done) => (done ? startWorker(deps, chores) : null));
   log.info({ version, url: server.url.href, environment: config.environment }, "listening");
 
   return {

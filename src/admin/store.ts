@@ -1,5 +1,5 @@
 import type { Collection, Db, ObjectId } from "mongodb";
-import { isDuplicateKey, isUnavailable, retryDeadlock, within } from "../lib/mongo.ts";
+import { isDuplicateKey, isUnavailable, retryDeadlock, toBuild, within } from "../lib/mongo.ts";
 import { type AdminDocument, emailKey } from "./admin.ts";
 
 /** `admin_users` as the first Croupier named it. */
@@ -9,10 +9,13 @@ const emailIndex = "email_1";
 const emailKeysIndex = "email_keys_1";
 
 export async function createAdminIndexes(db: Db): Promise<void> {
-  await admins(db).createIndex({ email: 1 }, { name: emailIndex, unique: true, ...within() });
-  await admins(db).createIndex({ email_keys: 1 }, { name: emailKeysIndex, unique: true, sparse: true, ...within() });
-  await admins(db).createIndex({ email: 1, organization_id: 1 }, within());
-  await admins(db).createIndex({ organization_id: 1 }, within());
+  await admins(db).createIndex({ email: 1 }, { name: emailIndex, unique: true, ...toBuild() });
+  await admins(db).createIndex({ email_keys: 1 }, { name: emailKeysIndex, unique: true, sparse: true, ...toBuild() });
+  await admins(db).createIndex({ email: 1, organization_id: 1 }, toBuild());
+  await admins(db).createIndex({ organization_id: 1 }, toBuild());
+  // Those of the first Croupier that aren't taken over: none, as a rule.
+  const incomplete = { partialFilterExpression: { email_keys: null } };
+  await admins(db).createIndex({ created_at: 1, _id: 1 }, { ...incomplete, ...toBuild() });
 }
 
 export const findById = (db: Db, id: ObjectId): Promise<AdminDocument | null> =>

@@ -6,9 +6,10 @@ import {
   isRivalry,
   majority,
   retryDeadlock,
+  toBuild,
   within,
 } from "../lib/mongo.ts";
-import type { Act, Entry, Outcome } from "./audit.ts";
+import { type Act, acts as allActs, type Entry, type Outcome, outcomes } from "./audit.ts";
 import { beginning, type ChainedEntry, idOf, type Link } from "./chain.ts";
 
 export const auditEntries = (db: Db): Collection<ChainedEntry> => db.collection("audit_entries");
@@ -27,10 +28,13 @@ export const auditPending = (db: Db): Collection<Pending> => db.collection("audi
 const actIndex = "act_id_1";
 
 export async function createAuditIndexes(db: Db): Promise<void> {
-  await auditEntries(db).createIndex({ act_id: 1 }, { name: actIndex, unique: true, ...within() });
-  await auditEntries(db).createIndex({ chain: 1, at: -1, _id: -1 }, within());
-  await auditEntries(db).createIndex({ at: -1, _id: -1 }, within());
-  await auditPending(db).createIndex({ pending_since: 1 }, within());
+  await auditEntries(db).createIndex({ act_id: 1 }, { name: actIndex, unique: true, ...toBuild() });
+  await auditEntries(db).createIndex({ chain: 1, at: -1, _id: -1 }, toBuild());
+  await auditEntries(db).createIndex({ at: -1, _id: -1 }, toBuild());
+  // By act or outcome, of all and of one chain.
+  await auditEntries(db).createIndex({ act: 1, outcome: 1, at: -1, _id: -1 }, toBuild());
+  await auditEntries(db).createIndex({ chain: 1, act: 1, outcome: 1, at: -1, _id: -1 }, toBuild());
+  await auditPending(db).createIndex({ pending_since: 1 }, toBuild());
 }
 
 /** The places of a chain from one to another, both included, as ids. */
@@ -207,8 +211,11 @@ export const listEntries = (db: Db, query: AuditQuery): Promise<ChainedEntry[]> 
   if (after) parts.push({ at: { $lte: after.at } }, { $or: [{ at: { $lt: after.at } }, { _id: { $lt: after.id } }] });
   const filter: Filter<ChainedEntry> = {
     ...(chain !== undefined && { chain }),
-    ...(acts && { act: { $in: [...acts] } }),
-    ...(outcome && { outcome }),
+    // An index has both, and of each pair its own newest, which the database brings together.
+    ...((acts || outcome) && {
+      act: { $in: [...(acts ?? allActs)] },
+      outcome: { $in: outcome ? [outcome] : outcomes },
+    }),
     ...(parts.length > 0 && { $and: parts }),
   };
   return auditEntries(db)

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Collection, Db, ObjectId } from "mongodb";
 import { failure } from "../lib/failure.ts";
-import { isDuplicateKeyOfAny, majority, within } from "../lib/mongo.ts";
+import { isDuplicateKeyOfAny, majority, toBuild, within } from "../lib/mongo.ts";
 import { idKey } from "../tenant/document-id.ts";
 import type { DocumentFailure } from "./document.ts";
 import type { Refused } from "./insert.ts";
@@ -31,7 +31,7 @@ const remembered = (db: Db): Collection<RememberedInsert> => db.collection("idem
 const keptSeconds = 24 * 60 * 60;
 
 export async function createIdempotencyIndexes(db: Db): Promise<void> {
-  await remembered(db).createIndex({ created_at: 1 }, { expireAfterSeconds: keptSeconds, ...within() });
+  await remembered(db).createIndex({ created_at: 1 }, { expireAfterSeconds: keptSeconds, ...toBuild() });
 }
 
 const sha256 = (...parts: string[]) => createHash("sha256").update(parts.join("\0")).digest("base64url");

@@ -1,5 +1,6 @@
 import { MongoServerError, type Document, type ObjectId } from "mongodb";
 import { isInteger, toNumber } from "../lib/bson.ts";
+import { type Engine, engineOf } from "../lib/engine.ts";
 import { failure } from "../lib/failure.ts";
 import { invalid } from "../lib/invalid.ts";
 import { isUnauthorized, isUnavailable } from "../lib/mongo.ts";
@@ -52,10 +53,10 @@ export async function listDocuments(
   const at = `${origin}cursor`;
   // The page before the first one says `null`, as the last one does.
   const keys = query.cursor == null ? null : decodeCursor(readText(query.cursor, at), sort, filter, at);
-  const { documents, isCut } = await read(deps, organizationId, async (scope) => {
-    const shown = await readPage(scope, filter, sort, keys, projection.fields, limit);
+  const { documents, isCut } = await read(deps, organizationId, async (scope, engine) => {
+    const shown = await readPage(scope, engine, filter, sort, keys, projection.fields, limit);
     const isLast = shown.documents.length < limit && !shown.isCut;
-    if (keys && isLast) await assertNoArrays(scope, filter, sort);
+    if (keys && isLast) await assertNoArrays(scope, engine, filter, sort);
     return shown;
   });
   const isFull = documents.length === limit || isCut;
@@ -78,11 +79,11 @@ function readText(value: unknown, pointer: string): string {
 }
 
 /** What matches, in the order of the sort, from the place on that the keys mark. */
-function walkOf(scope: TenantScope, filter: Document, sort: Sort, keys: unknown[] | null): Walk {
+function walkOf(scope: TenantScope, engine: Engine, filter: Document, sort: Sort, keys: unknown[] | null): Walk {
   const isEmpty = Object.keys(filter).length === 0;
   // With a filter the database may have an index that finds less than all.
   if (isEmpty && sort.length === 1) return scope.walk(sort[0]!.direction, keys && { id: keys[0] });
-  const placed = placeFilter(filter, scope.idPath);
+  const placed = placeFilter(filter, scope.idPath, engine);
   const parts = keys && afterInTurn(sort, keys, scope.idPath);
   return {
     sort: placeSort(sort, scope.idPath),
@@ -92,13 +93,14 @@ function walkOf(scope: TenantScope, filter: Document, sort: Sort, keys: unknown[
 
 async function readPage(
   scope: TenantScope,
+  engine: Engine,
   filter: Document,
   sort: Sort,
   keys: unknown[] | null,
   projection: Document,
   limit: number,
 ): Promise<{ documents: Document[]; isCut: boolean }> {
-  const walk = walkOf(scope, filter, sort, keys);
+  const walk = walkOf(scope, engine, filter, sort, keys);
   const found: Document[] = [];
   let isCut = false;
   for (const range of walk.ranges) {
@@ -111,10 +113,10 @@ async function readPage(
 }
 
 /** A walk by a field that holds an array somewhere may have shown a document twice, or not at all: then say so. */
-async function assertNoArrays(scope: TenantScope, filter: Document, sort: Sort): Promise<void> {
+async function assertNoArrays(scope: TenantScope, engine: Engine, filter: Document, sort: Sort): Promise<void> {
   const arrays = arraysOn(sort);
   if (!arrays) return;
-  const matching = { $and: [placeFilter(filter, scope.idPath), arrays] };
+  const matching = { $and: [placeFilter(filter, scope.idPath, engine), arrays] };
   const one = await scope.list({ filter: matching, sort: [], limit: 1, projection: { _id: 1 } });
   if (one.documents.length > 0) throw arraysFound(sort);
 }
@@ -122,7 +124,7 @@ async function assertNoArrays(scope: TenantScope, filter: Document, sort: Sort):
 /** @throws Failure as `listDocuments` */
 export async function countDocuments(deps: DoorDeps, organizationId: ObjectId, filter: unknown): Promise<number> {
   const wanted = readFilter(filter);
-  return await read(deps, organizationId, (scope) => scope.count(placeFilter(wanted, scope.idPath)));
+  return await read(deps, organizationId, (scope, engine) => scope.count(placeFilter(wanted, scope.idPath, engine)));
 }
 
 /** Runs a pipeline over nothing but the tenant's own documents; gives at most `limitMax` results. @throws Failure likewise */
@@ -132,18 +134,23 @@ export async function aggregateDocuments(
   pipeline: unknown,
 ): Promise<Document[]> {
   const stages = readPipeline(pipeline);
-  const { documents, isCut } = await read(deps, organizationId, (scope) =>
-    scope.aggregate((ofTenant) => placePipeline(stages, ofTenant, scope.idPath), limitMax),
+  const { documents, isCut } = await read(deps, organizationId, (scope, engine) =>
+    scope.aggregate((ofTenant) => placePipeline(stages, ofTenant, scope.idPath, engine), limitMax),
   );
   if (!isCut) return documents;
   throw failure<DocumentFailure>("query_refused", "What comes out has more than 16 MB: project or limit it.");
 }
 
 /** What the database itself finds wrong with a query is the caller's to mend; its own words are not for strangers. */
-const read = <T>(deps: DoorDeps, organizationId: ObjectId, use: (scope: TenantScope) => Promise<T>): Promise<T> =>
+const read = <T>(
+  deps: DoorDeps,
+  organizationId: ObjectId,
+  use: (scope: TenantScope, engine: Engine) => Promise<T>,
+): Promise<T> =>
   withTenant(deps, organizationId, "read", async (scope) => {
+    const engine = await engineOf(deps.db.client);
     try {
-      return await use(scope);
+      return await use(scope, engine);
     } catch (error) {
       if (!(error instanceof MongoServerError) || isUnavailable(error) || isUnauthorized(error)) throw error;
       const name = /^\w{1,60}$/.test(String(error.codeName)) ? ` (${error.codeName})` : "";

@@ -2,27 +2,36 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { wordsOf } from "../lib/scrub.ts";
 import { operationsWithNotes } from "../tenant/journal.ts";
 import { type DoctorDeps, type Finding, keyOf, type Symptom } from "./finding.ts";
-import { readKnown } from "./known.ts";
-import { examinePlaces, examineUnclaimed, surveyStorage } from "./places.ts";
+import { readKnown, surveyOrganizations } from "./known.ts";
+import { examinePlaces, examineUnclaimed } from "./places.ts";
 import { examineNotes, examineOperations, examineOrganizations, examineRecords, examineRetired } from "./records.ts";
-import { examineSharedDocuments, examineSharedIndexes, surveyShared } from "./shared.ts";
+import { examineSharedDocuments, examineSharedIndexes, examineWantedIndexes, surveySharedIndexes } from "./shared.ts";
 
-/** Looks at everything once: first at what is there, then at the records that say whose it is. */
+/**
+ * Looks at everything once: first at what is there, then at the records that say whose it is, some thousand at a time.
+ * What is wrong is held; what is right isn't, as there may be any number of organizations.
+ */
 async function examine(deps: DoctorDeps): Promise<Symptom[]> {
-  const storage = await surveyStorage(deps.db);
-  const shared = await surveyShared(deps.db);
-  const moves = await operationsWithNotes(deps.db);
-  const known = await readKnown(deps.db);
-  return [
+  const { db } = deps;
+  const indexes = await surveySharedIndexes(db);
+  const moves = await operationsWithNotes(db);
+  const known = await readKnown(db);
+  const symptoms = [
     ...(await examineRecords(deps)),
     ...examineOperations(deps, known),
-    ...(await examineOrganizations(deps, known)),
     ...examineRetired(deps, known),
     ...(await examineNotes(deps, moves, known)),
-    ...(await examinePlaces(deps, storage, known)),
-    ...(await examineUnclaimed(deps, storage, known)),
-    ...(await examineSharedDocuments(deps, shared, known)),
-    ...(await examineSharedIndexes(deps, shared, known)),
+  ];
+  for await (const page of surveyOrganizations(db)) {
+    symptoms.push(...(await examineOrganizations(deps, page)));
+    symptoms.push(...(await examinePlaces(deps, page)));
+    symptoms.push(...examineWantedIndexes(deps, indexes, page));
+  }
+  return [
+    ...symptoms,
+    ...(await examineUnclaimed(deps)),
+    ...(await examineSharedDocuments(deps)),
+    ...(await examineSharedIndexes(deps, indexes, known)),
   ];
 }
 

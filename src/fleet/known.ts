@@ -1,29 +1,39 @@
 import { type Db, ObjectId } from "mongodb";
 import type { Operation } from "../operation/operation.ts";
-import { findAllOpen, findEnding, findNaming, findOpen } from "../operation/store.ts";
+import { findAllOpen, findEnding, findOpen } from "../operation/store.ts";
 import { isEstablished, type OrganizationDocument } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
-import { isShared, organizationOf, parseConnectionDetails, type Placement, placeKey } from "../tenant/placement.ts";
-import { listRetired, type RetiredPlace } from "../tenant/retired.ts";
+import {
+  findAmong,
+  findHolders,
+  findInDatabases,
+  findPlaced,
+  findSaying,
+  surveyMax,
+  surveyPage,
+} from "../organization/survey.ts";
+import { defaultRegion, isShared, parseConnectionDetails, type Placement, placeKey } from "../tenant/placement.ts";
+import { isRetired, listRetired, type RetiredPlace } from "../tenant/retired.ts";
 import { isStage, placeOfStage } from "../tenant/stage.ts";
 
 /**
  * What the records say of who is where. It has to be read after whatever it is to judge: what is there and has a record
  * has had it from before it was there. And the operations before the organizations: one that ends in between has written
- * its organization by then.
+ * its organization by then. So it is read anew for each thousand of what there is, and asks for organizations by what is in
+ * question: of these there may be any number.
  */
 export type Known = {
   operations: Operation[];
-  organizations: OrganizationDocument[];
   retired: RetiredPlace[];
-  organization(id: string): OrganizationDocument | undefined;
   isBusy(organizationId: string): boolean;
-  /** Whether an organization, or an operation that is under way, has to do with a collection. */
-  isClaimed(place: Pick<Placement, "database" | "collection">): boolean;
-  isClaimedDatabase(database: string): boolean;
-  /** The keys under which somebody's documents may be in the shared collection. */
-  sharedKeys: ReadonlySet<string>;
+  /** Those of some collections that neither an organization nor an operation that is under way has to do with. */
+  unclaimed<T extends Named>(collections: readonly T[]): Promise<T[]>;
+  unclaimedDatabases<T extends Pick<Placement, "database">>(databases: readonly T[]): Promise<T[]>;
+  /** Those of some keys under which nobody's documents may be in the shared collection. */
+  unknownKeys(keys: readonly string[]): Promise<Set<string>>;
 };
+
+type Named = Pick<Placement, "database" | "collection">;
 
 const isPlacement = (value: unknown): value is Placement =>
   typeof value === "object" && value !== null && "database" in value && "collection" in value && "key" in value;
@@ -34,76 +44,92 @@ const placesOf = ({ progress }: Partial<Pick<Operation, "progress">>): Placement
     .flatMap((value) => (Array.isArray(value) ? value : [value]))
     .filter(isPlacement);
 
-const spot = ({ database, collection }: Pick<Placement, "database" | "collection">) => `${database}/${collection}`;
+const spot = ({ database, collection }: Named) => `${database}/${collection}`;
 
 /** @param except a claim of the doctor's own */
 export async function readKnown(db: Db, except?: ObjectId): Promise<Known> {
   const operations = await findAllOpen(db);
   const retired = await listRetired(db);
-  const organizations = (await organizationStore.listAll(db)).filter(({ _id }) => !except?.equals(_id));
-  const byId = new Map(organizations.map((one) => [one._id.toHexString(), one]));
   const busy = new Set(operations.map(({ organization_id }) => organization_id.toHexString()));
   const underWay = operations.flatMap(placesOf);
-  const settled = organizations.flatMap(({ placement }) => (placement ? [placement] : []));
-  const places = [...settled, ...underWay, ...retired.map(({ placement }) => placement)];
-  const spots = new Set(places.map(spot));
-  for (const { place_keys = [] } of organizations) for (const key of place_keys) spots.add(spotOfKey(key));
-  // Of a database that isn't taken over, or where it is in doubt whose a collection is.
-  for (const { placement, connection_details } of organizations) {
-    const collection = placement ? null : parseConnectionDetails(connection_details);
-    if (collection !== null) spots.add(spot({ database: db.databaseName, collection }));
-  }
-  const databases = new Set(places.map(({ database }) => database));
+  const moving = [...underWay, ...retired.map(({ placement }) => placement)];
+  const spots = new Set(moving.map(spot));
   const keys = operations.flatMap(({ progress }) => (Array.isArray(progress.keys) ? progress.keys.map(String) : []));
+  const mayBeStage = ({ database, collection }: Named) =>
+    isStage(collection) && underWay.some((to) => to.database === database && isStageOf(to, collection));
   return {
     operations,
-    organizations,
     retired,
-    organization: (id) => byId.get(id),
     isBusy: (id) => busy.has(id),
-    isClaimed: ({ database, collection }) =>
-      spots.has(spot({ database, collection })) ||
-      (isStage(collection) && underWay.some((to) => to.database === database && isStageOf(to, collection))),
-    isClaimedDatabase: (database) => databases.has(database),
-    sharedKeys: new Set([...[...settled, ...underWay].filter(isShared).map(({ key }) => key), ...keys]),
+    async unclaimed(collections) {
+      const open = collections.filter((one) => !spots.has(spot(one)) && !mayBeStage(one));
+      const claimed = new Set<string>();
+      for (const [database, some] of Map.groupBy(open, (one) => one.database)) {
+        const names = some.map(({ collection }) => collection);
+        for (const one of await claimsOf(db, database, names)) if (!except?.equals(one._id)) claim(one, claimed, db);
+      }
+      return open.filter((one) => !claimed.has(spot(one)));
+    },
+    async unclaimedDatabases(databases) {
+      const names = databases.map(({ database }) => database);
+      const living = (await findInDatabases(db, names)).flatMap(({ placement }) => (placement ? [placement] : []));
+      const claimed = new Set([...moving, ...living].map(({ database }) => database));
+      return databases.filter(({ database }) => !claimed.has(database));
+    },
+    async unknownKeys(asked) {
+      const owners = new Set(asked.flatMap((key) => ownerOfKey(key) ?? []));
+      const living = await findAmong(
+        db,
+        [...owners].map((id) => new ObjectId(id)),
+      );
+      const places = [...living.flatMap(({ placement }) => (placement ? [placement] : [])), ...underWay];
+      const ours = new Set([...places.filter(isShared).map(({ key }) => key), ...keys]);
+      return new Set(asked.filter((key) => !ours.has(key)));
+    },
   };
 }
 
-/**
- * Which of these collections a record names, whose place or stage they were or were to be: that of an operation, an ended
- * one too, or the place of an organization beside which a stage stands.
- */
-export async function readRecorded(
-  db: Db,
-  all: readonly Named[],
-  known: Pick<Known, "isClaimed">,
-): Promise<(one: Named) => boolean> {
-  const recorded = new Set<string>();
-  const named = (organizationName: unknown) => `named after ${organizationName}`;
-  // Of a tenant's own database the stages are known by the tenant.
-  const asked = all.filter(({ database }) => database === db.databaseName).map(placeOf);
-  for (let start = 0; start < asked.length; start += askedMax) {
-    const some = asked.slice(start, start + askedMax).map(({ collection }) => collection);
-    for (const operation of await findNaming(
-      db,
-      some,
-      some.flatMap((one) => organizationOf(one) ?? []),
-    )) {
-      for (const place of placesOf(operation)) recorded.add(spot(place));
-      recorded.add(named(operation.input?.organization_name));
-    }
-  }
-  return (one) => {
-    const place = placeOf(one);
-    if (isStage(one.collection) && known.isClaimed(place)) return true;
-    const isHome = one.database === db.databaseName;
-    return recorded.has(spot(place)) || (isHome && recorded.has(named(organizationOf(place.collection))));
-  };
+/** The organizations that have to do with one of these collections: they live there, hold it, or say it. */
+const claimsOf = async (db: Db, database: string, names: readonly string[]): Promise<OrganizationDocument[]> => [
+  ...(await findPlaced(db, database, names)),
+  ...(await findHolders(
+    db,
+    names.map((collection) => placeKey({ region: defaultRegion, database, collection })),
+  )),
+  // Of a database that isn't taken over, or where it is in doubt whose a collection is.
+  ...(database === db.databaseName ? await findSaying(db, names.map(sayingOf)) : []),
+];
+
+const sayingOf = (collection: string) => `Collection: ${collection}`;
+
+function claim({ placement, place_keys = [], connection_details }: OrganizationDocument, spots: Set<string>, db: Db) {
+  if (placement) spots.add(spot(placement));
+  for (const key of place_keys) spots.add(spotOfKey(key));
+  const said = placement ? null : parseConnectionDetails(connection_details);
+  if (said !== null) spots.add(spot({ database: db.databaseName, collection: said }));
 }
-type Named = Pick<Placement, "database" | "collection">;
-const askedMax = 500;
-/** The place beside which a stage stands; any other collection itself. */
-const placeOf = ({ database, collection }: Named): Named => ({ database, collection: placeOfStage(collection) });
+
+export type Page = { known: Known; organizations: OrganizationDocument[] };
+
+/** All organizations, page by page, each with what was known before it was read. */
+export async function* surveyOrganizations(db: Db): AsyncGenerator<Page> {
+  for (let after: ObjectId | null = null; ;) {
+    const known = await readKnown(db);
+    const organizations: OrganizationDocument[] = await surveyPage(db, after);
+    yield { known, organizations };
+    if (organizations.length < surveyMax) return;
+    after = organizations.at(-1)!._id;
+  }
+}
+
+/**
+ * Whether a record names a collection: as a place that a tenant has left, or as a stage beside one or beside an organization's
+ * place.
+ */
+export async function isRecorded(db: Db, known: Known, { database, collection }: Named): Promise<boolean> {
+  const place = { region: defaultRegion, database, collection: placeOfStage(collection) };
+  return (isStage(collection) && (await known.unclaimed([place])).length === 0) || (await isRetired(db, place));
+}
 
 const isStageOf = (target: Placement, collection: string) => collection.startsWith(`${target.collection}~s`);
 

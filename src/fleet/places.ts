@@ -4,9 +4,18 @@ import * as organizationStore from "../organization/store.ts";
 import { findById as findOperation, findOpen } from "../operation/store.ts";
 import { defaultRegion, isShared, isTenantCollection, type Placement, placeKey } from "../tenant/placement.ts";
 import { isStage, markerKey } from "../tenant/stage.ts";
-import { completePlace, dropCollection, type Existing, existingCollections, identify } from "../tenant/storage.ts";
 import {
+  completePlace,
+  dropCollection,
+  type Existing,
+  existingCollections,
+  findCollection,
+  identify,
+} from "../tenant/storage.ts";
+import {
+  collectionNames,
   dropEnterpriseDatabase,
+  type EnterpriseDatabase,
   enterpriseDatabases,
   missingBaseIndexes,
   removeForeign,
@@ -15,48 +24,41 @@ import {
   stagedBy,
 } from "../tenant/survey.ts";
 import { type DoctorDeps, forEach, type Symptom, tenantText } from "./finding.ts";
-import { hasLeft, isPlace, type Known, ownerOfKey, readKnown, readRecorded } from "./known.ts";
+import { hasLeft, isPlace, isRecorded, ownerOfKey, type Page, readKnown } from "./known.ts";
 
 const atOnce = 4;
 
-/** Everything that looks like a tenant's collection or database, read before the records that it is compared with. */
-export type Storage = { collections: Existing[]; databases: { database: string; organizationId: string }[] };
-
-export async function surveyStorage(db: Db): Promise<Storage> {
-  const collections = await existingCollections(db, db.databaseName);
-  const databases = await enterpriseDatabases(db);
-  const within: Existing[][] = [];
-  await forEach(databases, atOnce, async ({ database }) => {
-    within.push(await existingCollections(db, database));
-  });
-  return {
-    collections: [...collections.filter(({ collection }) => isTenantCollection(collection)), ...within.flat()],
-    databases,
-  };
+/** What looks like a tenant's collection in a database and is nobody's, as far as the records that are read after it say. */
+async function unclaimedIn(db: Db, database: string): Promise<Existing[]> {
+  const found: Existing[] = [];
+  for await (const names of collectionNames(db, database)) {
+    // The server keeps some for itself.
+    const isTheirs = (name: string) =>
+      database === db.databaseName ? isTenantCollection(name) : !name.startsWith("system.");
+    const theirs = names.filter(isTheirs);
+    if (theirs.length === 0) continue;
+    const known = await readKnown(db);
+    for (const named of await known.unclaimed(theirs.map((collection) => ({ database, collection })))) {
+      const one = await findCollection(db, named);
+      if (one) found.push(one);
+    }
+  }
+  return found;
 }
 
 /** Collections and enterprise databases of no organization. */
-export async function examineUnclaimed({ db }: DoctorDeps, storage: Storage, known: Known): Promise<Symptom[]> {
+export async function examineUnclaimed({ db }: DoctorDeps): Promise<Symptom[]> {
   const symptoms: Symptom[] = [];
-  for (const { database, organizationId } of storage.databases) {
-    if (known.isClaimedDatabase(database) || known.isBusy(organizationId)) continue;
-    const finding = { finding: "database_without_organization", database, organization_id: organizationId } as const;
-    const mine = storage.collections.filter((one) => one.database === database);
-    const isLeft = async () => {
-      if (!(await hasLeft(db, organizationId, (placement) => placement.database === database))) return false;
-      for (const one of mine) {
-        if (!one.isPlain || !isAllOf(organizationId, await sharesOf(db, one))) return false;
-      }
-      return true;
-    };
-    const mend = async () => {
-      if (await isLeft()) await dropEnterpriseDatabase(db, database);
-    };
-    symptoms.push((await isLeft()) ? { finding, mend } : { finding });
+  const unclaimed = await unclaimedIn(db, db.databaseName);
+  for await (const databases of enterpriseDatabases(db)) {
+    const known = await readKnown(db);
+    const orphans = (await known.unclaimedDatabases(databases)).filter((one) => !known.isBusy(one.organizationId));
+    for (const orphan of orphans) symptoms.push(await examineDatabase(db, orphan));
+    const others = databases.filter((one) => !orphans.includes(one));
+    await forEach(others, atOnce, async ({ database }) => {
+      unclaimed.push(...(await unclaimedIn(db, database)));
+    });
   }
-  const orphans = new Set(symptoms.map(({ finding }) => ("database" in finding ? finding.database : "")));
-  const unclaimed = storage.collections.filter((one) => !orphans.has(one.database) && !known.isClaimed(one));
-  const isRecorded = await readRecorded(db, unclaimed, known);
   await forEach(unclaimed, atOnce, async (one) => {
     const { database, collection } = one;
     const finding = { finding: "collection_without_organization", database, collection } as const;
@@ -64,12 +66,28 @@ export async function examineUnclaimed({ db }: DoctorDeps, storage: Storage, kno
     if (!one.isPlain) return void symptoms.push({ finding: { ...finding, documents: null } });
     const shares = await sharesOf(db, one);
     const documents = shares.reduce((sum, share) => sum + share.documents, 0);
-    const isLeft = async () => await isLeftBehind(db, one, await sharesOf(db, one), isRecorded(one));
+    const isLeft = async () => await isLeftBehind(db, one, await sharesOf(db, one));
     const mend = () => (isStage(collection) ? dropStage : dropLeft)(db, one, isLeft);
-    const isMendable = await isLeftBehind(db, one, shares, isRecorded(one));
+    const isMendable = await isLeftBehind(db, one, shares);
     symptoms.push({ finding: { ...finding, documents }, ...(isMendable && { mend }) });
   });
   return symptoms;
+}
+
+/** A database of no organization. */
+async function examineDatabase(db: Db, { database, organizationId }: EnterpriseDatabase): Promise<Symptom> {
+  const finding = { finding: "database_without_organization", database, organization_id: organizationId } as const;
+  const isLeft = async () => {
+    if (!(await hasLeft(db, organizationId, (placement) => placement.database === database))) return false;
+    for (const one of await existingCollections(db, database)) {
+      if (!one.isPlain || !isAllOf(organizationId, await sharesOf(db, one))) return false;
+    }
+    return true;
+  };
+  const mend = async () => {
+    if (await isLeft()) await dropEnterpriseDatabase(db, database);
+  };
+  return (await isLeft()) ? { finding, mend } : { finding };
 }
 
 const isAllOf = (organizationId: string, shares: Share[]) =>
@@ -79,8 +97,8 @@ const isAllOf = (organizationId: string, shares: Share[]) =>
  * Whether all that is in a collection can be shown to be nobody's any more: what its tenants left, or nothing, where a
  * record names the collection. An empty one that none names may be anybody's.
  */
-async function isLeftBehind(db: Db, one: Existing, shares: Share[], isRecorded: boolean): Promise<boolean> {
-  if (shares.length === 0) return isRecorded;
+async function isLeftBehind(db: Db, one: Existing, shares: Share[]): Promise<boolean> {
+  if (shares.length === 0) return await isRecorded(db, await readKnown(db), one);
   for (const { tenant } of shares) {
     if (tenant === markerKey) {
       const operationId = await stagedBy(db, one);
@@ -93,15 +111,14 @@ async function isLeftBehind(db: Db, one: Existing, shares: Share[], isRecorded: 
   return true;
 }
 
-/** Drops what a move copied to and left. Another one's stage may have got the same name since; its move is open then. */
+/** Drops what a move copied to and left. No stage has its name again, as a later one carries a higher fence. */
 async function dropStage(db: Db, one: Existing, isLeft: () => Promise<boolean>): Promise<void> {
-  if (!(await isLeft())) return;
-  await dropIfUnclaimed(db, one);
+  if (await isLeft()) await dropIfUnclaimed(db, one);
 }
 
 /**
- * Drops a collection under a claim to its place, so that nobody comes to live there meanwhile: an empty one is to be had
- * by any newcomer of that name.
+ * Drops a collection under a claim to its place, so that nobody comes to live there meanwhile; and as the drop may arrive late,
+ * the place is retired before the claim is given up.
  */
 async function dropLeft(db: Db, one: Existing, isLeft: () => Promise<boolean>): Promise<void> {
   const key = placeKey({ region: defaultRegion, ...one });
@@ -116,7 +133,7 @@ const freshMs = 2_000;
 async function dropIfUnclaimed(db: Db, one: Existing, claim?: ObjectId): Promise<void> {
   for (;;) {
     const sinceMs = performance.now();
-    if ((await readKnown(db, claim)).isClaimed(one)) return;
+    if ((await (await readKnown(db, claim)).unclaimed([one])).length === 0) return;
     const now = await identify(db, one);
     if (!now || now.uuid !== one.identity.uuid) return;
     if (performance.now() - sinceMs > freshMs) continue;
@@ -125,22 +142,22 @@ async function dropIfUnclaimed(db: Db, one: Existing, claim?: ObjectId): Promise
 }
 
 /** Organizations whose own collection isn't there, lacks an index that every one has, or holds what is another's. */
-export async function examinePlaces({ db }: DoctorDeps, storage: Storage, known: Known): Promise<Symptom[]> {
+export async function examinePlaces({ db }: DoctorDeps, { known, organizations }: Page): Promise<Symptom[]> {
   const symptoms: Symptom[] = [];
-  const existing = new Set(storage.collections.map(({ database, collection }) => `${database}/${collection}`));
-  await forEach(known.organizations, atOnce, async ({ _id, status, placement }) => {
+  await forEach(organizations, atOnce, async ({ _id, status, placement }) => {
     const organization_id = _id.toHexString();
     if (!isEstablished({ status }) || !placement || isShared(placement) || known.isBusy(organization_id)) return;
     const { database, collection } = placement;
     const mend = () => createMissing(db, organization_id, placement);
-    if (!existing.has(`${database}/${collection}`)) {
+    const missing = await missingBaseIndexes(db, placement);
+    if (missing === null) {
       symptoms.push({
         finding: { finding: "organization_without_storage", organization_id, database, collection },
         mend,
       });
       return;
     }
-    for (const index of await missingBaseIndexes(db, placement)) {
+    for (const index of missing) {
       symptoms.push({ finding: { finding: "index_missing", organization_id, database, collection, index }, mend });
     }
     symptoms.push(...(await examineForeign(db, organization_id, placement)));

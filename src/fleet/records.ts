@@ -5,11 +5,11 @@ import * as guarded from "../organization/guarded.ts";
 import { discardLeftover, failedProvision } from "../organization/leftovers.ts";
 import { isEstablished } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
-import { inspect } from "../takeover/inspect.ts";
+import { damagedRecords } from "../takeover/inspect.ts";
 import { removeNotes } from "../tenant/journal.ts";
 import { placeKey } from "../tenant/placement.ts";
 import type { DoctorDeps, Symptom } from "./finding.ts";
-import { heldInVain, type Known } from "./known.ts";
+import { heldInVain, type Known, type Page } from "./known.ts";
 
 /** So long after a lease has run out, or a place was to be looked at once more, some worker ought to have come. */
 const overdueMs = 60_000;
@@ -17,10 +17,9 @@ const overdueMs = 60_000;
 const claimMsMax = 10 * 60_000;
 
 /** What is damaged in the records themselves; see `croupier inspect`. */
-export async function examineRecords({ db, log }: DoctorDeps): Promise<Symptom[]> {
+export const examineRecords = ({ db }: DoctorDeps): Promise<Symptom[]> =>
   // Collections are looked at elsewhere, in all databases.
-  return (await inspect({ db, log })).flatMap((finding) => ("collection" in finding ? [] : [{ finding }]));
-}
+  Array.fromAsync(damagedRecords(db), (finding) => ({ finding }));
 
 /** So long the doctor drives an operation that nobody drove; a move may take longer, and goes on from there. */
 const driveMsMax = 10 * 60_000;
@@ -66,13 +65,13 @@ export async function examineNotes({ db }: DoctorDeps, moves: readonly ObjectId[
 }
 
 /** Organizations that are not as they should be when no operation of theirs is under way. */
-export async function examineOrganizations(deps: DoctorDeps, known: Known): Promise<Symptom[]> {
+export async function examineOrganizations(deps: DoctorDeps, { known, organizations }: Page): Promise<Symptom[]> {
   const { db } = deps;
-  const half = known.organizations.filter((one) => !isEstablished(one) && !known.isBusy(one._id.toHexString()));
+  const half = organizations.filter((one) => !isEstablished(one) && !known.isBusy(one._id.toHexString()));
   const discardable = new Set<string>();
   for (const { _id } of half) if (await failedProvision(deps, _id)) discardable.add(_id.toHexString());
   const open = new Set(known.operations.map(({ _id }) => _id.toHexString()));
-  return known.organizations.flatMap((organization): Symptom[] => {
+  return organizations.flatMap((organization): Symptom[] => {
     const { _id, status, move, created_at } = organization;
     const organization_id = _id.toHexString();
     if (organizationStore.isClaim(organization)) {

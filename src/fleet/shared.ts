@@ -12,91 +12,109 @@ import {
   missingSharedBase,
   parseSharedIndexName,
   removeSharedKey,
-  type Share,
   sharedIndexNames,
   sharesOfShared,
   wantedSharedIndexes,
 } from "../tenant/survey.ts";
 import { type DoctorDeps, type Finding, type Symptom, tenantText } from "./finding.ts";
-import { hasLeft, isStay, type Known, ownerOfKey } from "./known.ts";
-
-/** What is in the shared collection, read before the records that it is compared with. */
-export type Shared = { shares: Share[]; indexes: string[] };
-
-export const surveyShared = async (db: Db): Promise<Shared> => ({
-  indexes: await sharedIndexNames(db),
-  shares: await sharesOfShared(db),
-});
+import { hasLeft, isStay, type Known, ownerOfKey, type Page, readKnown } from "./known.ts";
 
 /** Documents in the shared collection that are no tenant's. */
-export async function examineSharedDocuments({ db }: DoctorDeps, shared: Shared, known: Known): Promise<Symptom[]> {
+export async function examineSharedDocuments({ db }: DoctorDeps): Promise<Symptom[]> {
   const symptoms: Symptom[] = [];
-  for (const { tenant, documents } of shared.shares) {
-    const owner = ownerOfKey(tenant);
-    if (known.sharedKeys.has(String(tenant)) || (owner !== null && known.isBusy(owner))) continue;
-    const finding: Finding = { finding: "shared_documents_without_tenant", tenant_id: tenantText(tenant), documents };
-    const isLeft = async () => owner !== null && (await hasLeft(db, owner, isStay(String(tenant))));
-    const mend = async () => {
-      if (await isLeft()) await removeSharedKey(db, String(tenant));
-    };
-    symptoms.push({ finding, ...((await isLeft()) && { mend }) });
+  for await (const shares of sharesOfShared(db)) {
+    const known = await readKnown(db);
+    const unknown = await known.unknownKeys(shares.map(({ tenant }) => String(tenant)));
+    for (const { tenant, documents } of shares) {
+      const owner = ownerOfKey(tenant);
+      if (!unknown.has(String(tenant)) || (owner !== null && known.isBusy(owner))) continue;
+      const finding: Finding = { finding: "shared_documents_without_tenant", tenant_id: tenantText(tenant), documents };
+      const isLeft = async () => owner !== null && (await hasLeft(db, owner, isStay(String(tenant))));
+      const mend = async () => {
+        if (await isLeft()) await removeSharedKey(db, String(tenant));
+      };
+      symptoms.push({ finding, ...((await isLeft()) && { mend }) });
+    }
   }
   return symptoms;
 }
 
-/** Indexes of the shared collection that are missing, or that nobody asked for any more. */
-export async function examineSharedIndexes(deps: DoctorDeps, shared: Shared, known: Known): Promise<Symptom[]> {
-  const { db } = deps;
-  const existing = new Set(shared.indexes);
-  const where = { database: db.databaseName, collection: sharedCollection };
-  const symptoms: Symptom[] = missingSharedBase(existing).map((index) => ({
-    finding: { finding: "index_missing", ...where, index },
-    mend: () => createSharedCollection(db),
-  }));
-  const wanted = new Set<string>();
-  for (const { _id, status, placement } of known.organizations) {
+/** What tenants want of the shared collection, among the indexes that it has: those that none wants are left over. */
+export type SharedIndexes = { existing: ReadonlySet<string>; wanted: Set<string> };
+
+export const surveySharedIndexes = async (db: Db): Promise<SharedIndexes> => ({
+  existing: new Set(await sharedIndexNames(db)),
+  wanted: new Set(),
+});
+
+const whereShared = (db: Db) => ({ database: db.databaseName, collection: sharedCollection });
+
+/** Indexes of the shared collection that tenants asked for and that are missing; what is wanted is noted. */
+export function examineWantedIndexes(
+  deps: DoctorDeps,
+  { existing, wanted }: SharedIndexes,
+  { known, organizations }: Page,
+): Symptom[] {
+  const symptoms: Symptom[] = [];
+  for (const { _id, status, placement } of organizations) {
     if (!placement || !isShared(placement)) continue;
     const organization_id = _id.toHexString();
     for (const { index, name } of wantedSharedIndexes(placement)) {
-      wanted.add(name);
-      if (existing.has(name) || !isEstablished({ status }) || known.isBusy(organization_id)) continue;
-      const mend = () => changeIndex(deps, _id, placement.key, { create: index });
-      symptoms.push({ finding: { finding: "index_missing", organization_id, ...where, index: name }, mend });
+      if (existing.has(name)) wanted.add(name);
+      else if (isEstablished({ status }) && !known.isBusy(organization_id)) {
+        const mend = () => changeIndex(deps, _id, placement.key, { create: index });
+        const where = whereShared(deps.db);
+        symptoms.push({ finding: { finding: "index_missing", organization_id, ...where, index: name }, mend });
+      }
     }
   }
-  for (const index of shared.indexes.filter((name) => !wanted.has(name))) {
-    const mend = mendingOf(deps, index, known);
-    if (mend) symptoms.push({ finding: { finding: "index_without_tenant", ...where, index }, ...(await mend) });
+  return symptoms;
+}
+
+/** Indexes of the shared collection that it has to have, and that nobody asked for any more. */
+export async function examineSharedIndexes(
+  deps: DoctorDeps,
+  { existing, wanted }: SharedIndexes,
+  known: Known,
+): Promise<Symptom[]> {
+  const { db } = deps;
+  const symptoms: Symptom[] = missingSharedBase(existing).map((index) => ({
+    finding: { finding: "index_missing", ...whereShared(db), index },
+    mend: () => createSharedCollection(db),
+  }));
+  for (const index of [...existing].filter((name) => !wanted.has(name))) {
+    const mend = await mendingOf(deps, index, known);
+    if (mend) symptoms.push({ finding: { finding: "index_without_tenant", ...whereShared(db), index }, ...mend });
   }
   return symptoms;
 }
 
 /** How an index that nobody lists is removed; null when it isn't to be judged now. */
-function mendingOf(deps: DoctorDeps, index: string, known: Known): Promise<Pick<Symptom, "mend">> | null {
+async function mendingOf(deps: DoctorDeps, index: string, known: Known): Promise<Pick<Symptom, "mend"> | null> {
   const { db } = deps;
   const parsed = parseSharedIndexName(index);
   if (parsed.kind === "base") return null;
-  if (parsed.kind === "unknown") return Promise.resolve({});
+  if (parsed.kind === "unknown") return {};
   if (parsed.kind === "common") {
     if (mayBeWanted(known)) return null;
     // One of a kind that tenants don't share any more is nobody's.
     const drop = () => dropSharedIndex(db, index);
     const settle = () => settleCommon({ db, assertHeld: () => {} }, [parsed.index]);
-    return Promise.resolve({ mend: isCommon(parsed.index) ? settle : drop });
+    return { mend: isCommon(parsed.index) ? settle : drop };
   }
   const owner = ownerOfKey(parsed.key)!;
   if (known.isBusy(owner)) return null;
-  const placement = known.organization(owner)?.placement;
+  const placement = (await organizationStore.findById(db, new ObjectId(owner)))?.placement;
   if (placement && isStay(parsed.key)(placement)) {
     // Built by an operation that never said so: the tenant doesn't know of it, and is refused what it forbids.
     const drop: TenantIndex = { name: parsed.name, key: {}, unique: true };
-    return Promise.resolve({ mend: () => changeIndex(deps, new ObjectId(owner), parsed.key, { drop }) });
+    return { mend: () => changeIndex(deps, new ObjectId(owner), parsed.key, { drop }) };
   }
   const isLeft = () => hasLeft(db, owner, isStay(parsed.key));
   const mend = async () => {
     if (await isLeft()) await dropSharedIndex(db, index);
   };
-  return isLeft().then((left) => (left ? { mend } : {}));
+  return (await isLeft()) ? { mend } : {};
 }
 
 /** An operation builds an index before the placement lists it. */

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { operationStatuses } from "../operation/operation.ts";
 import { tiers } from "../tenant/placement.ts";
 import { time } from "./schemas.ts";
 
@@ -6,7 +7,6 @@ export const hexId = z
   .string()
   .regex(/^[0-9a-f]{24}$/, "must be 24 hexadecimal digits")
   .meta({ example: "6743a1f0c2a4b8d9e0f1a2b3", pattern: "^[0-9a-f]{24}$" });
-const statuses = ["running", "stopped", "succeeded", "failed", "cancelled"] as const;
 
 export const idPath = z.object({ id: hexId });
 
@@ -21,7 +21,7 @@ export const operationsQuery = z.strictObject({
     .regex(/^[a-z_]{1,30}$/, "must be a kind of operation")
     .optional()
     .meta({ example: "move" }),
-  status: z.enum(statuses).optional().meta({ example: "running" }),
+  status: z.enum(operationStatuses).optional().meta({ example: "running" }),
   limit: z.coerce.number().int().min(1).max(200).default(50).meta({ example: 50 }),
   cursor: hexId.optional().meta({ description: "`next_cursor` of the page before" }),
 });
@@ -31,7 +31,7 @@ export const operationAnswer = z
     id: hexId,
     kind: z.string().meta({ example: "move" }),
     organization_id: hexId,
-    status: z.enum(statuses).meta({
+    status: z.enum(operationStatuses).meta({
       description: "A stopped one waits to be resumed or cancelled; its tenant is where it was",
       example: "running",
     }),

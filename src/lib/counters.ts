@@ -3,7 +3,7 @@ import type { Collection, Db, Filter, FindOneAndUpdateOptions, UpdateFilter } fr
 import { type RateLimiterAbstract, RateLimiterMongo, type RateLimiterRes } from "rate-limiter-flexible";
 import { combineAdds } from "./combined.ts";
 import { insure } from "./insured.ts";
-import { isUnnamedDuplicateKey, retryDeadlock, within } from "./mongo.ts";
+import { isUnnamedDuplicateKey, retryDeadlock, toBuild, within } from "./mongo.ts";
 
 /** How much was counted since the window began, and when it ends, in milliseconds since 1970. */
 export type Count = { count: number; endsMs: number };
@@ -84,8 +84,8 @@ type Entry = { key: string; points: number; expire: Date | null };
 const entries = (db: Db): Collection<Entry> => db.collection("rate_limits");
 
 export async function createCounterIndexes(db: Db): Promise<void> {
-  await entries(db).createIndex({ key: 1 }, { unique: true, ...within() });
-  await entries(db).createIndex({ expire: 1 }, { expireAfterSeconds: 0, ...within() });
+  await entries(db).createIndex({ key: 1 }, { unique: true, ...toBuild() });
+  await entries(db).createIndex({ expire: 1 }, { expireAfterSeconds: 0, ...toBuild() });
 }
 
 async function takeBack(db: Db, key: string, endsBeforeMs: number): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Abortable, AbstractCursor, CommandOperationOptions, Db } from "mongodb";
+import type { Abortable, AbstractCursor, Collection, CommandOperationOptions, Db, Document } from "mongodb";
 
 /** How long one statement may take, in milliseconds: short enough that a caller hears of a dead database within 5 s. */
 const statementTimeoutMs = 3_500;
@@ -29,6 +29,17 @@ export async function closeInTime(cursor: AbstractCursor<unknown>): Promise<void
   await Promise.race([cursor.close(), late]).finally(() => waiting.abort());
 }
 const closeMsMax = 1_000;
+/** Over all that a large database holds an index is made in minutes, the first time that a version needs it. */
+export const toBuild = () => within(10 * 60_000);
+
+/** Drops an index that an earlier version needed. */
+export async function dropOutdatedIndex<T extends Document>(collection: Collection<T>, name: string): Promise<void> {
+  try {
+    await collection.dropIndex(name, within());
+  } catch (error) {
+    if (!isIndexNotFound(error)) throw error;
+  }
+}
 
 /** FerretDB takes no more documents in one statement; MongoDB takes 100,000. */
 const insertMax = 25_000;

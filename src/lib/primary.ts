@@ -1,5 +1,5 @@
 import type { Db, MongoClient, TopologyDescription } from "mongodb";
-import { within } from "./mongo.ts";
+import { toBuild, within } from "./mongo.ts";
 
 /** The server that decides, as this client sees it: its address, and its election where there are elections. */
 function deciderOf({ servers }: TopologyDescription): string | null {
@@ -48,5 +48,5 @@ export function watchPrimary(client: MongoClient, db: Db) {
 const keptSeconds = 60 * 60;
 
 export async function createPrimaryIndexes(db: Db): Promise<void> {
-  await db.collection("primaries").createIndex({ seen_at: 1 }, { expireAfterSeconds: keptSeconds, ...within() });
+  await db.collection("primaries").createIndex({ seen_at: 1 }, { expireAfterSeconds: keptSeconds, ...toBuild() });
 }

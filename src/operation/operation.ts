@@ -1,6 +1,8 @@
 import type { Document, ObjectId } from "mongodb";
 import type { Deps } from "../deps.ts";
 
+export const operationStatuses = ["running", "stopped", "succeeded", "failed", "cancelled"] as const;
+
 /**
  * An operation is a recorded change that takes several steps. A process that holds its lease drives it; when that process
  * dies the lease runs out and any other goes on at the step that was recorded last. At most one is open per organization.
@@ -11,7 +13,7 @@ export type Operation<Input extends Document = Document, Progress extends Docume
   kind: string;
   step: string;
   /** A `stopped` one has failed so often that it waits for an operator, who resumes or cancels it; it is still open. */
-  status: "running" | "stopped" | "succeeded" | "failed" | "cancelled";
+  status: (typeof operationStatuses)[number];
   /** There while the operation runs; the unique index on open operations rests on it. */
   open?: true;
   input: Input;

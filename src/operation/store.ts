@@ -1,7 +1,16 @@
 import { randomUUID } from "node:crypto";
 import type { Collection, Db, Document, Filter, ObjectId } from "mongodb";
-import { isDuplicateKey, isRivalry, isUnnamedDuplicateKey, majority, retryDeadlock, within } from "../lib/mongo.ts";
-import type { Operation, OperationEnd } from "./operation.ts";
+import {
+  dropOutdatedIndex,
+  isDuplicateKey,
+  isRivalry,
+  isUnnamedDuplicateKey,
+  majority,
+  retryDeadlock,
+  toBuild,
+  within,
+} from "../lib/mongo.ts";
+import { type Operation, type OperationEnd, operationStatuses } from "./operation.ts";
 
 export const operations = (db: Db): Collection<Operation> => db.collection("operations");
 
@@ -9,11 +18,16 @@ const openIndex = "one_open_per_organization";
 const keptSeconds = 30 * 24 * 60 * 60;
 
 export async function createOperationIndexes(db: Db): Promise<void> {
+  const all = operations(db);
   const open = { partialFilterExpression: { open: true } };
-  await operations(db).createIndex({ organization_id: 1 }, { name: openIndex, unique: true, ...open, ...within() });
-  await operations(db).createIndex({ "lease.until": 1 }, { name: "open_by_lease", ...open, ...within() });
-  await operations(db).createIndex({ organization_id: 1, created_at: -1 }, within());
-  await operations(db).createIndex({ finished_at: 1 }, { expireAfterSeconds: keptSeconds, ...within() });
+  await all.createIndex({ organization_id: 1 }, { name: openIndex, unique: true, ...open, ...toBuild() });
+  await all.createIndex({ "lease.until": 1 }, { name: "open_by_lease", ...open, ...toBuild() });
+  await all.createIndex({ finished_at: 1 }, { expireAfterSeconds: keptSeconds, ...toBuild() });
+  // For `list`.
+  await all.createIndex({ organization_id: 1, _id: -1 }, toBuild());
+  await all.createIndex({ status: 1, _id: -1 }, toBuild());
+  await all.createIndex({ kind: 1, status: 1, _id: -1 }, toBuild());
+  await dropOutdatedIndex(all, "organization_id_1_created_at_-1");
 }
 
 /** Which driver writes: nothing matches once another has claimed the operation. */
@@ -264,7 +278,13 @@ export const findAllOpen = (db: Db): Promise<Operation[]> =>
   operations(db)
     .find(
       { open: true },
-      { projection: { secret: 0, history: 0, "progress.suspects": 0 }, ...majority, ...within(60_000) },
+      {
+        projection: { secret: 0, history: 0, "progress.suspects": 0 },
+        // The index of open ones is in this order, and no operation changes its place in it.
+        sort: { organization_id: 1 },
+        ...majority,
+        ...within(60_000),
+      },
     )
     .toArray();
 
@@ -281,34 +301,6 @@ export const findEnding = (db: Db, organizationId: ObjectId): Promise<Operation 
     within(),
   );
 
-/**
- * Operations, ended ones too, whose progress names one of these collections as a place, or that gave an organization one of
- * these names. Of them only what names it.
- */
-export const findNaming = (
-  db: Db,
-  collections: string[],
-  organizationNames: string[],
-): Promise<Pick<Operation, "input" | "progress">[]> =>
-  operations(db)
-    .find(
-      {
-        $or: [
-          ...placeFields.map((field) => ({ [`progress.${field}.collection`]: { $in: collections } })),
-          { "input.organization_name": { $in: organizationNames } },
-        ],
-      },
-      {
-        projection: {
-          "input.organization_name": 1,
-          ...Object.fromEntries(placeFields.map((field) => [`progress.${field}`, 1])),
-        },
-        ...within(60_000),
-      },
-    )
-    .toArray();
-/** Where a flow's progress says places. */
-const placeFields = ["from", "to", "stage", "placement", "abandoned"];
 /** The newest operation of a kind that an organization has, or had. */
 export const findLatest = (db: Db, organizationId: ObjectId, kind: string): Promise<Operation | null> =>
   operations(db).findOne({ organization_id: organizationId, kind }, { sort: { created_at: -1 }, ...within() });
@@ -327,7 +319,10 @@ export type OperationQuery = {
 };
 
 /** Operations, the newest first. */
-export const list = (db: Db, { after, limit, ...only }: OperationQuery): Promise<Operation[]> =>
-  operations(db)
-    .find({ ...only, ...(after && { _id: { $lt: after } }) }, { sort: { _id: -1 }, limit, ...within() })
+export const list = (db: Db, { after, limit, ...only }: OperationQuery): Promise<Operation[]> => {
+  // An index by kind goes on with the status: each has its own newest, which the database brings together.
+  const any = only.kind !== undefined && { status: { $in: [...operationStatuses] } };
+  return operations(db)
+    .find({ ...any, ...only, ...(after && { _id: { $lt: after } }) }, { sort: { _id: -1 }, limit, ...within() })
     .toArray();
+};

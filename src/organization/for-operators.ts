@@ -1,6 +1,7 @@
 import type { Db, ObjectId } from "mongodb";
 import { retryDeadlock, within } from "../lib/mongo.ts";
-import type { OrganizationDocument, OrganizationStatus, Suspension } from "./organization.ts";
+import { tiers } from "../tenant/placement.ts";
+import { type OrganizationDocument, type OrganizationStatus, statuses, type Suspension } from "./organization.ts";
 import { organizations } from "./store.ts";
 
 /**
@@ -54,10 +55,13 @@ export const findListedById = (db: Db, id: ObjectId): Promise<OrganizationDocume
 export const listPage = (
   db: Db,
   { name_prefix = "", after, limit, ...fields }: OrganizationQuery,
-): Promise<OrganizationDocument[]> =>
-  organizations(db)
+): Promise<OrganizationDocument[]> => {
+  // The indexes have tier and status together, and of each pair its own first ones, which the database brings together.
+  const any = Object.keys(fields).length > 0 && { tier: { $in: [...tiers] }, status: { $in: [...statuses] } };
+  return organizations(db)
     .find(
       {
+        ...any,
         ...fields,
         organization_name: { $gte: name_prefix, $lt: name_prefix + behindNames },
         ...(after && { _id: { $gt: after } }),
@@ -65,3 +69,4 @@ export const listPage = (
       { sort: { _id: 1 }, limit, ...within() },
     )
     .toArray();
+};

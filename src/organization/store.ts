@@ -1,7 +1,15 @@
 import { type Collection, type Db, ObjectId } from "mongodb";
 import { createNetworks } from "../lib/cidr.ts";
 import { failure } from "../lib/failure.ts";
-import { isDuplicateKey, isUnavailable, majority, retryDeadlock, within } from "../lib/mongo.ts";
+import {
+  dropOutdatedIndex,
+  isDuplicateKey,
+  isUnavailable,
+  majority,
+  retryDeadlock,
+  toBuild,
+  within,
+} from "../lib/mongo.ts";
 import type { Standing } from "../tenant/lease.ts";
 import type { TenantIndex } from "../tenant/placement.ts";
 import { retireKeys } from "../tenant/retired.ts";
@@ -14,14 +22,19 @@ const nameIndex = "organization_name_1";
 const placeIndex = "place_keys_1";
 
 export async function createOrganizationIndexes(db: Db): Promise<void> {
-  await organizations(db).createIndex({ organization_name: 1 }, { name: nameIndex, unique: true, ...within() });
+  const all = organizations(db);
+  await all.createIndex({ organization_name: 1 }, { name: nameIndex, unique: true, ...toBuild() });
   const unstamped = { partialFilterExpression: { "placement.unstamped": true } };
-  await organizations(db).createIndex({ "placement.unstamped": 1 }, { ...unstamped, ...within() });
+  await all.createIndex({ "placement.unstamped": 1 }, { ...unstamped, ...toBuild() });
   // For operators, who page through all of them in the order of `_id`.
-  for (const field of ["tier", "status", "region"]) {
-    await organizations(db).createIndex({ [field]: 1, _id: 1 }, within());
-  }
-  await organizations(db).createIndex({ place_keys: 1 }, { name: placeIndex, unique: true, sparse: true, ...within() });
+  await all.createIndex({ tier: 1, status: 1, _id: 1 }, toBuild());
+  await all.createIndex({ region: 1, tier: 1, status: 1, _id: 1 }, toBuild());
+  for (const field of ["tier", "status", "region"]) await dropOutdatedIndex(all, `${field}_1__id_1`);
+  await all.createIndex({ place_keys: 1 }, { name: placeIndex, unique: true, sparse: true, ...toBuild() });
+  // Who lives where, and whose place isn't known.
+  await all.createIndex({ "placement.database": 1, "placement.collection": 1 }, toBuild());
+  // Which indexes tenants of the shared collection list.
+  await all.createIndex({ "placement.indexes.key": 1 }, { sparse: true, ...toBuild() });
 }
 
 /** @param name in lower case */
@@ -162,27 +175,6 @@ export async function removeRecord(db: Db, id: ObjectId, { untouched = false } =
 /** Who holds a place, as `placeKey` has it. */
 export const findByPlace = (db: Db, place: string): Promise<OrganizationDocument | null> =>
   organizations(db).findOne({ place_keys: place }, { ...majority, ...within() });
-
-/** What all records say of places and moves; for those who look after all organizations at once. */
-export const listAll = (db: Db): Promise<OrganizationDocument[]> =>
-  organizations(db)
-    .find(
-      {},
-      {
-        projection: {
-          organization_name: 1,
-          status: 1,
-          placement: 1,
-          place_keys: 1,
-          move: 1,
-          connection_details: 1,
-          created_at: 1,
-        },
-        ...majority,
-        ...within(10 * 60_000),
-      },
-    )
-    .toArray();
 
 /** No organization's: names hold no tilde. */
 const claimPrefix = "~claim~";

@@ -1,5 +1,5 @@
 import type { Collection, Db } from "mongodb";
-import { retryDeadlock, within } from "../lib/mongo.ts";
+import { retryDeadlock, toBuild, within } from "../lib/mongo.ts";
 
 /** A token, or all of a session, ended before its time. */
 export type Revocation = {
@@ -17,8 +17,8 @@ export type Revocation = {
 export const revocations = (db: Db): Collection<Revocation> => db.collection("revocations");
 
 export async function createRevocationIndexes(db: Db): Promise<void> {
-  await revocations(db).createIndex({ expires_at: 1 }, { expireAfterSeconds: 0, ...within() });
-  await revocations(db).createIndex({ revoked_at: 1 }, within());
+  await revocations(db).createIndex({ expires_at: 1 }, { expireAfterSeconds: 0, ...toBuild() });
+  await revocations(db).createIndex({ revoked_at: 1 }, toBuild());
 }
 
 /** How long the database works at a write at the most: what is stamped but not seen after that will never be. */

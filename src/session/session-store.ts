@@ -1,16 +1,16 @@
 import type { Collection, Db, ObjectId } from "mongodb";
 import type { AdminDocument } from "../admin/admin.ts";
-import { retryDeadlock, within } from "../lib/mongo.ts";
+import { retryDeadlock, toBuild, within } from "../lib/mongo.ts";
 import type { SessionDocument } from "./session.ts";
 
 const sessions = (db: Db): Collection<SessionDocument> => db.collection("sessions");
 
 export async function createSessionIndexes(db: Db): Promise<void> {
-  await sessions(db).createIndex({ family_hash: 1 }, { unique: true, ...within() });
-  await sessions(db).createIndex({ admin_id: 1, last_used_at: -1 }, within());
-  await sessions(db).createIndex({ organization_id: 1 }, within());
-  await sessions(db).createIndex({ ended_at: 1 }, { sparse: true, ...within() });
-  await sessions(db).createIndex({ expires_at: 1 }, { expireAfterSeconds: 0, ...within() });
+  await sessions(db).createIndex({ family_hash: 1 }, { unique: true, ...toBuild() });
+  await sessions(db).createIndex({ admin_id: 1, last_used_at: -1 }, toBuild());
+  await sessions(db).createIndex({ organization_id: 1 }, toBuild());
+  await sessions(db).createIndex({ ended_at: 1 }, { sparse: true, ...toBuild() });
+  await sessions(db).createIndex({ expires_at: 1 }, { expireAfterSeconds: 0, ...toBuild() });
 }
 
 const notEnded = { ended_at: { $exists: false } };

@@ -1,12 +1,13 @@
-import { emailKey } from "../admin/admin.ts";
+import { ObjectId } from "mongodb";
+import { type AdminDocument, emailKey } from "../admin/admin.ts";
 import { admins } from "../admin/store.ts";
 import type { Deps } from "../deps.ts";
-import { within } from "../lib/mongo.ts";
-import { organizationNamePattern } from "../organization/organization.ts";
-import { established } from "../organization/organization.ts";
-import { organizations } from "../organization/store.ts";
+import { majority, within } from "../lib/mongo.ts";
+import { isEstablished, type OrganizationDocument, organizationNamePattern } from "../organization/organization.ts";
+import { findAmong, findHolders, findPlaced, surveyMax, surveyPage } from "../organization/survey.ts";
 import { defaultRegion, isShared, isTenantCollection, placeKey } from "../tenant/placement.ts";
 import { isStage } from "../tenant/stage.ts";
+import { collectionNames, existingAmong } from "../tenant/survey.ts";
 
 /** One thing that is wrong with the records. Ids and names of collections only: findings are logged. */
 export type Finding =
@@ -20,98 +21,156 @@ export type Finding =
   | { finding: "emails_differ_in_case_only"; admin_ids: string[] }
   | { finding: "collection_without_organization"; collection: string };
 
-/** `collection` is null where nobody knows it, and `elsewhere` where it isn't one of its own in this database. */
-type Organization = { id: string; name: string; email: string; collection: string | null; elsewhere?: boolean };
-type Admin = { id: string; organizationId: string; organizationName: string; email: string };
+/** Of the records themselves, wherever the documents are. */
+type DamagedRecord = Exclude<Finding, { collection: string }>;
 
-/** What is wrong with these records; changes nothing and guesses nothing. */
-export function findDamage(
-  all: Organization[],
-  allAdmins: Admin[],
-  collections: string[],
-  isHeld: (collection: string) => boolean,
-): Finding[] {
+/** Reads the records, finds what is damaged in them, and logs each finding; it holds a thousand records at a time. */
+export async function inspect({ db, log }: Pick<Deps, "db" | "log">): Promise<Finding[]> {
   const findings: Finding[] = [];
-  const organizationById = new Map(all.map((organization) => [organization.id, organization]));
-  const adminsOf = Map.groupBy(allAdmins, ({ organizationId }) => organizationId);
-  const existing = new Set(collections);
-  const placed = new Set(all.map(({ collection }) => collection));
-
-  for (const { id: organization_id, name, email, collection, elsewhere } of all) {
-    const own = adminsOf.get(organization_id) ?? [];
-    if (own.length === 0) findings.push({ finding: "organization_without_admin", organization_id });
-    if (!organizationNamePattern.test(name) || name !== name.toLowerCase()) {
-      findings.push({ finding: "organization_name_invalid", organization_id });
+  for (const damages of [damagedRecords, damagedPlaces]) {
+    for await (const finding of damages(db)) {
+      log.warn(finding, "damaged record");
+      findings.push(finding);
     }
-    if (collection === null) findings.push({ finding: "organization_without_place", organization_id });
-    else if (!elsewhere && !existing.has(collection)) {
-      findings.push({ finding: "organization_without_collection", organization_id, collection });
-    }
-    const first = own[0];
-    if (first && own.every((admin) => admin.email !== email)) {
-      findings.push({ finding: "organization_email_differs", organization_id, admin_id: first.id });
-    }
-  }
-  for (const { id: admin_id, organizationId, organizationName } of allAdmins) {
-    const organization = organizationById.get(organizationId);
-    if (!organization) findings.push({ finding: "admin_without_organization", admin_id });
-    else if (organization.name !== organizationName) {
-      findings.push({ finding: "admin_organization_name_differs", admin_id, organization_id: organizationId });
-    }
-  }
-  for (const same of Map.groupBy(allAdmins, ({ email }) => emailKey(email)).values()) {
-    if (same.length > 1) findings.push({ finding: "emails_differ_in_case_only", admin_ids: same.map(({ id }) => id) });
-  }
-  for (const collection of collections.filter(isTenantCollection)) {
-    if (!placed.has(collection) && !isHeld(collection))
-      findings.push({ finding: "collection_without_organization", collection });
   }
   return findings;
 }
 
-/** Reads the records, finds what is damaged in them, and logs each finding. */
-export async function inspect({ db, log }: Pick<Deps, "db" | "log">): Promise<Finding[]> {
-  const projection = { organization_name: 1, email: 1, placement: 1, place_keys: 1 };
-  const held = new Set<string>();
-  // Established ones only: the others belong to an operation that is under way.
-  const active = await organizations(db)
-    .find({ status: { $in: [...established] } }, { projection, ...within(60_000) })
-    .map(({ _id, organization_name, email, placement, place_keys = [] }): Organization => {
-      for (const key of place_keys) held.add(key);
-      return {
-        id: _id.toHexString(),
-        name: String(organization_name),
-        email: String(email),
-        collection: placement?.collection ?? null,
-        elsewhere: placement != null && (isShared(placement) || placement.database !== db.databaseName),
-      };
-    })
+type Db = Deps["db"];
+
+/** Established ones, page by page: the others belong to an operation that is under way. */
+async function* establishedPages(db: Db): AsyncGenerator<OrganizationDocument[]> {
+  for (let after: ObjectId | null = null; ;) {
+    const page: OrganizationDocument[] = await surveyPage(db, after);
+    yield page.filter(isEstablished);
+    if (page.length < surveyMax) return;
+    after = page.at(-1)!._id;
+  }
+}
+
+/** What is wrong in the records themselves; changes nothing and guesses nothing. */
+export async function* damagedRecords(db: Db): AsyncGenerator<DamagedRecord> {
+  for await (const page of establishedPages(db)) yield* damagedOrganizations(db, page);
+  yield* damagedAdmins(db);
+}
+
+async function* damagedOrganizations(db: Db, page: OrganizationDocument[]): AsyncGenerator<DamagedRecord> {
+  const ids = page.map(({ _id }) => _id.toHexString());
+  const options = { projection: { email: 1, organization_id: 1 }, ...majority, ...within(60_000) };
+  const found = await admins(db)
+    .find({ organization_id: { $in: ids } }, options)
     .toArray();
-  const known = await organizations(db)
-    .find({ status: { $nin: [...established] } }, { projection: { placement: 1, place_keys: 1 }, ...within(60_000) })
-    .toArray();
-  for (const { place_keys = [] } of known) for (const key of place_keys) held.add(key);
-  const underWay = new Set(known.map(({ _id }) => _id.toHexString()));
-  const allAdmins = await admins(db)
-    .find({}, { projection: { email: 1, organization_id: 1, organization_name: 1 }, ...within(60_000) })
-    .map(({ _id, email, organization_id, organization_name }): Admin => ({
-      id: _id.toHexString(),
-      email: String(email),
-      organizationId: String(organization_id),
-      organizationName: String(organization_name),
-    }))
-    .toArray();
-  const collections = await db.listCollections({}, { nameOnly: true, ...within(60_000) }).toArray();
-  const home = { region: defaultRegion, database: db.databaseName };
-  // A move holds the place that it goes to, and has stages; what of these is left over `croupier doctor` finds.
-  const isHeld = (collection: string) => isStage(collection) || held.has(placeKey({ ...home, collection }));
-  const placedUnderWay = new Set(known.map(({ placement }) => placement?.collection));
-  const findings = findDamage(
-    active,
-    allAdmins.filter(({ organizationId }) => !underWay.has(organizationId)),
-    collections.map(({ name }) => name).filter((name) => !placedUnderWay.has(name)),
-    isHeld,
+  const adminsOf = Map.groupBy(found, ({ organization_id }) => organization_id);
+  for (const { _id, organization_name, email, placement } of page) {
+    const organization_id = _id.toHexString();
+    const own = adminsOf.get(organization_id) ?? [];
+    const name = String(organization_name);
+    if (own.length === 0) yield { finding: "organization_without_admin", organization_id };
+    if (!organizationNamePattern.test(name) || name !== name.toLowerCase()) {
+      yield { finding: "organization_name_invalid", organization_id };
+    }
+    if (!placement) yield { finding: "organization_without_place", organization_id };
+    const first = own[0];
+    if (first && own.every((admin) => String(admin.email) !== String(email))) {
+      yield { finding: "organization_email_differs", organization_id, admin_id: first._id.toHexString() };
+    }
+  }
+}
+
+async function* damagedAdmins(db: Db): AsyncGenerator<DamagedRecord> {
+  /** Of a database that is taken over few: who isn't found by an email in any case. */
+  const othersOf = new Map<string, string[]>();
+  for await (const page of adminPages(db)) {
+    for (const { admin, organization } of await withOrganizations(db, page)) {
+      if (organization && !isEstablished(organization)) continue;
+      const admin_id = admin._id.toHexString();
+      if (!organization) yield { finding: "admin_without_organization", admin_id };
+      else if (String(organization.organization_name) !== String(admin.organization_name)) {
+        const organization_id = organization._id.toHexString();
+        yield { finding: "admin_organization_name_differs", admin_id, organization_id };
+      }
+      const key = emailKey(String(admin.email));
+      if (!admin.email_keys?.includes(key)) othersOf.set(key, [...(othersOf.get(key) ?? []), admin_id]);
+    }
+  }
+  const keys = [...othersOf.keys()];
+  for (let start = 0; start < keys.length; start += surveyMax) {
+    const some = keys.slice(start, start + surveyMax);
+    const holders = await admins(db)
+      .find({ email_keys: { $in: some } }, adminOptions())
+      .toArray();
+    const holderOf = new Map<string, string>();
+    for (const { admin, organization } of await withOrganizations(db, holders)) {
+      const isHidden = organization !== undefined && !isEstablished(organization);
+      const key = emailKey(String(admin.email));
+      if (!isHidden && admin.email_keys.includes(key)) holderOf.set(key, admin._id.toHexString());
+    }
+    for (const key of some) {
+      const holder = holderOf.get(key);
+      const admin_ids = [...(holder === undefined ? [] : [holder]), ...othersOf.get(key)!];
+      if (admin_ids.length > 1) yield { finding: "emails_differ_in_case_only", admin_ids };
+    }
+  }
+}
+
+const adminOptions = () => ({
+  projection: { email: 1, email_keys: 1, organization_id: 1, organization_name: 1 },
+  ...majority,
+  ...within(60_000),
+});
+
+async function* adminPages(db: Db): AsyncGenerator<AdminDocument[]> {
+  for (let after: ObjectId | null = null; ;) {
+    const page: AdminDocument[] = await admins(db)
+      .find(after ? { _id: { $gt: after } } : {}, { sort: { _id: 1 }, limit: surveyMax, ...adminOptions() })
+      .toArray();
+    yield page;
+    if (page.length < surveyMax) return;
+    after = page.at(-1)!._id;
+  }
+}
+
+async function withOrganizations(
+  db: Db,
+  page: AdminDocument[],
+): Promise<{ admin: AdminDocument; organization: OrganizationDocument | undefined }[]> {
+  const ids = page.map(({ organization_id }) => String(organization_id)).filter((id) => /^[0-9a-f]{24}$/.test(id));
+  const found = await findAmong(
+    db,
+    ids.map((id) => new ObjectId(id)),
   );
-  for (const finding of findings) log.warn(finding, "damaged record");
-  return findings;
+  const byId = new Map(found.map((one) => [one._id.toHexString(), one]));
+  return page.map((admin) => ({ admin, organization: byId.get(String(admin.organization_id)) }));
+}
+
+/** Organizations whose collection isn't there, and collections that no organization has, of those in the master database. */
+async function* damagedPlaces(db: Db): AsyncGenerator<Finding> {
+  for await (const page of establishedPages(db)) {
+    const here = page.flatMap(({ _id, placement }) =>
+      placement && !isShared(placement) && placement.database === db.databaseName
+        ? [{ organization_id: _id.toHexString(), collection: placement.collection }]
+        : [],
+    );
+    const names = here.map(({ collection }) => collection);
+    const existing = await existingAmong(db, db.databaseName, names);
+    for (const one of here) {
+      if (!existing.has(one.collection)) yield { finding: "organization_without_collection", ...one };
+    }
+  }
+  const home = { region: defaultRegion, database: db.databaseName };
+  for await (const names of collectionNames(db, db.databaseName)) {
+    // A move has stages; what of these is left over `croupier doctor` finds.
+    const own = names.filter((name) => isTenantCollection(name) && !isStage(name));
+    if (own.length === 0) continue;
+    const placed = await findPlaced(db, db.databaseName, own);
+    // A move holds the place that it goes to.
+    const keyOf = (collection: string) => placeKey({ ...home, collection });
+    const held = new Set((await findHolders(db, own.map(keyOf))).flatMap(({ place_keys = [] }) => place_keys));
+    const theirs = new Set(placed.map(({ placement }) => placement?.collection));
+    for (const collection of own) {
+      if (!theirs.has(collection) && !held.has(keyOf(collection))) {
+        yield { finding: "collection_without_organization", collection };
+      }
+    }
+  }
 }

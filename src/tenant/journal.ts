@@ -1,6 +1,6 @@
 import { type Collection, type Db, ObjectId } from "mongodb";
 import { exactBson } from "../lib/bson.ts";
-import { insertParts, majority, within } from "../lib/mongo.ts";
+import { insertParts, majority, toBuild, within } from "../lib/mongo.ts";
 
 /** That a document is about to be written while its tenant is being moved. Each note is a record of its own. */
 export type Note = { _id: ObjectId; operation_id: ObjectId; id: unknown };
@@ -8,7 +8,7 @@ export type Note = { _id: ObjectId; operation_id: ObjectId; id: unknown };
 const notes = (db: Db): Collection<Note> => db.collection("move_notes");
 
 export async function createNoteIndexes(db: Db): Promise<void> {
-  await notes(db).createIndex({ operation_id: 1, _id: 1 }, within());
+  await notes(db).createIndex({ operation_id: 1, _id: 1 }, toBuild());
 }
 
 /** Notes documents by their tenant's ids; they are there, for the majority, when it returns. */

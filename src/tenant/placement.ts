@@ -47,10 +47,6 @@ export const candidateNumbers = (from: number, guard: number): number[] => {
   return [...short, Math.max(from, candidatesMax + 1 + guard)];
 };
 
-/** The name of the organization that a collection is named after; null when it is after none. */
-export const organizationOf = (collection: string): string | null =>
-  /^org_([^~]+)(?:~\d+)?$/.exec(collection)?.[1] ?? null;
-
 export const isTenantCollection = (collection: string): boolean => collection.startsWith(collectionPrefix);
 
 /** MongoDB's limit is 63 bytes: 28 of the master database's name, an id, two separators and a number of nine digits. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { type Collection, type Db, type Document, type Filter, ObjectId } from "mongodb";
 import { heedsCollectionUuid } from "../lib/collection-uuid.ts";
-import { majority, within } from "../lib/mongo.ts";
+import { majority, toBuild, within } from "../lib/mongo.ts";
 import { isShared, type Placement, placeKey, placeOfKey } from "./placement.ts";
 import { collectionAt } from "./scope.ts";
 import { removeStages, removeStagesOf } from "./stage.ts";
@@ -37,8 +37,10 @@ export type RetiredPlace = {
   due_at?: Date;
 };
 
+type NamedPlace = Parameters<typeof placeKey>[0];
+
 const retired = (db: Db): Collection<RetiredPlace> => db.collection("retired_places");
-const hashOf = (placement: Placement) => createHash("sha256").update(placeKey(placement)).digest("base64url");
+const hashOf = (placement: NamedPlace) => createHash("sha256").update(placeKey(placement)).digest("base64url");
 
 /** A statement ends within seconds at the client; so long may one be on its way. */
 const lateMs = 30_000;
@@ -51,7 +53,7 @@ const inMs = (ms: number) => new Date(Date.now() + ms);
 
 export async function createRetiredIndexes(db: Db): Promise<void> {
   for (const field of ["place", "due_at"]) {
-    await retired(db).createIndex({ [field]: 1 }, { sparse: true, ...within(60_000) });
+    await retired(db).createIndex({ [field]: 1 }, { sparse: true, ...toBuild() });
   }
 }
 
@@ -78,7 +80,7 @@ export async function retireKeys(db: Db, organizationId: ObjectId, places: reado
 }
 
 /** Those of some places that weren't left, in their order. To be asked again of one once it is claimed. */
-export async function withoutRetired(db: Db, placements: readonly Placement[]): Promise<Placement[]> {
+export async function withoutRetired<T extends NamedPlace>(db: Db, placements: readonly T[]): Promise<T[]> {
   const found = await retired(db)
     .find({ place: { $in: placements.map(hashOf) } }, { projection: { place: 1 }, ...majority, ...within() })
     .toArray();
@@ -87,7 +89,7 @@ export async function withoutRetired(db: Db, placements: readonly Placement[]): 
 }
 
 /** Whether a place was left and can't be had again, or not yet. */
-export const isRetired = async (db: Db, placement: Placement): Promise<boolean> =>
+export const isRetired = async (db: Db, placement: NamedPlace): Promise<boolean> =>
   (await withoutRetired(db, [placement])).length === 0;
 
 export const findRetired = (db: Db, id: ObjectId): Promise<RetiredPlace | null> =>

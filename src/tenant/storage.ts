@@ -125,7 +125,8 @@ async function listCollections(db: Db, database: string, filter: Document, timeo
 export const existingCollections = async (db: Db, database: string): Promise<Existing[]> =>
   (await listCollections(db, database, {}, 60_000)).filter(({ collection }) => !collection.startsWith("system."));
 
-const findCollection = async (db: Db, { database, collection }: Named): Promise<Existing | undefined> =>
+/** Undefined when there is none of that name. */
+export const findCollection = async (db: Db, { database, collection }: Named): Promise<Existing | undefined> =>
   (await listCollections(db, database, { name: collection }))[0];
 
 /** Null when there is no collection of that name. */
@@ -137,11 +138,9 @@ export const collectionsNamed = async (db: Db, database: string, prefix: string)
   (
     await db.client
       .db(database)
-      .listCollections({}, { nameOnly: true, ...within() })
+      .listCollections({ name: { $gte: prefix, $lt: `${prefix}\uffff` } }, { nameOnly: true, ...within() })
       .toArray()
-  )
-    .map(({ name }) => name)
-    .filter((name) => name.startsWith(prefix));
+  ).map(({ name }) => name);
 
 // With the collection's UUID in a command, one that arrives late can't hit another tenant's collection that has taken the
 // name since. Where the server reads over it, no name is given twice: see `retired.ts`.

@@ -1,4 +1,5 @@
 import type { Db, ObjectId } from "mongodb";
+import { inBatches } from "../lib/batches.ts";
 import { isNamespaceNotFound, majority, within } from "../lib/mongo.ts";
 import { sharedIndexName } from "./indexes.ts";
 import { ownerOfDatabase, type Placement, sharedCollection, type TenantIndex } from "./placement.ts";
@@ -13,13 +14,40 @@ type Named = Pick<Placement, "database" | "collection">;
 
 const scanMs = 30 * 60_000;
 
-/** The enterprise databases of this master database, with the organization that each was made for. */
-export async function enterpriseDatabases(db: Db): Promise<{ database: string; organizationId: string }[]> {
+/** So many names are held at a time. */
+const namesMax = 1_000;
+
+/** The names of a database's collections, some at a time. */
+export const collectionNames = (db: Db, database: string): AsyncGenerator<string[]> =>
+  inBatches(namesOf(db, database), namesMax);
+
+async function* namesOf(db: Db, database: string): AsyncGenerator<string> {
+  const options = { nameOnly: true, batchSize: namesMax, ...within(scanMs) } as const;
+  for await (const { name } of db.client.db(database).listCollections({}, options)) yield name;
+}
+
+/** Those of some collections that are there. */
+export async function existingAmong(db: Db, database: string, names: readonly string[]): Promise<Set<string>> {
+  if (names.length === 0) return new Set();
+  const filter = { name: { $in: [...names] } };
+  const found = await db.client
+    .db(database)
+    .listCollections(filter, { nameOnly: true, ...within(60_000) })
+    .toArray();
+  return new Set(found.map(({ name }) => name));
+}
+
+export type EnterpriseDatabase = { database: string; organizationId: string };
+
+/** The enterprise databases of this master database, with the organization that each was made for, some at a time. */
+export async function* enterpriseDatabases(db: Db): AsyncGenerator<EnterpriseDatabase[]> {
   const { databases } = await db.admin().listDatabases({ nameOnly: true, ...within(60_000) });
-  return databases.flatMap(({ name }) => {
-    const organizationId = ownerOfDatabase(db.databaseName, name);
-    return organizationId === null ? [] : [{ database: name, organizationId }];
-  });
+  for (let start = 0; start < databases.length; start += namesMax) {
+    yield databases.slice(start, start + namesMax).flatMap(({ name }) => {
+      const organizationId = ownerOfDatabase(db.databaseName, name);
+      return organizationId === null ? [] : [{ database: name, organizationId }];
+    });
+  }
 }
 
 /** Removes an enterprise database; its name was never anybody else's and never will be. */
@@ -31,22 +59,24 @@ export async function dropEnterpriseDatabase(db: Db, database: string): Promise<
 /** Some documents of one collection that say the same tenant; null when they say none. */
 export type Share = { tenant: unknown; documents: number };
 
-/** Whose documents a collection holds, those of one tenant left out. */
-export const sharesOf = async (db: Db, named: Named, except?: string): Promise<Share[]> =>
-  (
-    await collectionAt(db, named)
-      .aggregate(
-        [
-          ...(except === undefined ? [] : [{ $match: { tenant_id: { $ne: except } } }]),
-          { $group: { _id: "$tenant_id", documents: { $sum: 1 } } },
-        ],
-        { allowDiskUse: true, ...majority, ...within(scanMs) },
-      )
-      .toArray()
-  ).map(({ _id, documents }) => ({ tenant: _id ?? null, documents: Number(documents) }));
+async function* sharesIn(db: Db, named: Named, except?: string): AsyncGenerator<Share> {
+  const groups = collectionAt(db, named).aggregate(
+    [
+      ...(except === undefined ? [] : [{ $match: { tenant_id: { $ne: except } } }]),
+      { $group: { _id: "$tenant_id", documents: { $sum: 1 } } },
+    ],
+    { allowDiskUse: true, ...majority, ...within(scanMs) },
+  );
+  for await (const { _id, documents } of groups) yield { tenant: _id ?? null, documents: Number(documents) };
+}
 
-export const sharesOfShared = (db: Db): Promise<Share[]> =>
-  sharesOf(db, { database: db.databaseName, collection: sharedCollection });
+/** Whose documents a collection holds, those of one tenant left out. */
+export const sharesOf = (db: Db, named: Named, except?: string): Promise<Share[]> =>
+  Array.fromAsync(sharesIn(db, named, except));
+
+/** Whose documents the shared collection holds, some tenants at a time. */
+export const sharesOfShared = (db: Db): AsyncGenerator<Share[]> => inBatches(sharesIn(db, sharedNamed(db)), sharesMax);
+const sharesMax = 1_000;
 
 /** The move that a collection is, or was, the stage of; null when it doesn't say. */
 export async function stagedBy(db: Db, named: Named): Promise<ObjectId | null> {
@@ -79,10 +109,11 @@ export const sharedIndexNames = (db: Db): Promise<string[]> => indexNames(db, sh
 
 export const dropSharedIndex = (db: Db, name: string): Promise<void> => dropIndexNamed(db, sharedNamed(db), name);
 
-/** The indexes that a tenant's own place, or the shared collection, has to have whatever the tenants asked for. */
-export const missingBaseIndexes = async (db: Db, named: Named): Promise<string[]> => {
+/** Of the indexes that a tenant's own place has to have, those that aren't there; null when there is no such collection. */
+export const missingBaseIndexes = async (db: Db, named: Named): Promise<string[] | null> => {
   const names = new Set(await indexNames(db, named));
-  return baseIndexNames.filter((name) => !names.has(name));
+  // A collection has an index of `_id`, whatever else.
+  return names.size === 0 ? null : baseIndexNames.filter((name) => !names.has(name));
 };
 
 export const missingSharedBase = (names: ReadonlySet<string>): string[] =>

@@ -1,5 +1,6 @@
 import type { Collection, Db, Document } from "mongodb";
 import { exactBson } from "../../src/lib/bson.ts";
+import type { Engine } from "../../src/lib/engine.ts";
 import { printExtendedJson } from "../../src/lib/extended-json.ts";
 import { isFailure } from "../../src/lib/failure.ts";
 import { fromStored, idKey } from "../../src/tenant/document.ts";
@@ -25,7 +26,8 @@ export type Shape = {
   idPath: IdPath;
   own: Document | null;
   /** The measure takes filters as the caller wrote them; but FerretDB has its faults. */
-  place: typeof placeFilter;
+  place: (filter: Document, idPath: IdPath) => Document;
+  engine: Engine;
 };
 export type World = { mine: Document[]; theirs: Document[][] };
 
@@ -37,7 +39,8 @@ const stamped = (document: Document, tenant: string): Document => ({
 });
 
 /** One tenant's documents three times: the plain collection that is the measure, the shared one, one of its own. */
-export function createShapes(db: Db, engine: "mongodb" | "ferretdb") {
+export function createShapes(db: Db, engine: Engine) {
+  const place = (filter: Document, idPath: IdPath) => placeFilter(filter, idPath, engine);
   const collection = (name: string): Collection<any> => db.collection(name, exactBson);
   const own = { tenant_id: tenants[0] };
   const shapes: [Shape, Shape, Shape] = [
@@ -46,10 +49,11 @@ export function createShapes(db: Db, engine: "mongodb" | "ferretdb") {
       collection: collection("plain"),
       idPath: "_id",
       own: null,
-      place: engine === "mongodb" ? (filter) => filter : placeFilter,
+      place: engine === "mongodb" ? (filter) => filter : place,
+      engine,
     },
-    { name: "shared", collection: collection("tenant_documents"), idPath: "_id.i", own, place: placeFilter },
-    { name: "alone", collection: collection("org_acme"), idPath: "_id", own, place: placeFilter },
+    { name: "shared", collection: collection("tenant_documents"), idPath: "_id.i", own, place, engine },
+    { name: "alone", collection: collection("org_acme"), idPath: "_id", own, place, engine },
   ];
   const unique = (documents: Document[]) => [...new Map(documents.map((each) => [idKey(each._id), each])).values()];
 
@@ -109,7 +113,7 @@ const unordered = ["$group", "$sortByCount", "$bucketAuto", "$setWindowFields", 
 export async function aggregate(shape: Shape, pipeline: unknown): Promise<string[]> {
   const read = readPipeline(pipeline);
   const asWritten = () => read.map((stage) => (stage.$match ? { $match: shape.place(stage.$match, "_id") } : stage));
-  const placed = shape.own ? placePipeline(read, shape.own, shape.idPath) : asWritten();
+  const placed = shape.own ? placePipeline(read, shape.own, shape.idPath, shape.engine) : asWritten();
   const found = (await shape.collection.aggregate(placed).toArray()).map((each) => printExtendedJson(each));
   return read.some((stage) => unordered.some((name) => name in stage)) ? found.sort() : found;
 }

@@ -1,5 +1,6 @@
 import type { Document } from "mongodb";
 import { isDocument } from "../../lib/bson.ts";
+import type { Engine } from "../../lib/engine.ts";
 import { invalid, under } from "../../lib/invalid.ts";
 import { reservedNames } from "../document.ts";
 import { placeFilter } from "./filter.ts";
@@ -66,8 +67,8 @@ function countHoisted(pipeline: Document[]): number {
   return Math.max(first.findLastIndex(limits) + 1, other < 0 ? first.length : other);
 }
 
-function hoist(stage: Document, idPath: IdPath): Document {
-  if (stage.$match) return { $match: placeFilter(stage.$match, idPath) };
+function hoist(stage: Document, idPath: IdPath, engine: Engine): Document {
+  if (stage.$match) return { $match: placeFilter(stage.$match, idPath, engine) };
   if (!stage.$sort) return stage;
   const entries = Object.entries(stage.$sort).map(([path, direction]) => [placePath(path, idPath), direction]);
   return { $sort: Object.fromEntries(entries) };
@@ -81,10 +82,10 @@ const barrier: Document = { $limit: 0x7fffffff };
  * match. The filters and limits that it begins with go before all else; what is left runs on exactly the documents that a
  * collection of nothing but them would hold.
  */
-export function placePipeline(pipeline: Document[], own: Document, idPath: IdPath): Document[] {
+export function placePipeline(pipeline: Document[], own: Document, idPath: IdPath, engine: Engine): Document[] {
   const first = pipeline.slice(0, countHoisted(pipeline));
   const rest = pipeline.slice(first.length);
-  const hoisted = first.map((stage) => hoist(stage, idPath));
+  const hoisted = first.map((stage) => hoist(stage, idPath, engine));
   const other = hoisted.findIndex(({ $match }) => !$match);
   const filters = (other < 0 ? hoisted : hoisted.slice(0, other)).map(({ $match }) => $match);
   // Sorted once more, as FerretDB's accumulators see an order only when the sort is next to them.

@@ -1,5 +1,6 @@
 import { BSONRegExp, type Document } from "mongodb";
 import { isDocument } from "../../lib/bson.ts";
+import type { Engine } from "../../lib/engine.ts";
 import { joiningOperators } from "./operators.ts";
 import { type IdPath, placePath } from "./path.ts";
 
@@ -46,13 +47,18 @@ const isReworded = (name: string, condition: unknown): condition is Document =>
   isDocument(condition) &&
   ((name === "_id" && hasPattern(condition)) || "$elemMatch" in condition || "$all" in condition);
 
-/** A filter that was read, for stored documents whose tenant's `_id` is at `idPath`. Values stay what they are. */
-export function placeFilter(filter: Document, idPath: IdPath): Document {
+/**
+ * A filter that was read, for stored documents whose tenant's `_id` is at `idPath`. Values stay what they are. MongoDB is
+ * asked in the caller's own words: it finds nothing in an index by the others.
+ */
+export function placeFilter(filter: Document, idPath: IdPath, engine: Engine): Document {
   const more: Document[] = [];
   const placed = Object.entries(filter).flatMap(([name, value]): [string, unknown][] => {
-    if (joiningOperators.has(name)) return [[name, (value as Document[]).map((part) => placeFilter(part, idPath))]];
+    if (joiningOperators.has(name)) {
+      return [[name, (value as Document[]).map((part) => placeFilter(part, idPath, engine))]];
+    }
     const path = placePath(name, idPath);
-    if (!isReworded(name, value)) return [[path, value]];
+    if (engine !== "ferretdb" || !isReworded(name, value)) return [[path, value]];
     const reworded = reword(name, value);
     more.push(...reworded.more.map((condition) => ({ [path]: condition })));
     return reworded.left ? [[path, reworded.left]] : [];

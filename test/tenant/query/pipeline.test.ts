@@ -182,10 +182,10 @@ describe("a pipeline is placed so that it sees the tenant's own documents", () =
       `[${mine},SET${unset},${barrier},${expression},{"$match":{"a":1}}]`,
     ],
   ])("%s", (_, text, placed) => {
-    expect(printExtendedJson(placePipeline(read(text), own, "_id.i"))).toBe(
+    expect(printExtendedJson(placePipeline(read(text), own, "_id.i", "ferretdb"))).toBe(
       placed.replace("SET", set).replaceAll("ID", "_id.i"),
     );
-    expect(printExtendedJson(placePipeline(read(text), own, "_id"))).toBe(
+    expect(printExtendedJson(placePipeline(read(text), own, "_id", "ferretdb"))).toBe(
       placed.replace("SET", "").replaceAll("ID", "_id"),
     );
   });
