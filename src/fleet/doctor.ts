@@ -3,7 +3,7 @@ import { tell } from "../lib/scrub.ts";
 import { operationsWithNotes } from "../tenant/journal.ts";
 import { type DoctorDeps, type Finding, keyOf, type Symptom } from "./finding.ts";
 import { readKnown } from "./known.ts";
-import { examinePlaces, examineUnclaimed, surveyStorage } from "./places.ts";
+import { examinePlaces, examineRights, examineUnclaimed, surveyStorage } from "./places.ts";
 import { examineNotes, examineOperations, examineOrganizations, examineRecords, examineRetired } from "./records.ts";
 import { examineSharedDocuments, examineSharedIndexes, surveyShared } from "./shared.ts";
 
@@ -14,6 +14,7 @@ async function examine(deps: DoctorDeps): Promise<Symptom[]> {
   const moves = await operationsWithNotes(deps.db);
   const known = await readKnown(deps.db);
   return [
+    ...(await examineRights(deps, storage)),
     ...(await examineRecords(deps)),
     ...examineOperations(deps, known),
     ...(await examineOrganizations(deps, known)),

@@ -2,7 +2,16 @@ import { type Db, ObjectId } from "mongodb";
 import { isEstablished } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
 import { findById as findOperation, findOpen } from "../operation/store.ts";
-import { defaultRegion, isShared, isTenantCollection, type Placement, placeKey } from "../tenant/placement.ts";
+import {
+  defaultRegion,
+  isShared,
+  isTenantCollection,
+  type Placement,
+  placeKey,
+  type Tier,
+  tiers,
+} from "../tenant/placement.ts";
+import { findLacks, type Lack } from "../tenant/rights.ts";
 import { isStage, markerKey } from "../tenant/stage.ts";
 import { createPlace, dropCollection, type Existing, existingCollections, identify } from "../tenant/storage.ts";
 import {
@@ -20,11 +29,17 @@ import { hasLeft, isPlace, type Known, ownerOfKey, readKnown, readRecorded } fro
 const atOnce = 4;
 
 /** Everything that looks like a tenant's collection or database, read before the records that it is compared with. */
-export type Storage = { collections: Existing[]; databases: { database: string; organizationId: string }[] };
+export type Storage = {
+  collections: Existing[];
+  databases: { database: string; organizationId: string }[];
+  /** What the database's user may not do: the places of these tiers can't be looked at. */
+  lacks: Lack[];
+};
 
 export async function surveyStorage(db: Db): Promise<Storage> {
   const collections = await existingCollections(db, db.databaseName);
-  const databases = await enterpriseDatabases(db);
+  const lacks = await findLacks(db);
+  const databases = isLacking(lacks, "enterprise") ? [] : await enterpriseDatabases(db);
   const within: Existing[][] = [];
   await forEach(databases, atOnce, async ({ database }) => {
     within.push(await existingCollections(db, database));
@@ -32,7 +47,22 @@ export async function surveyStorage(db: Db): Promise<Storage> {
   return {
     collections: [...collections.filter(({ collection }) => isTenantCollection(collection)), ...within.flat()],
     databases,
+    lacks,
   };
+}
+
+const isLacking = (lacks: Lack[], tier: Tier) => lacks.some(({ feature }) => feature === tier);
+
+/** Rights that are missing for a tier that is in use. */
+export async function examineRights({ db, config }: DoctorDeps, { lacks }: Storage): Promise<Symptom[]> {
+  const symptoms: Symptom[] = [];
+  for (const tier of tiers) {
+    const lack = lacks.find(({ feature }) => feature === tier);
+    if (!lack || (tier !== config.defaultTier && !(await organizationStore.isInUse(db, tier)))) continue;
+    const database = lack.reach === "own" ? db.databaseName : null;
+    symptoms.push({ finding: { finding: "rights_missing", tier, database, actions: lack.actions } });
+  }
+  return symptoms;
 }
 
 /** Collections and enterprise databases of no organization. */
@@ -131,6 +161,7 @@ export async function examinePlaces({ db }: DoctorDeps, storage: Storage, known:
   await forEach(known.organizations, atOnce, async ({ _id, status, placement }) => {
     const organization_id = _id.toHexString();
     if (!isEstablished({ status }) || !placement || isShared(placement) || known.isBusy(organization_id)) return;
+    if (isLacking(storage.lacks, placement.tier)) return;
     const { database, collection } = placement;
     const mend = () => createMissing(db, organization_id, placement);
     if (!existing.has(`${database}/${collection}`)) {

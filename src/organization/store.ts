@@ -3,7 +3,7 @@ import { createNetworks } from "../lib/cidr.ts";
 import { failure } from "../lib/failure.ts";
 import { isDuplicateKey, isUnavailable, majority, retryDeadlock, within } from "../lib/mongo.ts";
 import type { Standing } from "../tenant/lease.ts";
-import type { TenantIndex } from "../tenant/placement.ts";
+import type { TenantIndex, Tier } from "../tenant/placement.ts";
 import { established, type OrganizationDocument, type OrganizationFailure } from "./organization.ts";
 
 /** `organizations` as the first Croupier named it. */
@@ -35,6 +35,10 @@ export const findActiveByNames = (db: Db, names: readonly string[]): Promise<Org
 
 export const findById = (db: Db, id: ObjectId): Promise<OrganizationDocument | null> =>
   organizations(db).findOne({ _id: id }, within());
+
+/** Whether any organization is in a tier. */
+export const isInUse = async (db: Db, tier: Tier): Promise<boolean> =>
+  (await organizations(db).findOne({ tier }, { projection: { _id: 1 }, ...within(60_000) })) !== null;
 
 /** @throws Failure `organization_not_found` */
 export async function getById(db: Db, id: ObjectId): Promise<OrganizationDocument> {
