@@ -79,7 +79,7 @@ export async function readRecorded(
   known: Pick<Known, "isClaimed">,
 ): Promise<(one: Named) => boolean> {
   const recorded = new Set<string>();
-  const named = (organizationName: unknown) => `named after ${organizationName}`;
+  const recordedNames = new Set<unknown>();
   // Of a tenant's own database the stages are known by the tenant.
   const asked = all.filter(({ database }) => database === db.databaseName).map(placeOf);
   for (let start = 0; start < asked.length; start += askedMax) {
@@ -90,14 +90,15 @@ export async function readRecorded(
       some.flatMap((one) => organizationOf(one) ?? []),
     )) {
       for (const place of placesOf(operation)) recorded.add(spot(place));
-      recorded.add(named(operation.input?.organization_name));
+      recordedNames.add(operation.input?.organization_name);
     }
   }
   return (one) => {
     const place = placeOf(one);
     if (isStage(one.collection) && known.isClaimed(place)) return true;
-    const isHome = one.database === db.databaseName;
-    return recorded.has(spot(place)) || (isHome && recorded.has(named(organizationOf(place.collection))));
+    if (recorded.has(spot(place))) return true;
+    const name = one.database === db.databaseName ? organizationOf(place.collection) : null;
+    return name !== null && recordedNames.has(name);
   };
 }
 type Named = Pick<Placement, "database" | "collection">;

@@ -163,7 +163,7 @@ async function drive(deps: DriveDeps, taken: Held, budgetMs: number, stopping?: 
 const refused = (cause: unknown) =>
   failure<OperationFailure>(
     "operation_pending",
-    "The change is not finished: the service's database user lacks a right, which its log names. It goes on with that right.",
+    "The change is not finished: the service's database user lacks a right, which its log names. With that right it is finished, or undone.",
     { retryAfterSeconds: 60, cause },
   );
 
