@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { wordsOf } from "../lib/scrub.ts";
 import { operationsWithNotes } from "../tenant/journal.ts";
+import { findLacks } from "../tenant/rights.ts";
 import { type DoctorDeps, type Finding, keyOf, type Symptom } from "./finding.ts";
 import { readKnown, surveyOrganizations } from "./known.ts";
-import { examinePlaces, examineUnclaimed } from "./places.ts";
+import { examinePlaces, examineRights, examineUnclaimed } from "./places.ts";
 import { examineNotes, examineOperations, examineOrganizations, examineRecords, examineRetired } from "./records.ts";
 import { examineSharedDocuments, examineSharedIndexes, examineWantedIndexes, surveySharedIndexes } from "./shared.ts";
 
@@ -16,7 +17,9 @@ async function examine(deps: DoctorDeps): Promise<Symptom[]> {
   const indexes = await surveySharedIndexes(db);
   const moves = await operationsWithNotes(db);
   const known = await readKnown(db);
+  const lacks = await findLacks(db);
   const symptoms = [
+    ...(await examineRights(deps, lacks)),
     ...(await examineRecords(deps)),
     ...examineOperations(deps, known),
     ...examineRetired(deps, known),
@@ -24,12 +27,12 @@ async function examine(deps: DoctorDeps): Promise<Symptom[]> {
   ];
   for await (const page of surveyOrganizations(db)) {
     symptoms.push(...(await examineOrganizations(deps, page)));
-    symptoms.push(...(await examinePlaces(deps, page)));
+    symptoms.push(...(await examinePlaces(deps, page, lacks)));
     symptoms.push(...examineWantedIndexes(deps, indexes, page));
   }
   return [
     ...symptoms,
-    ...(await examineUnclaimed(deps)),
+    ...(await examineUnclaimed(deps, lacks)),
     ...(await examineSharedDocuments(deps)),
     ...(await examineSharedIndexes(deps, indexes, known)),
   ];

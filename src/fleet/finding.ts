@@ -1,5 +1,6 @@
 import type { DriveDeps } from "../operation/drive.ts";
 import type { Finding as DamagedRecord } from "../takeover/inspect.ts";
+import type { Tier } from "../tenant/placement.ts";
 
 export type DoctorDeps = DriveDeps;
 
@@ -13,6 +14,8 @@ export type Finding =
   | { finding: "collection_without_organization"; database: string; collection: string; documents: number | null }
   | { finding: "database_without_organization"; database: string; organization_id: string }
   | { finding: "organization_without_storage"; organization_id: string; database: string; collection: string }
+  /** For a tier that organizations are in, or newcomers are to be in: its places aren't looked at. */
+  | { finding: "rights_missing"; tier: Tier; database: string | null; actions: string[] }
   | { finding: "organization_unfinished"; organization_id: string; status: string }
   | { finding: "index_missing"; database: string; collection: string; index: string; organization_id?: string }
   | { finding: "index_without_tenant"; database: string; collection: string; index: string }

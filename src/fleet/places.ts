@@ -2,7 +2,16 @@ import { type Db, ObjectId } from "mongodb";
 import { isEstablished } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
 import { findById as findOperation, findOpen } from "../operation/store.ts";
-import { defaultRegion, isShared, isTenantCollection, type Placement, placeKey } from "../tenant/placement.ts";
+import {
+  defaultRegion,
+  isShared,
+  isTenantCollection,
+  type Placement,
+  placeKey,
+  type Tier,
+  tiers,
+} from "../tenant/placement.ts";
+import type { Lack } from "../tenant/rights.ts";
 import { isStage, markerKey } from "../tenant/stage.ts";
 import {
   completePlace,
@@ -46,11 +55,25 @@ async function unclaimedIn(db: Db, database: string): Promise<Existing[]> {
   return found;
 }
 
-/** Collections and enterprise databases of no organization. */
-export async function examineUnclaimed({ db }: DoctorDeps): Promise<Symptom[]> {
+const isLacking = (lacks: Lack[], tier: Tier) => lacks.some(({ feature }) => feature === tier);
+
+/** Rights that are missing for a tier that is in use. */
+export async function examineRights({ db, config }: DoctorDeps, lacks: Lack[]): Promise<Symptom[]> {
+  const symptoms: Symptom[] = [];
+  for (const tier of tiers) {
+    const lack = lacks.find(({ feature }) => feature === tier);
+    if (!lack || (tier !== config.defaultTier && !(await organizationStore.isInUse(db, tier)))) continue;
+    const database = lack.reach === "own" ? db.databaseName : null;
+    symptoms.push({ finding: { finding: "rights_missing", tier, database, actions: lack.actions } });
+  }
+  return symptoms;
+}
+
+/** Collections and enterprise databases of no organization. @param lacks what the database's user may not do: that isn't looked at */
+export async function examineUnclaimed({ db }: DoctorDeps, lacks: Lack[]): Promise<Symptom[]> {
   const symptoms: Symptom[] = [];
   const unclaimed = await unclaimedIn(db, db.databaseName);
-  for await (const databases of enterpriseDatabases(db)) {
+  for await (const databases of isLacking(lacks, "enterprise") ? [] : enterpriseDatabases(db)) {
     const known = await readKnown(db);
     const orphans = (await known.unclaimedDatabases(databases)).filter((one) => !known.isBusy(one.organizationId));
     for (const orphan of orphans) symptoms.push(await examineDatabase(db, orphan));
@@ -142,11 +165,16 @@ async function dropIfUnclaimed(db: Db, one: Existing, claim?: ObjectId): Promise
 }
 
 /** Organizations whose own collection isn't there, lacks an index that every one has, or holds what is another's. */
-export async function examinePlaces({ db }: DoctorDeps, { known, organizations }: Page): Promise<Symptom[]> {
+export async function examinePlaces(
+  { db }: DoctorDeps,
+  { known, organizations }: Page,
+  lacks: Lack[],
+): Promise<Symptom[]> {
   const symptoms: Symptom[] = [];
   await forEach(organizations, atOnce, async ({ _id, status, placement }) => {
     const organization_id = _id.toHexString();
     if (!isEstablished({ status }) || !placement || isShared(placement) || known.isBusy(organization_id)) return;
+    if (isLacking(lacks, placement.tier)) return;
     const { database, collection } = placement;
     const mend = () => createMissing(db, organization_id, placement);
     const missing = await missingBaseIndexes(db, placement);

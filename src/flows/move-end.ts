@@ -5,7 +5,7 @@ import * as organizationStore from "../organization/store.ts";
 import { removeNotes } from "../tenant/journal.ts";
 import { retirePlace } from "../tenant/retired.ts";
 import { removeMarker, removeStages, removeUnveiled } from "../tenant/stage.ts";
-import { removePlace, removeShared } from "../tenant/storage.ts";
+import { collectionsNamed, removePlace, removeShared } from "../tenant/storage.ts";
 import { tendCommon } from "./common-index.ts";
 import { organizationMissing } from "./failures.ts";
 import { organizationOf } from "./guard.ts";
@@ -20,18 +20,21 @@ export async function removeLeftovers(deps: StepDeps, operation: MoveOperation, 
     if (isShared(to) && placeKey({ ...to, key }) !== live) await removeShared(db, { ...to, key }, keepHeld);
   }
   await keepHeld();
-  await whereAllowed(operation, async () => {
+  if (await mayBeMade(deps, operation)) {
     await removeStages(db, to);
     for (const place of [...abandoned, to]) {
       if (placeKey(place) !== live) await removeUnveiled(db, place, operation._id, assertHeld);
     }
-  });
+  }
   await removeNotes(db, operation._id);
 }
 
-/** As long as no driver had a stage, a place that may not be looked at was never made. */
-const whereAllowed = async ({ progress }: MoveOperation, remove: () => Promise<void>): Promise<unknown> =>
-  progress.stage ? await remove() : await unlessUnauthorized(remove);
+/** As long as no driver had a stage, a place that the database's user may not look at was never made. */
+async function mayBeMade({ db }: StepDeps, { progress }: MoveOperation): Promise<boolean> {
+  const { stage, to } = progress as Partial<MoveProgress> & Pick<MoveProgress, "to">;
+  if (stage) return true;
+  return (await unlessUnauthorized(() => collectionsNamed(db, to.database, to.collection))) !== null;
+}
 
 /** After the cutover: nothing of the tenant stays at the old place. What arrives there late was never acknowledged. */
 export const clean: MoveStep = async (deps, operation) => {
@@ -69,9 +72,9 @@ export const cancelMove: MoveStep = async (deps, operation) => {
   await removeLeftovers(deps, operation, placeKey(from));
   await tendCommon(deps, to.indexes ?? [], operation._id);
   // The new database was nobody's yet.
-  if (to.tier === "enterprise") {
+  if (to.tier === "enterprise" && (await mayBeMade(deps, operation))) {
     assertHeld();
-    await whereAllowed(operation, () => removePlace(db, to, null, deps));
+    await removePlace(db, to, null, deps);
   }
   await guarded.releasePlaces(db, organizationOf(operation));
   return failed ? { failed } : { cancelled: true };

@@ -207,11 +207,12 @@ export function handleError({ log }: Pick<Deps, "log">): (error: unknown, c: Con
     if (problem.failure === "internal_error") log.error({ request_id: requestId, err: error }, "request failed");
     else if (problem.failure === "database_unavailable")
       log.warn({ request_id: requestId, err: error }, "database away");
-    else if (problem.failure === "rights_missing") {
-      // Once for each right and kind of database, not for each request.
-      const what = wordsOf(error).replace(/[0-9a-f]{24}/, "*");
-      if (!told.has(what)) log.error({ request_id: requestId, err: error }, "the database's user lacks a right");
+    const refusal = [error, problem.cause].find(isUnauthorized);
+    // Once for each right and kind of database, not for each request.
+    const what = refusal === undefined ? null : wordsOf(refusal).replace(/[0-9a-f]{24}/, "*");
+    if (what !== null && !told.has(what)) {
       told.add(what);
+      log.error({ request_id: requestId, err: refusal }, "the database's user lacks a right");
     }
     return sendProblem(c, problem);
   };

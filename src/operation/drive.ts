@@ -152,7 +152,7 @@ export async function driveFor(
 const refused = (cause: unknown) =>
   failure<OperationFailure>(
     "operation_pending",
-    "The change is not finished: the service's database user lacks a right, which its log names. It goes on with that right.",
+    "The change is not finished: the service's database user lacks a right, which its log names. With that right it is finished, or undone.",
     { retryAfterSeconds: 60, cause },
   );
 /** Lets others have at once what isn't over yet. */

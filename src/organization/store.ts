@@ -11,7 +11,7 @@ import {
   within,
 } from "../lib/mongo.ts";
 import type { Standing } from "../tenant/lease.ts";
-import type { TenantIndex } from "../tenant/placement.ts";
+import type { TenantIndex, Tier } from "../tenant/placement.ts";
 import { retireKeys } from "../tenant/retired.ts";
 import { established, type OrganizationDocument, type OrganizationFailure } from "./organization.ts";
 
@@ -49,6 +49,10 @@ export const findActiveByNames = (db: Db, names: readonly string[]): Promise<Org
 
 export const findById = (db: Db, id: ObjectId): Promise<OrganizationDocument | null> =>
   organizations(db).findOne({ _id: id }, within());
+
+/** Whether any organization is in a tier. */
+export const isInUse = async (db: Db, tier: Tier): Promise<boolean> =>
+  (await organizations(db).findOne({ tier }, { projection: { _id: 1 }, ...within(60_000) })) !== null;
 
 /** @throws Failure `organization_not_found` */
 export async function getById(db: Db, id: ObjectId): Promise<OrganizationDocument> {

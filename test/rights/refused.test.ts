@@ -2,10 +2,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, te
 import { Writable } from "node:stream";
 import { type Document, ObjectId } from "mongodb";
 import { type RunningService, startService } from "../../src/boot.ts";
+import { doctor, type Report } from "../../src/fleet/doctor.ts";
 import { createLogger } from "../../src/log.ts";
 import { operations } from "../../src/operation/store.ts";
 import { organizations } from "../../src/organization/store.ts";
 import { ownerOfDatabase, type Tier, tiers } from "../../src/tenant/placement.ts";
+import { needs } from "../../src/tenant/rights.ts";
 import { until } from "../support/crash.ts";
 import { makeOperatorKey } from "../support/operator.ts";
 import { type Command, refusal, type Rule, startRefusingProxy } from "../support/refusing-proxy.ts";
@@ -119,6 +121,19 @@ describe("a user who has rights on one database", () => {
       expect(await operations(db()).countDocuments({ open: true })).toBe(0);
     },
   );
+
+  test("is told by the doctor of the rights that a tier in use lacks, and nothing else of its places", async () => {
+    const member = await join("enterprise");
+    const { deps } = services.professional;
+    const found: Report[] = [];
+    proxy.answer(kinds[0]![1]);
+    await doctor(deps, { repair: true }, (one) => found.push(one));
+    const actions = [...needs.enterprise.actions];
+    expect(found).toEqual([{ finding: "rights_missing", tier: "enterprise", database: null, actions, mended: null }]);
+    proxy.answer(null);
+    expect(await doctor(deps, { repair: true }, () => {})).toBe(0);
+    expect(await documentsOf(member)).toEqual(["a", "b"]);
+  });
 
   test("is refused a move to such a database up front", async () => {
     const member = await join("professional");
