@@ -61,6 +61,7 @@ export async function startProxy(databaseUrl: string): Promise<Proxy> {
   };
 }
 
+/** The server that takes the writes. */
 export async function findPrimary(databaseUrl: string): Promise<{ host: string; port: number }> {
   const client = new MongoClient(databaseUrl);
   const hello = await client.db("admin").command({ hello: 1 });

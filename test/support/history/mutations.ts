@@ -13,8 +13,10 @@ export type Mutation = {
   edits: Edit[];
   /** Pauses that any process might make anyway, and a second wall taken down: without the mutation they do no harm. */
   pauses: Edit[];
-  /** Directions in which it shows, and the fault that it takes; each is tried in turn. */
+  /** Directions in which a move shows it, and the fault that it takes; each is tried in turn. */
   shownBy: [direction: string, fault: string][];
+  /** It takes the lives of organizations to show it, with these faults; each is tried in turn. */
+  livedBy?: string[];
   /** What is left at the old placement counts: it may not for the others, as late writes leave strays for a while. */
   leavesBehind?: true;
   config?: Record<string, string>;
