@@ -5,6 +5,7 @@ import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
 import type { Deps } from "./deps.ts";
+import { noteArrival } from "./http/address.ts";
 import { adminRoutes } from "./http/admin-routes.ts";
 import { ownAuditRoutes, platformAuditRoutes } from "./http/audit-routes.ts";
 import type { Env } from "./http/context.ts";
@@ -55,6 +56,7 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
   const app = new Hono<Env>();
 
   app.use(requestId());
+  app.use(noteArrival(deps.config.trustedProxies));
   app.use(requestLog(deps));
   app.use(
     secureHeaders({
@@ -68,7 +70,7 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
   app.use(allowOrigins(deps.config.corsOrigins));
   const groups = ["/org/*", "/admin/*", "/platform/*"];
   for (const group of groups) app.use(group, noStore);
-  if (deps.config.enforceHttps) app.use(enforceHttps(deps.config.trustedProxies));
+  if (deps.config.enforceHttps) app.use(enforceHttps());
   app.use(
     methodNotAllowed({
       app,

@@ -5,12 +5,12 @@ import type { Deps } from "../deps.ts";
 import { failure, isFailure } from "../lib/failure.ts";
 import type { Crowd } from "../lib/crowd.ts";
 import type { RateLimit, Taken } from "../lib/rate-limit.ts";
-import { callerAddress, limitedAs } from "./address.ts";
+import { limitedAs } from "./address.ts";
 import type { Env } from "./context.ts";
 import { withDescription } from "./describe.ts";
 import { type HttpFailure, sendProblem } from "./problems.ts";
 
-type LimitDeps = Pick<Deps, "limits" | "config">;
+type LimitDeps = Pick<Deps, "limits">;
 
 /** Says what holds, on refusals and on answers (draft-ietf-httpapi-ratelimit-headers-10: `q`uota, `w`indow, `r`emaining, `t`ime). */
 function tell(c: Context<Env>, taken: readonly Taken[]): void {
@@ -37,8 +37,7 @@ async function takeAll(c: Context<Env>, limits: readonly (readonly [RateLimit, s
   return taken;
 }
 
-const addressKey = ({ limits, config }: LimitDeps, c: Context) =>
-  limits.keyOf(limitedAs(callerAddress(c, config.trustedProxies)));
+const addressKey = ({ limits }: LimitDeps, c: Context<Env>) => limits.keyOf(limitedAs(c.get("arrival").address));
 
 /** One limit, by the caller's address. */
 const limitAddress = (deps: LimitDeps, limit: RateLimit, problem: string) =>

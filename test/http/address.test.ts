@@ -1,7 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { Hono } from "hono";
-import { callerAddress, callerUsedHttps, limitedAs } from "../../src/http/address.ts";
+import type { Env } from "../../src/http/context.ts";
+import { limitedAs, noteArrival } from "../../src/http/address.ts";
 import { normalizeAddress } from "../../src/lib/address.ts";
+import { useService } from "../support/service.ts";
+
+const service = useService();
 
 describe("an address", () => {
   test.each([
@@ -42,10 +46,9 @@ describe("an address", () => {
 
 const socket = { requestIP: () => ({ address: "::ffff:10.0.0.9" }) };
 const ask = async (trustedProxies: number, headers: Record<string, string>, env: object = socket) => {
-  const app = new Hono().get("/", (c) =>
-    c.json([callerAddress(c, trustedProxies), callerUsedHttps(c, trustedProxies)]),
-  );
-  return (await (await app.request("/", { headers }, env)).json()) as [string, boolean | null];
+  const app = new Hono<Env>().use(noteArrival(trustedProxies)).get("/", (c) => c.json(c.get("arrival")));
+  const arrival: any = await (await app.request("/", { headers }, env)).json();
+  return [arrival.address, arrival.usedHttps] as [string, boolean | null];
 };
 
 describe("the caller's address", () => {
@@ -75,6 +78,36 @@ describe("the caller's address", () => {
 
   test("is unknown without a socket", async () => {
     expect((await ask(0, {}, {}))[0]).toBe("unknown");
+  });
+
+  test("is the same when the body comes in chunks: in sessions, for allow-lists and on record", async () => {
+    const inChunks = (text: string) =>
+      new ReadableStream({
+        start(controller) {
+          for (const character of text) controller.enqueue(new TextEncoder().encode(character));
+          controller.close();
+        },
+      });
+    const ask = (method: string, path: string, body: unknown, token = "") =>
+      fetch(service.url + path, {
+        method,
+        headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+        body: inChunks(JSON.stringify(body)),
+      });
+    const who = await service.join("chunked");
+    const signedIn: any = await (
+      await ask("POST", "/admin/login", { email: who.email, password: who.password })
+    ).json();
+    const token: string = signedIn.access_token;
+    expect((await ask("PUT", "/org/allow-list", { cidrs: ["127.0.0.1"] }, token)).status).toBe(200);
+    expect((await ask("POST", "/org/documents", { _id: 1 }, token)).status).toBe(201);
+    expect((await ask("PATCH", "/org/documents/1", { a: 1 }, token)).status).toBe(200);
+    const { sessions } = (await service.send("GET", "/admin/sessions", { token })).body;
+    expect(sessions.map(({ address }: { address: string }) => address)).toEqual(["127.0.0.1", "127.0.0.1"]);
+    const { entries } = (await service.send("GET", "/org/audit", { token })).body;
+    const addresses = entries.map(({ act, address }: { act: string; address: string }) => ({ act, address }));
+    expect(addresses).toContainEqual({ act: "organization.allow_list", address: "127.0.0.1" });
+    expect(new Set(addresses.map(({ address }: { address: string }) => address))).toEqual(new Set(["127.0.0.1"]));
   });
 });
 
