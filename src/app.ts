@@ -15,6 +15,7 @@ import { limitRefused } from "./http/limits.ts";
 import { openApiDocument } from "./http/describe.ts";
 import { docsRoutes } from "./http/docs.ts";
 import { documentRoutes } from "./http/document-routes.ts";
+import { checkHost, pathOf } from "./http/host.ts";
 import { enforceHttps } from "./http/https.ts";
 import { indexRoutes } from "./http/index-routes.ts";
 import { noteRefusals } from "./http/note-refusals.ts";
@@ -53,7 +54,7 @@ const noStore = createMiddleware<Env>(async function noStore(c, next) {
  * @param isReady whether the database has been prepared and the process is not about to stop
  */
 export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono<Env> {
-  const app = new Hono<Env>();
+  const app = new Hono<Env>({ getPath: pathOf });
 
   app.use(requestId());
   app.use(noteArrival(deps.config.trustedProxies));
@@ -67,6 +68,7 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
       strictTransportSecurity: false,
     }),
   );
+  app.use(checkHost);
   app.use(allowOrigins(deps.config.corsOrigins));
   const groups = ["/org/*", "/admin/*", "/platform/*"];
   for (const group of groups) app.use(group, noStore);

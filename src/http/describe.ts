@@ -151,7 +151,10 @@ export const pathParameters = <S extends z.ZodObject>(schema: S) =>
   );
 
 /** Problems that every route under the error handler may answer with. */
-const everywhere = { internal_error: "A defect of the service" };
+const everywhere = {
+  bad_request: "The Host header is none, or twice there",
+  internal_error: "A defect of the service",
+};
 /** What only reads is sent on to HTTPS instead. */
 const whereChanged = { ...everywhere, https_required: "It was sent by HTTP, and the service is set to ENFORCE_HTTPS" };
 
