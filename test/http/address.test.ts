@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { Hono } from "hono";
 import type { Env } from "../../src/http/context.ts";
-import { limitedAs, noteArrival } from "../../src/http/address.ts";
+import { limitedAs, noteArrival, type TrustedProxies } from "../../src/http/address.ts";
 import { normalizeAddress } from "../../src/lib/address.ts";
 import { useService } from "../support/service.ts";
 
@@ -45,7 +45,7 @@ describe("an address", () => {
 });
 
 const socket = { requestIP: () => ({ address: "::ffff:10.0.0.9" }) };
-const ask = async (trustedProxies: number, headers: Record<string, string>, env: object = socket) => {
+const ask = async (trustedProxies: TrustedProxies, headers: Record<string, string>, env: object = socket) => {
   const app = new Hono<Env>().use(noteArrival(trustedProxies)).get("/", (c) => c.json(c.get("arrival")));
   const arrival: any = await (await app.request("/", { headers }, env)).json();
   return [arrival.address, arrival.usedHttps] as [string, boolean | null];
@@ -59,7 +59,8 @@ describe("the caller's address", () => {
     ["one proxy, and what the caller made up before it", 1, "1.1.1.1, 2.2.2.2, 203.0.113.7", "203.0.113.7"],
     ["two proxies", 2, "203.0.113.7, 10.0.0.1", "203.0.113.7"],
     ["two proxies, and what the caller made up", 2, "1.1.1.1, 203.0.113.7, 10.0.0.1", "203.0.113.7"],
-    ["fewer entries than proxies", 3, "203.0.113.7, 10.0.0.1", "203.0.113.7"],
+    ["fewer entries than proxies, of which one may be made up", 2, "203.0.113.7", "10.0.0.9"],
+    ["one entry less than proxies", 3, "203.0.113.7, 10.0.0.1", "10.0.0.9"],
     ["a proxy that adds the port", 1, "203.0.113.7:4711", "203.0.113.7"],
     ["IPv6", 1, "2001:db8::1", "2001:db8:0:0:0:0:0:1"],
     ["IPv4 as IPv6", 1, "::ffff:203.0.113.7", "203.0.113.7"],
@@ -68,6 +69,21 @@ describe("the caller's address", () => {
     ["an empty header", 1, "", "10.0.0.9"],
   ])("with %s", async (_name, trustedProxies, header, expected) => {
     const [address] = await ask(trustedProxies, header === undefined ? {} : { "x-forwarded-for": header });
+    expect(address).toBe(expected);
+  });
+
+  test.each([
+    ["a peer in them", ["10.0.0.0/8"], "203.0.113.7", "203.0.113.7"],
+    ["a peer that isn't in them", ["192.0.2.0/24"], "203.0.113.7", "10.0.0.9"],
+    ["a peer in them that says nothing", ["10.0.0.0/8"], undefined, "10.0.0.9"],
+    ["two proxies", ["10.0.0.0/8"], "203.0.113.7, 10.0.0.1", "203.0.113.7"],
+    ["two proxies of different networks", ["10.0.0.9/32", "2001:db8::/32"], "203.0.113.7, 2001:DB8::1", "203.0.113.7"],
+    ["what the caller made up", ["10.0.0.0/8"], "1.1.1.1, 10.0.0.2, 203.0.113.7, 10.0.0.1", "203.0.113.7"],
+    ["a caller in them", ["10.0.0.0/8"], "10.0.0.5", "10.0.0.5"],
+    ["an entry of a proxy that is no address", ["10.0.0.0/8"], "1.1.1.1, unknown, 10.0.0.1", "10.0.0.9"],
+    ["a proxy that adds the port", ["10.0.0.0/8"], "203.0.113.7:4711, 10.0.0.1:443", "203.0.113.7"],
+  ])("with networks of proxies and %s", async (_name, networks, header, expected) => {
+    const [address] = await ask(networks, header === undefined ? {} : { "x-forwarded-for": header });
     expect(address).toBe(expected);
   });
 
@@ -121,8 +137,16 @@ describe("whether the caller used HTTPS", () => {
     ["the caller said so and the proxy says no", 1, "https, http", false],
     ["two proxies, the outer one by HTTP", 2, "https, http, https", false],
     ["it is something else", 1, "wss", null],
-  ])("when %s", async (_name, trustedProxies, header, expected) => {
+    ["a peer in the networks says so", ["10.0.0.0/8"], "https", true],
+    ["a peer in the networks says so after the caller", ["10.0.0.0/8"], "https, http", false],
+    ["a peer that isn't in the networks says so", ["192.0.2.0/24"], "https", null],
+  ] as const)("when %s", async (_name, trustedProxies, header, expected) => {
     const [, https] = await ask(trustedProxies, header === undefined ? {} : { "x-forwarded-proto": header });
     expect(https).toBe(expected);
+  });
+
+  test("the entry is of the same proxy as the caller's address", async () => {
+    const headers = { "x-forwarded-for": "203.0.113.7, 10.0.0.1", "x-forwarded-proto": "https, http" };
+    expect(await ask(["10.0.0.0/8"], headers)).toEqual(["203.0.113.7", true]);
   });
 });
