@@ -9,6 +9,10 @@ import type { Env } from "./context.ts";
 export const limitedAs = (address: string): string =>
   address.includes(":") ? `${printGroups(groupsOf(address).slice(0, 4))}::/64` : address;
 
+/** The /48 of an IPv6 address, as much as one customer of a provider may have at the most; null of IPv4. */
+export const networkOf = (address: string): string | null =>
+  address.includes(":") ? `${printGroups(groupsOf(address).slice(0, 3))}::/48` : null;
+
 /** Who is believed about callers: so many proxies in a row, or all in these networks (as `parseCidr` gives them). */
 export type TrustedProxies = number | readonly string[];
 
