@@ -16,6 +16,7 @@ import { openApiDocument } from "./http/describe.ts";
 import { docsRoutes } from "./http/docs.ts";
 import { documentRoutes } from "./http/document-routes.ts";
 import { checkHost, pathOf } from "./http/host.ts";
+import { refuseEncoded } from "./http/encoding.ts";
 import { enforceHttps } from "./http/https.ts";
 import { indexRoutes } from "./http/index-routes.ts";
 import { noteRefusals } from "./http/note-refusals.ts";
@@ -84,6 +85,7 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
   );
   for (const group of groups)
     app.use(group, noteRefusals(deps), timeLimit(deps.config.requestTimeoutMs), limitRefused(deps));
+  app.use(refuseEncoded);
   const limits = { documents: limitBody(deps.config.documentsBytesMax), others: limitBody(deps.config.bodyBytesMax) };
   app.use((c, next) => limits[carriesDocuments(c.req.method, c.req.path) ? "documents" : "others"](c, next));
 
