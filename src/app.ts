@@ -5,6 +5,7 @@ import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
 import type { Deps } from "./deps.ts";
+import { noteArrival } from "./http/address.ts";
 import { adminRoutes } from "./http/admin-routes.ts";
 import { ownAuditRoutes, platformAuditRoutes } from "./http/audit-routes.ts";
 import type { Env } from "./http/context.ts";
@@ -14,6 +15,8 @@ import { limitRefused } from "./http/limits.ts";
 import { openApiDocument } from "./http/describe.ts";
 import { docsRoutes } from "./http/docs.ts";
 import { documentRoutes } from "./http/document-routes.ts";
+import { checkHost, pathOf } from "./http/host.ts";
+import { refuseEncoded } from "./http/encoding.ts";
 import { enforceHttps } from "./http/https.ts";
 import { indexRoutes } from "./http/index-routes.ts";
 import { noteRefusals } from "./http/note-refusals.ts";
@@ -52,9 +55,10 @@ const noStore = createMiddleware<Env>(async function noStore(c, next) {
  * @param isReady whether the database has been prepared and the process is not about to stop
  */
 export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono<Env> {
-  const app = new Hono<Env>();
+  const app = new Hono<Env>({ getPath: pathOf });
 
   app.use(requestId());
+  app.use(noteArrival(deps.config.trustedProxies));
   app.use(requestLog(deps));
   app.use(
     secureHeaders({
@@ -65,10 +69,11 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
       strictTransportSecurity: false,
     }),
   );
+  app.use(checkHost);
   app.use(allowOrigins(deps.config.corsOrigins));
   const groups = ["/org/*", "/admin/*", "/platform/*"];
   for (const group of groups) app.use(group, noStore);
-  if (deps.config.enforceHttps) app.use(enforceHttps(deps.config.trustedProxies));
+  if (deps.config.enforceHttps) app.use(enforceHttps());
   app.use(
     methodNotAllowed({
       app,
@@ -80,6 +85,7 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
   );
   for (const group of groups)
     app.use(group, noteRefusals(deps), timeLimit(deps.config.requestTimeoutMs), limitRefused(deps));
+  app.use(refuseEncoded);
   const limits = { documents: limitBody(deps.config.documentsBytesMax), others: limitBody(deps.config.bodyBytesMax) };
   app.use((c, next) => limits[carriesDocuments(c.req.method, c.req.path) ? "documents" : "others"](c, next));
 

@@ -4,6 +4,7 @@ import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
 import * as z from "zod";
 import { bcryptRoundsMax } from "./admin/password.ts";
+import { parseCidr } from "./lib/cidr.ts";
 import type { JwtAlgorithm } from "./session/keys.ts";
 import { secretsProblem, splitSecrets } from "./session/secret.ts";
 import { type Tier, tiers } from "./tenant/placement.ts";
@@ -21,8 +22,22 @@ const oneOf = <const T extends string[]>(...values: T) =>
 /** Has one default for production and one for development. */
 const limit = wholeNumberOf(1, 1_000_000_000).optional();
 
+const listOf = (text: string): string[] => text.split(",").flatMap((part) => part.trim() || []);
+
 /** As browsers write it: no path, no default port, no capitals; `*` and `null` are none. */
 const isOrigin = (text: string) => /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
+
+/** A count, or networks. */
+const proxies = z
+  .string()
+  .default("0")
+  .transform((text, context): number | string[] => {
+    if (/^(\d|10)$/.test(text)) return Number(text);
+    const networks = listOf(text).map(parseCidr);
+    if (networks.length > 0 && networks.every((network) => network !== null)) return networks;
+    context.addIssue({ code: "custom", message: "must be a whole number from 0 to 10, or networks: 10.0.0.0/8, …" });
+    return z.NEVER;
+  });
 
 const settings = z.object({
   CROUPIER_ENV: oneOf("production", "development").default("production"),
@@ -60,12 +75,12 @@ const settings = z.object({
   DEFAULT_TIER: oneOf(...tiers).default("professional"),
   MAX_BODY_BYTES: wholeNumber(1_048_576, 1_024, 64 * 1_048_576),
   MAX_DOCUMENTS_BYTES: wholeNumber(17 * 1_048_576, 1_024, 48_000_000),
-  TRUSTED_PROXIES: wholeNumber(0, 0, 10),
+  TRUSTED_PROXIES: proxies,
   ENFORCE_HTTPS: oneOf("true", "false").default("false"),
   CORS_ORIGINS: z
     .string()
     .default("")
-    .transform((text) => text.split(",").flatMap((origin) => origin.trim() || []))
+    .transform(listOf)
     .refine((origins) => origins.every(isOrigin), "must be origins as browsers send them: https://app.example, …"),
   AUDIT_RETENTION_DAYS: wholeNumber(400, 0, 36_500),
   REQUEST_TIMEOUT_MS: wholeNumber(30_000, 100, 240_000),
@@ -133,8 +148,8 @@ export type Config = {
   bodyBytesMax: number;
   /** For bodies with documents. */
   documentsBytesMax: number;
-  /** How many proxies before the service write X-Forwarded-For and X-Forwarded-Proto; with 0 both are ignored. */
-  trustedProxies: number;
+  /** How many proxies before the service write X-Forwarded-For and X-Forwarded-Proto, or their networks; with 0 both are ignored. */
+  trustedProxies: number | string[];
   enforceHttps: boolean;
   corsOrigins: string[];
   /** How long entries of the record are kept; 0 is for ever. */

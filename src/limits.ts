@@ -13,18 +13,21 @@ import type { TokenIssuer } from "./session/token.ts";
 import type { Leases } from "./tenant/lease.ts";
 import type { Tier } from "./tenant/placement.ts";
 
+/** By address; an IPv6 address counts by its /64, and that more loosely by the /48 around it, of which one caller may have all. */
+export type ByAddress = { each: RateLimit; around: RateLimit };
+
 /** All limits of a process. What guesses and floods come by is counted for all processes, the rest in each one. */
 export type Limits = {
   /** With one email, right ones too: each costs a core for a while. */
   signIns: RateLimit;
   signInByEmail: RateLimit;
-  signInByAddress: RateLimit;
-  createByAddress: RateLimit;
+  signInByAddress: ByAddress;
+  createByAddress: ByAddress;
   credentialsByOrganization: RateLimit;
   /** Reads without a token. */
-  readByAddress: RateLimit;
+  readByAddress: ByAddress;
   /** Tokens and keys that are not valid. */
-  refusedByAddress: RateLimit;
+  refusedByAddress: ByAddress;
   /** Of an organization, and of one of its tokens, which can't use up all of it: an admin can always end a token. */
   byTier: Record<Tier, { organization: RateLimit; token: RateLimit }>;
   byOperatorKey: RateLimit;
@@ -61,6 +64,14 @@ function sharedCounters({ config, db, redis, log }: LimitDeps): Counters {
   });
 }
 
+/** Some of these are a company or a small provider, with more than one who comes from there. */
+const aroundTimes = 10;
+
+const byAddress = (settings: Parameters<typeof createRateLimit>[0]): ByAddress => ({
+  each: createRateLimit(settings),
+  around: createRateLimit({ ...settings, name: `${settings.name}-network`, limit: settings.limit * aroundTimes }),
+});
+
 export function createLimits(deps: LimitDeps): Limits {
   const { config, leases, tokens } = deps;
   const { limits } = config;
@@ -68,6 +79,8 @@ export function createLimits(deps: LimitDeps): Limits {
   // Each has a bound of its own: whoever comes from ever other addresses drives no organization's count out.
   const perMinute = (name: string, limit: number) =>
     createRateLimit({ name, limit, windowSeconds: minute, counters: createMemoryCounters() });
+  const ownByAddress = (name: string, limit: number) =>
+    byAddress({ name, limit, windowSeconds: minute, counters: createMemoryCounters() });
   const share = (limit: number) => Math.max(1, Math.floor((limit * limits.tokenPercent) / 100));
   const ofTier = (limit: number) => ({
     organization: perMinute("organization", limit),
@@ -83,13 +96,13 @@ export function createLimits(deps: LimitDeps): Limits {
       ...growing,
       counters: shared,
     }),
-    signInByAddress: createRateLimit({
+    signInByAddress: byAddress({
       name: "sign-in-address",
       limit: limits.signInsPerAddress,
       ...growing,
       counters: shared,
     }),
-    createByAddress: createRateLimit({
+    createByAddress: byAddress({
       name: "create-address",
       limit: limits.createsPerAddress,
       windowSeconds: hour,
@@ -101,8 +114,8 @@ export function createLimits(deps: LimitDeps): Limits {
       windowSeconds: hour,
       counters: shared,
     }),
-    readByAddress: perMinute("read-address", limits.readsPerAddress),
-    refusedByAddress: perMinute("refused-address", limits.refusedPerAddress),
+    readByAddress: ownByAddress("read-address", limits.readsPerAddress),
+    refusedByAddress: ownByAddress("refused-address", limits.refusedPerAddress),
     byTier: {
       starter: ofTier(limits.starter),
       professional: ofTier(limits.professional),

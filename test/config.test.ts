@@ -31,6 +31,26 @@ describe("the configuration", () => {
     expect(() => readConfig({ ...production, JWT_LEEWAY_SECONDS: "301" })).toThrow("JWT_LEEWAY_SECONDS");
   });
 
+  test("takes a number of proxies or their networks, and nothing in between", () => {
+    const read = (TRUSTED_PROXIES: string) => readConfig({ ...production, TRUSTED_PROXIES }).trustedProxies;
+    expect(readConfig(production).trustedProxies).toBe(0);
+    expect(read("2")).toBe(2);
+    expect(read("10.0.0.0/8, 2001:DB8:0::/32,192.0.2.7")).toEqual(["10.0.0.0/8", "2001:db8::/32", "192.0.2.7/32"]);
+    for (const wrong of [
+      "-1",
+      "11",
+      "1.5",
+      "true",
+      ",",
+      "10.0.0.1/8",
+      "1,10.0.0.0/8",
+      "proxy.example",
+      "10.0.0.0/33",
+    ]) {
+      expect(() => read(wrong)).toThrow("TRUSTED_PROXIES must be a whole number from 0 to 10, or networks");
+    }
+  });
+
   test("takes a list of secrets, or files with keys", () => {
     const other = "uY6tR3eW1qA8sD5fG2hJ9kL4zX7cV0bN";
     const { jwt } = readConfig({ ...production, JWT_SECRET_KEY: `${production.JWT_SECRET_KEY}, ${other}` });

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { BSON, type Document, type ObjectId } from "mongodb";
 import { failure } from "../lib/failure.ts";
+import { etagOf } from "../tenant/etag.ts";
 import { type DoorDeps, withTenant } from "../tenant/door.ts";
 import type { TenantScope } from "../tenant/scope.ts";
 import { nextMeta, type TenantDocument } from "../tenant/stored.ts";
@@ -20,7 +21,7 @@ import { markRemoved } from "./idempotency.ts";
 /** What is to become of a document: its new fields, or `null` to remove it. May throw a failure instead. */
 export type Change = (current: TenantDocument) => Document | null;
 
-/** Whether a document is one that the caller has named by its ETag; without a condition all are. */
+/** Whether a document is one that the caller means, by its ETag; without a condition all are. */
 export type Condition = (current: TenantDocument | null) => boolean;
 
 const conflictsMax = 30;
@@ -51,7 +52,7 @@ export async function changeDocument(
         if (verdict === "brought_along") return effect.made;
         effect = null;
       }
-      if (!isMeant(current)) throw preconditionFailed();
+      if (!isMeant(current)) throw preconditionFailed(current);
       if (!current) throw documentMissing();
       const fields = change(current);
       const made = fields && { id: current.id, fields, meta: nextMeta(current.meta, writeId) };
@@ -75,8 +76,11 @@ async function write(scope: TenantScope, made: TenantDocument | null, current: T
   return written === "written";
 }
 
-const preconditionFailed = () =>
-  failure<DocumentFailure>("precondition_failed", "The document is not the one that If-Match names; read it again.");
+/** @param current as it is now, null when there is none */
+export const preconditionFailed = (current: TenantDocument | null) =>
+  failure<DocumentFailure>("precondition_failed", "The document is not one that the conditions allow; read it again.", {
+    ...(current && { etag: etagOf(current.meta) }),
+  });
 
 /** @throws Failure `document_too_large` */
 export function assertSize({ id, fields }: Pick<TenantDocument, "id" | "fields">): void {

@@ -48,7 +48,7 @@ export const adminRoutes = (deps: Deps) =>
       body(signInRequest),
       limitSignIns(deps),
       async (c) => {
-        return c.json(await signIn(forRequest(deps, c), c.req.valid("json"), callerOf(deps, c)), 200);
+        return c.json(await signIn(forRequest(deps, c), c.req.valid("json"), callerOf(c)), 200);
       },
     )
     .get(

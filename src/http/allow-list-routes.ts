@@ -1,7 +1,6 @@
 import { Hono } from "hono";
 import type { Deps } from "../deps.ts";
 import { getAllowList, setAllowList } from "../organization/allow-list.ts";
-import { callerAddress } from "./address.ts";
 import { allowListAnswer, allowListRequest } from "./allow-list-schemas.ts";
 import { requireAdmin } from "./auth.ts";
 import type { Env } from "./context.ts";
@@ -41,7 +40,7 @@ export const allowListRoutes = (deps: Deps) =>
       requireAdmin(deps),
       body(allowListRequest),
       async (c) => {
-        const address = callerAddress(c, deps.config.trustedProxies);
+        const { address } = c.get("arrival");
         return c.json(
           { cidrs: await setAllowList(forRequest(deps, c), c.get("actor"), c.req.valid("json").cidrs, address) },
           200,

@@ -2,7 +2,6 @@ import { createMiddleware } from "hono/factory";
 import type { Deps } from "../deps.ts";
 import { authenticate, authenticateOften } from "../session/authenticate.ts";
 import type { Intent } from "../session/session.ts";
-import { callerAddress } from "./address.ts";
 import type { Env } from "./context.ts";
 import { withDescription } from "./describe.ts";
 import { limitOrganization, organizationProblems } from "./limits.ts";
@@ -16,13 +15,13 @@ const tokenProblems = {
   address_not_allowed: "The organization's allow-list doesn't hold the caller's address",
 };
 
-type AuthDeps = Pick<Deps, "lookUp" | "tokens" | "revocations" | "limits" | "config">;
+type AuthDeps = Pick<Deps, "lookUp" | "tokens" | "revocations" | "limits">;
 
 /** Lets a request pass only with an admin's access token, within its organization's limits, and says who it is. */
 export const requireAdmin = (deps: AuthDeps, intent: Intent = "write") =>
   withDescription(
     createMiddleware<Env>(async (c, next) => {
-      const addressOf = () => callerAddress(c, deps.config.trustedProxies);
+      const addressOf = () => c.get("arrival").address;
       const signedIn = await authenticate(deps, c.req.header("authorization"), intent, addressOf);
       c.set("signedIn", signedIn);
       c.set("actor", signedIn.actor);
@@ -35,7 +34,7 @@ export const requireAdmin = (deps: AuthDeps, intent: Intent = "write") =>
 export const requireTenant = (deps: AuthDeps & Pick<Deps, "leases">, intent: Intent = "write") =>
   withDescription(
     createMiddleware<Env>(async (c, next) => {
-      const addressOf = () => callerAddress(c, deps.config.trustedProxies);
+      const addressOf = () => c.get("arrival").address;
       c.set("actor", await authenticateOften(deps, c.req.header("authorization"), intent, addressOf));
       await limitOrganization(deps, c, next);
     }),

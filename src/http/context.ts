@@ -1,11 +1,13 @@
 import type { Taken } from "../lib/rate-limit.ts";
 import type { Operator } from "../operator/key.ts";
 import type { Actor, SignedIn } from "../session/session.ts";
+import type { Arrival } from "./address.ts";
 
 /** What middleware leaves for the handlers after it. */
 export type Env = {
   Variables: {
     requestId: string;
+    arrival: Arrival;
     actor: Actor;
     /** Where admin and organization were read to know who it is. */
     signedIn: SignedIn;

@@ -96,6 +96,9 @@ const inQuery = (path: PropertyKey[]) => `?${path.map(shown).join(".")}`;
 export const isJson = (c: Context) =>
   /^application\/([\w.-]+\+)?json\s*(;|$)/i.test(c.req.header("content-type") ?? "");
 
+/** Problems of the routes that are sent a body. */
+export const encodingProblems = { unsupported_content_encoding: "The body comes with a Content-Encoding" };
+
 const wrongType = (pointerTo: (path: PropertyKey[]) => string, schema: z.ZodObject): FieldError => ({
   pointer: pointerTo(Object.keys(schema.shape).slice(0, 1)),
   message: "must be a string",
@@ -121,6 +124,7 @@ export const body = <S extends z.ZodObject>(schema: S) =>
         body_too_large: "The body has more than MAX_BODY_BYTES",
         invalid_request: "A field is missing or wrong, or there is one that the request doesn't have",
         malformed_json: "The body is not JSON",
+        ...encodingProblems,
         unsupported_content_type: "The body is not sent as JSON",
       },
     },
@@ -151,7 +155,10 @@ export const pathParameters = <S extends z.ZodObject>(schema: S) =>
   );
 
 /** Problems that every route under the error handler may answer with. */
-const everywhere = { internal_error: "A defect of the service" };
+const everywhere = {
+  bad_request: "The Host header is none, or twice there",
+  internal_error: "A defect of the service",
+};
 /** What only reads is sent on to HTTPS instead. */
 const whereChanged = { ...everywhere, https_required: "It was sent by HTTP, and the service is set to ENFORCE_HTTPS" };
 
@@ -164,13 +171,20 @@ export const databaseProblems = {
 };
 
 /** Problems of the routes that take no body, and are sent one. */
-export const bodilessProblems = { body_too_large: "There is a body, and it has more than MAX_BODY_BYTES" };
+export const bodilessProblems = {
+  ...encodingProblems,
+  body_too_large: "There is a body, and it has more than MAX_BODY_BYTES",
+};
 
 /** Problems of the routes whose effect is recorded. */
 export const recordProblems = { audit_unavailable: "It can't be recorded just now" };
 
 const headersOf: Partial<Record<string, ZodOpenApiResponseObject["headers"]>> = {
   401: z.object({ "WWW-Authenticate": z.string().meta({ example: "Bearer" }) }),
+  412: z.object({
+    ETag: z.string().optional().meta({ description: "Of the document as it is now", example: '"2-q83vEjRWeJCrze8B"' }),
+  }),
+  415: z.object({ "Accept-Encoding": z.string().meta({ example: "identity" }) }),
   429: z.object({
     "Retry-After": z.string().meta({ description: "In seconds", example: "30" }),
     RateLimit: z

@@ -1,15 +1,16 @@
 import { type Context, Hono } from "hono";
 import * as z from "zod";
 import type { Deps } from "../deps.ts";
-import { changeDocument, type Condition } from "../document/change.ts";
+import { changeDocument } from "../document/change.ts";
 import { documentMissing } from "../document/document.ts";
 import { patched, postDocuments, readPatch, readReplacement } from "../document/post.ts";
 import { aggregateDocuments, countDocuments, getDocument, limitMax, listDocuments } from "../document/query.ts";
 import { parseExtendedJson } from "../lib/extended-json.ts";
-import { etagOf, matchesTag, parseIfMatch, parseIfNoneMatch, parsePathId, printPathId } from "../tenant/document.ts";
+import { etagOf, parsePathId, printPathId } from "../tenant/document.ts";
 import { idBytes, idBytesMax } from "../tenant/document-id.ts";
 import type { TenantDocument } from "../tenant/stored.ts";
 import { requireTenant } from "./auth.ts";
+import { conditionHeaders, conditionOf, isKnown } from "./conditions.ts";
 import { answer, databaseProblems, describe, query } from "./describe.ts";
 import {
   aggregateAnswer,
@@ -32,14 +33,6 @@ import { signalOf } from "./time-limit.ts";
 const asSent = ({ id, fields }: TenantDocument) => ({ _id: id, ...fields });
 const organizationOf = (c: Context<ExtendedEnv>) => c.get("actor").organizationId;
 const keyOf = (c: Context<ExtendedEnv>) => organizationOf(c).toHexString();
-
-/** The document that If-Match names (RFC 9110, 13.1.1); any when there is no such header. */
-function conditionOf(c: Context): Condition {
-  const header = c.req.header("if-match");
-  if (header === undefined) return () => true;
-  const tags = parseIfMatch(header);
-  return (current) => current !== null && matchesTag(tags, current.meta);
-}
 
 const sendDocument = (c: Context, document: TenantDocument) =>
   sendExtended(c, 200, asSent(document), { ETag: etagOf(document.meta) });
@@ -67,7 +60,7 @@ const inserted = {
 const found = { ...databaseProblems, document_not_found: "There is no document of this id" };
 const changed = {
   ...found,
-  precondition_failed: "It isn't the one that If-Match names",
+  precondition_failed: "It isn't one that If-Match names, or is one that If-None-Match names",
   write_conflict: "Too many others write it",
   write_in_doubt: "The organization was moved meanwhile; whether it was written can't be told",
 };
@@ -86,7 +79,6 @@ const listed = {
   invalid_cursor: "The cursor is none, or of another query",
   unsupported_sort: "A document has an array where it is sorted by: there is no paging in that order",
 };
-const ifMatch = z.object({ "If-Match": z.string().optional().meta({ description: "Only if it still has this ETag" }) });
 
 export function documentRoutes(deps: Deps) {
   const tenant = requireTenant(deps);
@@ -221,21 +213,17 @@ export function documentRoutes(deps: Deps) {
         operationId: "getDocument",
         summary: "Get a document",
         tags,
-        requestParams: { path: pathId, header: z.object({ "If-None-Match": z.string().optional() }) },
+        requestParams: { path: pathId, header: conditionHeaders },
         answers: {
           "200": one("The document"),
           "304": { description: "It still has the ETag that If-None-Match names" },
         },
-        problems: { ...found, invalid_request: "A header is wrong" },
+        problems: { ...found, precondition_failed: changed.precondition_failed, invalid_request: "A header is wrong" },
       }),
       reader,
       async (c) => {
         const document = await getDocument(deps, organizationOf(c), idOf(c));
-        const header = c.req.header("if-none-match");
-        if (header !== undefined && matchesTag(parseIfNoneMatch(header), document.meta)) {
-          return c.body(null, 304, { ETag: etagOf(document.meta) });
-        }
-        return sendDocument(c, document);
+        return isKnown(c, document) ? c.body(null, 304, { ETag: etagOf(document.meta) }) : sendDocument(c, document);
       },
     )
     .put(
@@ -244,7 +232,7 @@ export function documentRoutes(deps: Deps) {
         operationId: "replaceDocument",
         summary: "Replace a document",
         tags,
-        requestParams: { path: pathId, header: ifMatch },
+        requestParams: { path: pathId, header: conditionHeaders },
         answers: { "200": one("The document as it is now") },
         problems: { ...changed, ...stored },
       }),
@@ -262,7 +250,7 @@ export function documentRoutes(deps: Deps) {
         operationId: "patchDocument",
         summary: "Change some fields of a document (JSON Merge Patch, RFC 7396)",
         tags,
-        requestParams: { path: pathId, header: ifMatch },
+        requestParams: { path: pathId, header: conditionHeaders },
         answers: { "200": one("The document as it is now") },
         problems: { ...changed, ...stored },
       }),
@@ -280,7 +268,7 @@ export function documentRoutes(deps: Deps) {
         operationId: "removeDocument",
         summary: "Remove a document",
         tags,
-        requestParams: { path: pathId, header: ifMatch },
+        requestParams: { path: pathId, header: conditionHeaders },
         answers: { "204": { description: "It is gone" } },
         problems: {
           ...changed,

@@ -7,7 +7,7 @@ import { parseExtendedJson, printExtendedJson } from "../lib/extended-json.ts";
 import { invalid, under } from "../lib/invalid.ts";
 import { createSlice } from "../lib/slices.ts";
 import type { Env } from "./context.ts";
-import { isJson, withDescription } from "./describe.ts";
+import { encodingProblems, isJson, withDescription } from "./describe.ts";
 import type { HttpFailure } from "./problems.ts";
 
 /** What was sent: as text, and what MongoDB Extended JSON makes of it. */
@@ -59,6 +59,7 @@ export function extendedBody(schema: z.ZodType, shown: Record<string, unknown>, 
         body_too_large: "The body has more than MAX_DOCUMENTS_BYTES",
         invalid_request: "Something in the request isn't allowed or isn't Extended JSON",
         malformed_json: "The body is not JSON",
+        ...encodingProblems,
         unsupported_content_type: "The body is not sent as JSON",
       },
     },

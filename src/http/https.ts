@@ -1,6 +1,5 @@
 import { createMiddleware } from "hono/factory";
 import { failure } from "../lib/failure.ts";
-import { callerUsedHttps } from "./address.ts";
 import type { Env } from "./context.ts";
 import type { HttpFailure } from "./problems.ts";
 
@@ -13,10 +12,10 @@ const year = 365 * 24 * 60 * 60;
  * only reads is sent on to HTTPS; anything else is refused: its body, maybe a password, went in clear already, and a
  * redirect would hide that from whoever has to change it.
  */
-export const enforceHttps = (trustedProxies: number) =>
+export const enforceHttps = () =>
   createMiddleware<Env>(async function enforceHttps(c, next) {
     if (exempt.has(c.req.path)) return await next();
-    if (callerUsedHttps(c, trustedProxies)) {
+    if (c.get("arrival").usedHttps) {
       c.header("Strict-Transport-Security", `max-age=${year}; includeSubDomains`);
       return await next();
     }

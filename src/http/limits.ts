@@ -5,12 +5,13 @@ import type { Deps } from "../deps.ts";
 import { failure, isFailure } from "../lib/failure.ts";
 import type { Crowd } from "../lib/crowd.ts";
 import type { RateLimit, Taken } from "../lib/rate-limit.ts";
-import { callerAddress, limitedAs } from "./address.ts";
+import type { ByAddress } from "../limits.ts";
+import { limitedAs, networkOf } from "./address.ts";
 import type { Env } from "./context.ts";
 import { withDescription } from "./describe.ts";
 import { type HttpFailure, sendProblem } from "./problems.ts";
 
-type LimitDeps = Pick<Deps, "limits" | "config">;
+type LimitDeps = Pick<Deps, "limits">;
 
 /** Says what holds, on refusals and on answers (draft-ietf-httpapi-ratelimit-headers-10: `q`uota, `w`indow, `r`emaining, `t`ime). */
 function tell(c: Context<Env>, taken: readonly Taken[]): void {
@@ -22,29 +23,41 @@ function tell(c: Context<Env>, taken: readonly Taken[]): void {
 const tooMany = (seconds: number) =>
   failure<HttpFailure>("rate_limited", `Too many requests; try again in ${seconds} s.`, { retryAfterSeconds: seconds });
 
-/** Counts a request on several limits, one after the other; what the first refuses isn't counted on the next. */
-async function takeAll(c: Context<Env>, limits: readonly (readonly [RateLimit, string])[]): Promise<Taken[]> {
-  const before = c.get("taken") ?? [];
+/** Counts a request on several limits, one after the other; what one refuses, then the last one, isn't counted on the next. */
+async function count(limits: readonly (readonly [RateLimit, string])[]): Promise<Taken[]> {
   const taken: Taken[] = [];
   for (const [limit, key] of limits) {
-    const one = await limit.take(key);
-    taken.push(one);
-    if (one.allowed) continue;
-    tell(c, [...before, ...taken]);
-    throw tooMany(one.resetSeconds);
+    taken.push(await limit.take(key));
+    if (!taken.at(-1)!.allowed) break;
   }
-  tell(c, [...before, ...taken]);
   return taken;
 }
 
-const addressKey = ({ limits, config }: LimitDeps, c: Context) =>
-  limits.keyOf(limitedAs(callerAddress(c, config.trustedProxies)));
+async function takeAll(c: Context<Env>, limits: readonly (readonly [RateLimit, string])[]): Promise<Taken[]> {
+  const taken = await count(limits);
+  tell(c, [...(c.get("taken") ?? []), ...taken]);
+  const last = taken.at(-1);
+  if (last && !last.allowed) throw tooMany(last.resetSeconds);
+  return taken;
+}
+
+/** What counts a request of this address, the narrowest first. */
+function countsOf(
+  { limits }: LimitDeps,
+  c: Context<Env>,
+  { each, around }: ByAddress,
+): (readonly [RateLimit, string])[] {
+  const { address } = c.get("arrival");
+  const own = [each, limits.keyOf(limitedAs(address))] as const;
+  const network = networkOf(address);
+  return network === null ? [own] : [own, [around, limits.keyOf(network)]];
+}
 
 /** One limit, by the caller's address. */
-const limitAddress = (deps: LimitDeps, limit: RateLimit, problem: string) =>
+const limitAddress = (deps: LimitDeps, limit: ByAddress, problem: string) =>
   withDescription(
     createMiddleware<Env>(async (c, next) => {
-      await takeAll(c, [[limit, addressKey(deps, c)]]);
+      await takeAll(c, countsOf(deps, c, limit));
       await next();
     }),
     { problems: { rate_limited: problem } },
@@ -64,14 +77,14 @@ export const limitSignIns = (deps: LimitDeps) =>
     createMiddleware<Env>(async (c, next) => {
       const { signInByAddress, signInByEmail, signIns, keyOf } = deps.limits;
       const { email } = (c.req.valid as (target: "json") => { email: string })("json");
-      const byAddress = [signInByAddress, addressKey(deps, c)] as const;
+      const byAddress = countsOf(deps, c, signInByAddress);
       const byEmail = [signInByEmail, keyOf(emailKey(email))] as const;
-      const [address, , all] = await takeAll(c, [byAddress, byEmail, [signIns, byEmail[1]]]);
+      const taken = await takeAll(c, [...byAddress, byEmail, [signIns, byEmail[1]]]);
       await next();
       if (c.res.status !== 200) return;
-      const addressNow = await signInByAddress.giveBack(byAddress[1], address!);
+      const addressNow = await Promise.all(byAddress.map(([limit, key], index) => limit.giveBack(key, taken[index]!)));
       const forgiven = await signInByEmail.forgive(byEmail[1]);
-      tell(c, [addressNow, forgiven, all!]);
+      tell(c, [...addressNow, forgiven, taken.at(-1)!]);
     }),
     { problems: { rate_limited: "Too many tries to sign in from this address, or with this email" } },
   );
@@ -164,10 +177,12 @@ const refusals: ReadonlySet<string> = new Set([
 
 /** Refuses an address that has sent too many wrong tokens and keys, before one more is looked up. */
 export async function refuseSpent(deps: LimitDeps, c: Context<Env>): Promise<void> {
-  const spent = await deps.limits.refusedByAddress.spent(addressKey(deps, c));
-  if (!spent) return;
-  tell(c, [...(c.get("taken") ?? []), spent]);
-  throw tooMany(spent.resetSeconds);
+  for (const [limit, key] of countsOf(deps, c, deps.limits.refusedByAddress)) {
+    const spent = await limit.spent(key);
+    if (!spent) continue;
+    tell(c, [...(c.get("taken") ?? []), spent]);
+    throw tooMany(spent.resetSeconds);
+  }
 }
 
 /** Counts tokens and keys that are refused, by address. Right ones from the same address go on. */
@@ -175,10 +190,11 @@ export const limitRefused = (deps: LimitDeps) =>
   createMiddleware<Env>(async function limitRefused(c, next) {
     await next();
     if (!isFailure(c.error) || !refusals.has(c.error.failure)) return;
-    const taken = await deps.limits.refusedByAddress.take(addressKey(deps, c));
-    if (!taken.allowed) {
+    const taken = await count(countsOf(deps, c, deps.limits.refusedByAddress));
+    const last = taken.at(-1)!;
+    if (!last.allowed) {
       c.res.headers.delete("WWW-Authenticate");
-      c.res = sendProblem(c, tooMany(taken.resetSeconds));
+      c.res = sendProblem(c, tooMany(last.resetSeconds));
     }
-    tell(c, [...(c.get("taken") ?? []), taken]);
+    tell(c, [...(c.get("taken") ?? []), ...taken]);
   });

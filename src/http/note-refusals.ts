@@ -9,7 +9,7 @@ import type { Env } from "./context.ts";
 import { originOf } from "./origin.ts";
 import { asFailure, problemTypes } from "./problems.ts";
 
-type NoteDeps = Pick<Deps, "audit" | "tokens" | "config">;
+type NoteDeps = Pick<Deps, "audit" | "tokens">;
 
 /** Whose token it was, when it is one of ours that no longer holds: its organization is to see that somebody tries it. */
 async function ownerOf({ tokens }: NoteDeps, c: Context<Env>): Promise<Partial<About> & Pick<About, "organizationId">> {
@@ -52,7 +52,7 @@ export const noteRefusals = (deps: NoteDeps) =>
       route: routePath(c, -1),
       ...(organization_id && { organization_id }),
     };
-    const origin = originOf(c, deps.config.trustedProxies);
+    const origin = originOf(c);
     const entry = { act: "access.refused", details, ...(await ownerOf(deps, c)) } as const;
     deps.audit.note(origin, entry, "refused");
   });

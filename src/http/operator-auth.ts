@@ -2,16 +2,15 @@ import { createMiddleware } from "hono/factory";
 import type { Deps } from "../deps.ts";
 import { authenticateOperator } from "../operator/authenticate.ts";
 import type { Scope } from "../operator/key.ts";
-import { callerAddress } from "./address.ts";
 import type { Env } from "./context.ts";
 import { withDescription } from "./describe.ts";
 import { limitOperator, refuseSpent } from "./limits.ts";
 
 /** Lets a request pass only with an operator's key that has a scope, and says whose it is. */
-export const requireOperator = (deps: Pick<Deps, "knownKeys" | "now" | "config" | "limits">, scope: Scope) =>
+export const requireOperator = (deps: Pick<Deps, "knownKeys" | "now" | "limits">, scope: Scope) =>
   withDescription(
     createMiddleware<Env>(async (c, next) => {
-      const address = callerAddress(c, deps.config.trustedProxies);
+      const { address } = c.get("arrival");
       const mayLookUp = () => refuseSpent(deps, c);
       c.set("operator", await authenticateOperator(deps, c.req.header("authorization"), scope, address, mayLookUp));
       await limitOperator(deps, c, next);

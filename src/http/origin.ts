@@ -1,6 +1,5 @@
 import type { Context } from "hono";
 import type { Origin, Who } from "../audit/audit.ts";
-import { callerAddress } from "./address.ts";
 import type { Env } from "./context.ts";
 
 function whoOf(c: Context<Env>): Who {
@@ -11,8 +10,8 @@ function whoOf(c: Context<Env>): Who {
 }
 
 /** Who asks, from where and by which request, as it is recorded. */
-export const originOf = (c: Context<Env>, trustedProxies: number): Origin => ({
+export const originOf = (c: Context<Env>): Origin => ({
   who: whoOf(c),
-  address: callerAddress(c, trustedProxies),
+  address: c.get("arrival").address,
   request_id: c.get("requestId"),
 });

@@ -22,6 +22,7 @@ export type HttpFailure =
   | "invalid_request"
   | "malformed_json"
   | "unsupported_content_type"
+  | "unsupported_content_encoding"
   | "bad_request"
   | "not_found"
   | "method_not_allowed"
@@ -47,7 +48,7 @@ type FailureCode =
   | AuditFailure
   | RightsFailure
   | TenantFailure;
-type ProblemStatus = 400 | 401 | 403 | 404 | 405 | 409 | 412 | 413 | 422 | 429 | 500 | 503;
+type ProblemStatus = 400 | 401 | 403 | 404 | 405 | 409 | 412 | 413 | 415 | 422 | 429 | 500 | 503;
 
 /** Every problem type that the API answers with (RFC 9457): its status and its title. */
 export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: string }> = {
@@ -85,6 +86,7 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   precondition_failed: { status: 412, title: "The document has changed" },
   document_too_large: { status: 413, title: "The document is too large" },
   body_too_large: { status: 413, title: "The body is too large" },
+  unsupported_content_encoding: { status: 415, title: "The body must not be encoded" },
   // 422 also where 400 or 415 would do: clients of the first Croupier know no other status for a body that is wrong.
   invalid_request: { status: 422, title: "The request is not valid" },
   malformed_json: { status: 422, title: "The body is not JSON" },
@@ -190,6 +192,9 @@ export function sendProblem(c: Context, error: Failure<FailureCode>, headers: Re
   if (status === 401) headers["WWW-Authenticate"] = challenge(error.failure);
   if (error.scope !== undefined)
     headers["WWW-Authenticate"] = `Bearer error="insufficient_scope", scope="${error.scope}"`;
+  // RFC 9110, 15.5.16.
+  if (status === 415) headers["Accept-Encoding"] = "identity";
+  if (error.etag !== undefined) headers.ETag = error.etag;
   if (status === 429 || status === 503) headers["Retry-After"] = String(error.retryAfterSeconds ?? 1);
   return c.body(printExtendedJson(body), status, { ...headers, "Content-Type": "application/problem+json" });
 }

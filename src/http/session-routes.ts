@@ -43,8 +43,7 @@ export const sessionRoutes = (deps: Deps) =>
       }),
       limitReads(deps),
       body(refreshRequest),
-      async (c) =>
-        c.json(await refresh(forRequest(deps, c), c.req.valid("json").refresh_token, callerOf(deps, c)), 200),
+      async (c) => c.json(await refresh(forRequest(deps, c), c.req.valid("json").refresh_token, callerOf(c)), 200),
     )
     .get(
       "/sessions",

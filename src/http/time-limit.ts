@@ -37,12 +37,12 @@ export function signalOf(c: Context): AbortSignal {
 }
 
 /** Deps for one request: they say who asks, and its passwords leave the queue when it is late or its caller is gone. */
-export function forRequest<D extends Pick<Deps, "passwords" | "config" | "origin">>(deps: D, c: Context<Env>): D {
+export function forRequest<D extends Pick<Deps, "passwords" | "origin">>(deps: D, c: Context<Env>): D {
   const { passwords } = deps;
   const signal = signalOf(c);
   return {
     ...deps,
-    origin: originOf(c, deps.config.trustedProxies),
+    origin: originOf(c),
     passwords: {
       ...passwords,
       hash: (password: string) => passwords.hash(password, signal),

@@ -14,6 +14,8 @@ export type Failure<Code extends string = string> = Error & {
   readonly errors?: FieldError[];
   /** What the credentials would have had to allow (RFC 6750, 3). */
   readonly scope?: string;
+  /** Of what is there now, when it isn't what was meant (RFC 9110, 15.5.13). */
+  readonly etag?: string;
   /** More members of the problem document (RFC 9457, 3.2), as BSON. */
   readonly members?: Record<string, unknown>;
   /** Whose credentials were refused, for the record only: no answer says it. */
@@ -28,6 +30,7 @@ export const failure = <Code extends string>(
     retryAfterSeconds?: number;
     errors?: FieldError[];
     scope?: string;
+    etag?: string;
     members?: Record<string, unknown>;
     about?: About;
     cause?: unknown;

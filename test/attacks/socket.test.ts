@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { connect } from "node:net";
+import { head as lines, sendRaw, statusesOf } from "../support/raw.ts";
 import { useService } from "../support/service.ts";
 
 setDefaultTimeout(60_000);
@@ -11,29 +11,10 @@ beforeAll(async () => {
 });
 afterAll(() => console.log(`attacks by bytes on the socket: ${count}`));
 
-/** Sends bytes as they are, as no HTTP client would, and reads until nothing comes any more. */
 function raw(text: string | Uint8Array): Promise<string> {
   count++;
-  const { hostname, port } = new URL(service.url);
-  const { promise, resolve } = Promise.withResolvers<string>();
-  let answer = "";
-  const socket = connect(Number(port), hostname, () => socket.write(text));
-  // An answer comes at once; what is waited for is whether there is more than one.
-  const done = setTimeout(() => socket.destroy(), 5_000);
-  socket.on("data", (data) => {
-    answer += data.toString("latin1");
-    setTimeout(() => socket.destroy(), 300).unref();
-  });
-  socket.on("error", () => {});
-  socket.on("close", () => {
-    clearTimeout(done);
-    resolve(answer);
-  });
-  return promise;
+  return sendRaw(service.url, text);
 }
-const statusesOf = (answer: string) =>
-  [...answer.matchAll(/^HTTP\/1\.1 (\d{3})/gm)].map(([, status]) => Number(status));
-const lines = (...all: string[]) => `${all.join("\r\n")}\r\n\r\n`;
 
 test("spellings of a path lead nowhere without a token, whatever proxies make of them", async () => {
   const paths = [

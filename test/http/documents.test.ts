@@ -119,7 +119,7 @@ describe.each([...tiers])("documents in the tier %s", (tier) => {
     }
   }, 120_000);
 
-  test("If-Match lets only through who has seen the newest version, and If-None-Match spares the others", async () => {
+  test("If-Match lets only through who has seen the newest version, If-None-Match only who hasn't, and a refusal has its tag", async () => {
     const path = at("tagged");
     const first = (await insert({ _id: "tagged", n: 1 })).headers.get("etag")!;
     const changed = await me.ask("PATCH", path, { n: 2 }, { "if-match": `"7-x", ${first}` });
@@ -131,19 +131,39 @@ describe.each([...tiers])("documents in the tier %s", (tier) => {
       for (const [method, body] of [["PUT", { n: 9 }], ["PATCH", { n: 9 }], ["DELETE"]] as const) {
         const answer = await me.ask(method, path, body, { "if-match": header });
         expectProblem(answer, { status: 412, type: "precondition_failed", path: `/org${path}` });
+        expect(answer.headers.get("etag")).toBe(second);
+      }
+      const read = await me.ask("GET", path, undefined, { "if-match": header });
+      expectProblem(read, { status: 412, type: "precondition_failed", path: `/org${path}` });
+      expect(read.headers.get("etag")).toBe(second);
+    }
+    for (const header of [second, `W/${second}`, "*", `"1-x", ${second}`]) {
+      for (const [method, body] of [["PUT", { n: 9 }], ["PATCH", { n: 9 }], ["DELETE"]] as const) {
+        const answer = await me.ask(method, path, body, { "if-none-match": header });
+        expectProblem(answer, { status: 412, type: "precondition_failed", path: `/org${path}` });
+        expect(answer.headers.get("etag")).toBe(second);
       }
     }
+    // First If-Match, then If-None-Match (RFC 9110, 13.2.2).
+    const both = { "if-match": first, "if-none-match": second };
+    expect((await me.ask("GET", path, undefined, both)).status).toBe(412);
+    expect((await me.ask("GET", path, undefined, { ...both, "if-match": second })).status).toBe(304);
+    expect((await me.ask("GET", path, undefined, { "if-match": `"0", ${second}` })).status).toBe(200);
     for (const header of [second, `W/${second}`, "*", `"1-x", ${second}`]) {
       const same = await me.ask("GET", path, undefined, { "if-none-match": header });
       expect({ status: same.status, text: same.text }).toEqual({ status: 304, text: "" });
       expect(same.headers.get("etag")).toBe(second);
     }
     expect((await me.ask("GET", path, undefined, { "if-none-match": first })).body).toEqual({ _id: "tagged", n: 2 });
-    expect((await me.ask("PUT", path, { n: 3 }, { "if-match": "*" })).body).toEqual({ _id: "tagged", n: 3 });
+    const other = { "if-match": "*", "if-none-match": first };
+    expect((await me.ask("PUT", path, { n: 3 }, other)).body).toEqual({ _id: "tagged", n: 3 });
     const newest = (await me.ask("GET", path)).headers.get("etag")!;
     expect((await me.ask("DELETE", path, undefined, { "if-match": newest })).status).toBe(204);
     expect((await me.ask("DELETE", path)).status).toBe(404);
-    expect((await me.ask("PUT", path, {}, { "if-match": "*" })).status).toBe(412);
+    const gone = await me.ask("PUT", path, {}, { "if-match": "*" });
+    expect([gone.status, gone.headers.get("etag")]).toEqual([412, null]);
+    expect((await me.ask("PUT", path, {}, { "if-none-match": "*" })).status).toBe(404);
+    expect((await me.ask("GET", path, undefined, { "if-match": "*" })).status).toBe(404);
   });
 
   test("a merge patch sets, merges and removes; a replacement leaves nothing of before", async () => {

@@ -101,6 +101,31 @@ describe("tries to sign in", () => {
     expect((await signIn(newcomer().email, "2001:db8:5:2::1")).status).toBe(401);
   });
 
+  test("count by the /48 around it too, ten times as loosely, like all that counts by address", async () => {
+    const ask = (index: number) =>
+      service.send("GET", "/org/get?organization_name=nobody", { headers: from(`2001:db8:6:${index}::1`) });
+    const answers = await Promise.all(times(110, ask));
+    expect(statuses(answers)).toEqual({ 404: 100, 429: 10 });
+    for (const { headers } of answers) expect(headers.get("ratelimit")).toContain('"read-address-network";r=');
+    expect(
+      (await service.send("GET", "/org/get?organization_name=nobody", { headers: from("2001:db8:7::1") })).status,
+    ).toBe(404);
+    const wrong = (index: number) =>
+      service.send("GET", "/admin/me", { token: "e30.e30.e30", headers: from(`2001:db8:6:${index}::1`) });
+    expect(statuses(await Promise.all(times(55, wrong)))).toEqual({ 401: 50, 429: 5 });
+    const key = { token: makeKeyText().key, headers: from("2001:db8:6:999::1") };
+    expect((await service.send("GET", "/platform/operations", key)).status).toBe(429);
+  });
+
+  test("that is right isn't counted for the /48 either", async () => {
+    const { email, password } = await join();
+    const left = async (index: number) => {
+      const headers = shown(await signIn(email, `2001:db8:8:${index}::1`, password));
+      return headers["sign-in-address-network"]!.r;
+    };
+    expect([await left(1), await left(2)]).toEqual([150, 150]);
+  });
+
   test("count for an email however it is spelled", async () => {
     const { email } = newcomer();
     const answers = await Promise.all(times(12, (index) => signIn(index % 2 ? email.toUpperCase() : email)));

@@ -87,7 +87,7 @@ for (const method of ["PUT", "PATCH"]) {
     { name: "an array", ...invalid, pointers: ["#"], body: [] },
     { name: "another id", ...invalid, pointers: ["#/_id"], body: { _id: "other", n: 2 } },
     { name: "more than 16 MB", ...tooLarge },
-    ...wrongTags("If-Match").map((row) => ({ ...row, body: { n: 2 } })),
+    ...["If-Match", "If-None-Match"].flatMap(wrongTags).map((row) => ({ ...row, body: { n: 2 } })),
     {
       name: "If-Match: another version",
       status: 412,
@@ -158,6 +158,7 @@ for (const method of ["GET", "PUT", "PATCH", "DELETE"]) {
 refuses(service, "GET /org/documents/:id", { method: "GET", path: "/org/documents/kept", authorization }, [
   ...strangers({}),
   ...wrongTags("If-None-Match"),
+  ...wrongTags("If-Match"),
 ]);
 
 refuses(service, "DELETE /org/documents/:id", { method: "DELETE", path: "/org/documents/kept", authorization }, [

@@ -58,6 +58,7 @@ export function expectProblem(answer: Answer, expected: ExpectedProblem): void {
   }
   expect(headers.get("www-authenticate")).toEqual(challengeOf(expected));
   expect(headers.get("allow")).toEqual(status === 405 ? expect.stringMatching(/^[A-Z]+(, [A-Z]+)*$/) : null);
+  expect(headers.get("accept-encoding")).toBe(status === 415 ? "identity" : null);
   expect(headers.get("retry-after")).toEqual(
     status === 429 || status === 503 ? expect.stringMatching(/^[1-9]\d*$/) : null,
   );

@@ -157,6 +157,13 @@ export function unreadableBodies(good: object, { bytesMax = 1_048_576, unclosed 
     broken("UTF-16", Buffer.from(text, "utf16le")),
     broken("bytes that are nothing", bytes([0xff, 0xfe, 0x00, 0xd8])),
     broken("gzip", Bun.gzipSync(text)),
+    ...["gzip", "br", "zstd", "GZip", "identity, deflate", "x"].map((encoding) => ({
+      name: `content encoding: ${encoding}`,
+      status: 415,
+      type: "unsupported_content_encoding",
+      headers: { "content-encoding": encoding },
+      body: encoding === "gzip" ? Bun.gzipSync(text) : text,
+    })),
     { name: "body: 500,000 opening brackets", ...unclosed, body: "[".repeat(500_000) },
     { name: "body: 100,000 opening objects", ...unclosed, body: '{"a":'.repeat(100_000) },
     { name: "body: nested 200,000 deep", ...invalid, body: "[".repeat(200_000) + "]".repeat(200_000) },
