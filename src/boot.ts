@@ -12,12 +12,14 @@ import type { Config } from "./config.ts";
 import type { Deps } from "./deps.ts";
 import { createIdempotencyIndexes } from "./document/idempotency.ts";
 import { createChores } from "./chores.ts";
+import { createExpiryChore, expiringIn } from "./expiry.ts";
 import { flows } from "./flows/index.ts";
+import { createExpiryIndex } from "./lib/expiry.ts";
 import { createCounterIndexes } from "./lib/counters.ts";
 import { createLimits } from "./limits.ts";
 import { limitedAs } from "./http/address.ts";
 import { createLookUp } from "./look-up.ts";
-import { createPrimaryIndexes, watchPrimary } from "./lib/primary.ts";
+import { watchPrimary } from "./lib/primary.ts";
 import { isUnavailable } from "./lib/mongo.ts";
 import { reconnectWhenStuck } from "./lib/reconnect.ts";
 import { createRedis } from "./lib/redis.ts";
@@ -141,7 +143,6 @@ export async function prepare(deps: Deps): Promise<void> {
   await createOperationIndexes(deps.db);
   await createOrganizationIndexes(deps.db);
   await createAdminIndexes(deps.db);
-  await createPrimaryIndexes(deps.db);
   await createAuditIndexes(deps.db);
   await createNoteIndexes(deps.db);
   await createIdempotencyIndexes(deps.db);
@@ -149,6 +150,7 @@ export async function prepare(deps: Deps): Promise<void> {
   await createSessionIndexes(deps.db);
   await createSharedCollection(deps.db);
   if (deps.config.limits.store !== "memory") await createCounterIndexes(deps.db);
+  for (const each of expiringIn(deps.config)) await createExpiryIndex(deps.db, each);
   await takeOver(deps);
 }
 
@@ -205,7 +207,8 @@ export async function startService(config: Config, log: Logger, onStep?: StepObs
     if (done) log.info("ready");
     return done;
   });
-  const worker = ready.then((done) => (done ? startWorker(deps, [createChores(deps), createAuditChores(deps)]) : null));
+  const chores = [createChores(deps), createAuditChores(deps), createExpiryChore(deps)];
+  const worker = ready.then((done) => (done ? startWorker(deps, chores) : null));
   // What is damaged is reported, and nobody has to wait for it.
   void ready.then((done) => (done ? inspect(deps) : [])).catch((error) => log.warn({ err: error }, "not inspected"));
   log.info({ version, url: server.url.href, environment: config.environment }, "listening");

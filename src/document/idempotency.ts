@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Collection, Db, ObjectId } from "mongodb";
 import { failure } from "../lib/failure.ts";
+import type { Expiring } from "../lib/expiry.ts";
 import { isDuplicateKeyOfAny, majority, within } from "../lib/mongo.ts";
 import { idKey } from "../tenant/document-id.ts";
 import type { DocumentFailure } from "./document.ts";
@@ -28,10 +29,10 @@ export type RememberedInsert = {
 
 const remembered = (db: Db): Collection<RememberedInsert> => db.collection("idempotency_keys");
 
-const keptSeconds = 24 * 60 * 60;
+export const insertsExpire: Expiring = { of: remembered, field: "created_at", afterSeconds: 24 * 60 * 60 };
 
 export async function createIdempotencyIndexes(db: Db): Promise<void> {
-  await remembered(db).createIndex({ created_at: 1 }, { expireAfterSeconds: keptSeconds, ...within() });
+  await remembered(db).createIndex({ organization_id: 1 }, within());
 }
 
 const sha256 = (...parts: string[]) => createHash("sha256").update(parts.join("\0")).digest("base64url");

@@ -1,5 +1,9 @@
 import type { Db, MongoClient, TopologyDescription } from "mongodb";
+import type { Expiring } from "./expiry.ts";
 import { within } from "./mongo.ts";
+
+const primaries = (db: Db) => db.collection("primaries");
+export const primariesExpire: Expiring = { of: primaries, field: "seen_at", afterSeconds: 60 * 60 };
 
 /** The server that decides, as this client sees it: its address, and its election where there are elections. */
 function deciderOf({ servers }: TopologyDescription): string | null {
@@ -27,7 +31,7 @@ export function watchPrimary(client: MongoClient, db: Db) {
   });
 
   const settle = async () => {
-    await db.collection("primaries").insertOne({ seen_at: new Date() }, within());
+    await primaries(db).insertOne({ seen_at: new Date() }, within());
   };
 
   return {
@@ -43,10 +47,4 @@ export function watchPrimary(client: MongoClient, db: Db) {
       await settling.done;
     },
   };
-}
-
-const keptSeconds = 60 * 60;
-
-export async function createPrimaryIndexes(db: Db): Promise<void> {
-  await db.collection("primaries").createIndex({ seen_at: 1 }, { expireAfterSeconds: keptSeconds, ...within() });
 }

@@ -1,19 +1,19 @@
 import { randomUUID } from "node:crypto";
 import type { Collection, Db, Document, ObjectId } from "mongodb";
+import type { Expiring } from "../lib/expiry.ts";
 import { isDuplicateKey, isRivalry, isUnnamedDuplicateKey, majority, retryDeadlock, within } from "../lib/mongo.ts";
 import type { Operation, OperationEnd } from "./operation.ts";
 
 export const operations = (db: Db): Collection<Operation> => db.collection("operations");
 
 const openIndex = "one_open_per_organization";
-const keptSeconds = 30 * 24 * 60 * 60;
+export const operationsExpire: Expiring = { of: operations, field: "finished_at", afterSeconds: 30 * 24 * 60 * 60 };
 
 export async function createOperationIndexes(db: Db): Promise<void> {
   const open = { partialFilterExpression: { open: true } };
   await operations(db).createIndex({ organization_id: 1 }, { name: openIndex, unique: true, ...open, ...within() });
   await operations(db).createIndex({ "lease.until": 1 }, { name: "open_by_lease", ...open, ...within() });
   await operations(db).createIndex({ organization_id: 1, created_at: -1 }, within());
-  await operations(db).createIndex({ finished_at: 1 }, { expireAfterSeconds: keptSeconds, ...within() });
 }
 
 /** Which driver writes: nothing matches once another has claimed the operation. */
