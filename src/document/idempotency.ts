@@ -82,3 +82,14 @@ export async function markInsertDone(db: Db, id: string, refused: Refused): Prom
   const outcome = refused.length > 0 ? { done: true, refused } : { done: true };
   await remembered(db).updateOne({ _id: id, done: false }, { $set: outcome }, within());
 }
+
+const forgottenAtOnceMax = 500;
+
+/** Forgets inserts of an organization, some of them. @returns whether there may be more */
+export async function forgetSomeInserts(db: Db, organizationId: ObjectId): Promise<boolean> {
+  const whose = { organization_id: organizationId };
+  const options = { projection: { _id: 1 }, limit: forgottenAtOnceMax, ...within() } as const;
+  const found = await remembered(db).find(whose, options).toArray();
+  if (found.length > 0) await remembered(db).deleteMany({ _id: { $in: found.map(({ _id }) => _id) } }, within());
+  return found.length === forgottenAtOnceMax;
+}

@@ -4,6 +4,7 @@ import type { Flow, Operation, Step, StepDeps } from "../operation/operation.ts"
 import * as organizationStore from "../organization/store.ts";
 import { isShared } from "../tenant/placement.ts";
 import { hasDocuments, identify, removePlace } from "../tenant/storage.ts";
+import { forgetOrganization } from "./forget.ts";
 
 export type DiscardInput = { admin_id: ObjectId };
 
@@ -28,6 +29,7 @@ export async function discardUnfinished(
     // A place that was free is taken over as it was found: with documents in it, it isn't ours to remove.
     if (identity && !(await hasDocuments(db, placement))) await removePlace(db, placement, identity, deps);
   }
+  await forgetOrganization(deps, organization_id);
   await organizationStore.removeRecord(db, organization_id);
   return true;
 }

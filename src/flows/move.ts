@@ -248,6 +248,8 @@ const attemptsMax = 8;
 export const move: Flow = {
   first: "plan",
   enter,
+  // Ids of documents.
+  temporary: ["progress.suspects", "progress.upTo"],
   attemptsMax,
   steps: {
     plan,

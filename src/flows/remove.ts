@@ -1,11 +1,11 @@
 import * as adminStore from "../admin/store.ts";
 import type { Flow, Step } from "../operation/operation.ts";
 import * as organizationStore from "../organization/store.ts";
-import * as sessionStore from "../session/session-store.ts";
 import type { Placement } from "../tenant/placement.ts";
 import { type CollectionIdentity, identify, removePlace } from "../tenant/storage.ts";
 import { settleCommon } from "./common-index.ts";
 import { organizationMissing } from "./failures.ts";
+import { forgetOrganization } from "./forget.ts";
 import { afterLease } from "./lease-wait.ts";
 
 type Progress = { placement: Placement; identity: CollectionIdentity | null };
@@ -37,9 +37,9 @@ const removeStorage: RemoveStep = async (deps, { progress }) => {
   return { go: "admins" };
 };
 
-const removeAdmins: RemoveStep = async ({ db }, { organization_id }) => {
-  await sessionStore.removeByOrganization(db, organization_id);
-  await adminStore.removeAll(db, organization_id);
+const removeAdmins: RemoveStep = async (deps, { organization_id }) => {
+  await forgetOrganization(deps, organization_id);
+  await adminStore.removeAll(deps.db, organization_id);
   return { go: "organization" };
 };
 
@@ -50,5 +50,6 @@ const removeRecord: RemoveStep = async ({ db }, { organization_id }) => {
 
 export const remove: Flow = {
   first: "hide",
+  temporary: ["progress.placement", "progress.identity"],
   steps: { hide, locate, storage: removeStorage, admins: removeAdmins, organization: removeRecord },
 };

@@ -26,4 +26,4 @@ const record: StampStep = async ({ db }, operation) => {
   return { done: true };
 };
 
-export const stamp: Flow = { first: "mark", enter, steps: { mark, record } };
+export const stamp: Flow = { first: "mark", enter, temporary: ["progress.upTo"], steps: { mark, record } };

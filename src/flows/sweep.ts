@@ -2,8 +2,10 @@ import type { ObjectId } from "mongodb";
 import type { Flow, Step, StepDeps } from "../operation/operation.ts";
 import * as guarded from "../organization/guarded.ts";
 import * as organizationStore from "../organization/store.ts";
+import { removeNotes } from "../tenant/journal.ts";
 import { type Placement, placeKey } from "../tenant/placement.ts";
 import { findRetired, forgetRetired, removeStrays, sweepPlace, sweepStages } from "../tenant/retired.ts";
+import { forgetOrganization } from "./forget.ts";
 import { enter, organizationOf } from "./guard.ts";
 
 type SweepStep = Step<{ retired_id: ObjectId }, Record<string, never>>;
@@ -36,6 +38,9 @@ const sweepRetired: SweepStep = async (deps, operation) => {
     }
     if (organization) await guarded.releasePlaces(db, organizationOf(operation), retired._id);
   }
+  // What was noted, begun or remembered late.
+  await removeNotes(db, retired._id);
+  if (!organization) await forgetOrganization(deps, operation.organization_id);
   await forgetRetired(db, retired._id);
   return { done: true };
 };

@@ -15,6 +15,7 @@ import {
   identify,
   renameCollection,
 } from "../tenant/storage.ts";
+import { askedOf, namesBefore } from "./asked.ts";
 import { claimEmail, claimName } from "./claim.ts";
 import { emailTaken, nameTaken, organizationMissing } from "./failures.ts";
 import { enter, organizationOf } from "./guard.ts";
@@ -22,8 +23,6 @@ import { afterLease } from "./lease-wait.ts";
 
 export type UpdateInput = {
   admin_id: ObjectId;
-  organization_name?: string;
-  email?: string;
   /** The `jti` of the token that asked for it, which goes on when the password is changed. */
   acting_token?: string;
   /** Its `gen`. */
@@ -32,6 +31,7 @@ export type UpdateInput = {
   acting_session?: string;
   updated_at: Date;
 };
+export type UpdateSecret = { organization_name?: string; email?: string; password_hash?: string };
 type Progress = {
   from: Placement;
   to: Placement;
@@ -41,6 +41,7 @@ type Progress = {
 };
 type UpdateStep = Step<UpdateInput, Progress>;
 
+const changesOf = (operation: Operation<UpdateInput>) => askedOf<UpdateInput, UpdateSecret>(operation);
 const adminOf = ({ input, lease }: Operation<UpdateInput>) => ({ id: input.admin_id, guard: lease.guard ?? 0 });
 
 /**
@@ -50,7 +51,7 @@ const adminOf = ({ input, lease }: Operation<UpdateInput>) => ({ id: input.admin
  * placement; nothing of this depends on their number.
  */
 const reserveEmail: UpdateStep = async (deps, operation) => {
-  const { email } = operation.input;
+  const { email } = changesOf(operation);
   if (email === undefined) return { go: "organization" };
   const reserve = () => adminStore.reserveEmail(deps.db, adminOf(operation), email);
   const written = await claimEmail(deps, email, reserve);
@@ -60,15 +61,13 @@ const reserveEmail: UpdateStep = async (deps, operation) => {
 };
 
 const writeOrganization: UpdateStep = async (deps, operation) => {
-  const {
-    admin_id: _admin,
-    acting_token: _token,
-    acting_generation: _gen,
-    acting_session: _session,
-    ...changes
-  } = operation.input;
+  const { organization_name: name, email, updated_at } = changesOf(operation);
+  const changes = {
+    ...(name !== undefined && { organization_name: name }),
+    ...(email !== undefined && { email }),
+    updated_at,
+  };
   const write = () => guarded.writeUpdate(deps.db, organizationOf(operation), changes);
-  const name = changes.organization_name;
   const written = await (name === undefined ? write() : claimName(deps, name, write));
   if (written === "written") return { go: "admin" };
   return { go: written === "name_taken" ? "undo_name_taken" : "undo_missing" };
@@ -77,39 +76,41 @@ const writeOrganization: UpdateStep = async (deps, operation) => {
 const releaseEmail =
   (failed: typeof nameTaken): UpdateStep =>
   async ({ db }, operation) => {
-    const { email } = operation.input;
+    const { email } = changesOf(operation);
     if (email !== undefined) await adminStore.releaseEmail(db, adminOf(operation), email);
     return { failed };
   };
 
 const writeAdmin: UpdateStep = async ({ db }, operation) => {
-  const { input, secret } = operation;
+  const { input } = operation;
+  const { organization_name, email, password_hash } = changesOf(operation);
   const changes = {
-    ...(input.email !== undefined && { email: input.email, email_keys: [emailKey(input.email)] }),
+    ...(email !== undefined && { email, email_keys: [emailKey(email)] }),
     updated_at: input.updated_at,
   };
-  if (secret?.password_hash === undefined) await adminStore.writeChanges(db, adminOf(operation), changes);
+  if (password_hash === undefined) await adminStore.writeChanges(db, adminOf(operation), changes);
   else {
-    const withPassword = { ...changes, password: String(secret.password_hash) };
+    const withPassword = { ...changes, password: password_hash };
     const kept = { kept: input.acting_token ?? null, keptSession: input.acting_session ?? null };
     const gen = input.acting_generation ?? 0;
     await adminStore.writePassword(db, adminOf(operation), withPassword, { ...kept, gen, by: operation._id });
     const admin = await adminStore.findById(db, input.admin_id);
     if (admin) await sessionStore.removeOutdated(db, admin);
   }
-  if (input.organization_name === undefined) return { done: true };
-  await adminStore.writeOrganizationName(db, organizationOf(operation), input.organization_name);
+  if (organization_name === undefined) return { done: true };
+  await adminStore.writeOrganizationName(db, organizationOf(operation), organization_name);
   return { go: "place" };
 };
 
 /** Claims the first free place of the new name. It isn't free while a collection of nobody's has documents there. */
 const reservePlace: UpdateStep = async ({ db }, operation) => {
-  const { input, progress } = operation;
+  const { progress } = operation;
+  const { organization_name } = changesOf(operation);
   const from = progress.from ?? (await organizationStore.findById(db, operation.organization_id))?.placement;
   // No place is known, so nothing can be brought along; or it isn't named after the organization.
-  if (!from || !input.organization_name || from.tier !== "professional") return { done: true };
+  if (!from || !organization_name || from.tier !== "professional") return { done: true };
   for (let candidate = progress.candidate ?? 1; candidate <= candidatesMax; candidate++) {
-    const collection = collectionCandidate(input.organization_name, candidate);
+    const collection = collectionCandidate(organization_name, candidate);
     // The best place that there is, is the one that it has.
     if (collection === from.collection) return { go: "open" };
     const to = { ...from, collection };
@@ -188,6 +189,7 @@ const openGate: UpdateStep = async ({ db }, operation) => {
 
 export const update: Flow = {
   first: "email",
+  temporary: namesBefore,
   enter,
   steps: {
     email: reserveEmail,

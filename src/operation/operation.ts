@@ -15,9 +15,9 @@ export type Operation<Input extends Document = Document, Progress extends Docume
   /** There while the operation runs; the unique index on open operations rests on it. */
   open?: true;
   input: Input;
-  /** Who asked for it, as `onEnd` wants to know; nothing here reads it. */
+  /** Who asked for it, as `onEnd` wants to know; nothing here reads it. Removed when it ends. */
   origin?: Document;
-  /** What must not outlive the operation, a password hash say; removed when it ends. */
+  /** What must not outlive the operation, a password hash, a name or an email say; removed when it ends. */
   secret?: Document;
   progress: Partial<Progress>;
   /** `fence` counts the claims: every write of a driver carries it, so that one that lost its lease can't go on. */
@@ -75,6 +75,8 @@ export type Flow = {
    */
   enter?(deps: StepDeps, operation: Operation): Promise<number>;
   steps: Record<string, Step<any, any>>;
+  /** What must not outlive an operation of this kind, beside its secret: paths like `progress.upTo`. */
+  temporary?: readonly string[];
   /** After so many failures it stops and waits for an operator; without, it is tried again for ever. */
   attemptsMax?: number;
 };

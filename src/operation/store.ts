@@ -126,8 +126,17 @@ export const decide = (db: Db, operation: Operation, end: OperationEnd, leaseMs:
     ...within(),
   });
 
-/** Closes an operation; null when the lease was lost. */
-export const finish = (db: Db, operation: Operation, { status, failure }: OperationEnd): Promise<Operation | null> =>
+/**
+ * Closes an operation; null when the lease was lost.
+ *
+ * @param temporary what must not outlive it beside its secret, as paths
+ */
+export const finish = (
+  db: Db,
+  operation: Operation,
+  { status, failure }: OperationEnd,
+  temporary: readonly string[],
+): Promise<Operation | null> =>
   operations(db).findOneAndUpdate(
     held(operation),
     [
@@ -140,7 +149,7 @@ export const finish = (db: Db, operation: Operation, { status, failure }: Operat
           history: appended(status, "$lease.fence"),
         },
       },
-      { $unset: ["open", "secret", "ending"] },
+      { $unset: ["open", "secret", "origin", "ending", ...temporary] },
     ],
     { returnDocument: "after", ...within() },
   );
@@ -229,6 +238,40 @@ export const findEnding = (db: Db, organizationId: ObjectId): Promise<Operation 
     },
     within(),
   );
+
+const forgottenAtOnceMax = 500;
+
+/**
+ * Forgets what the ended operations of an organization say of it, and that they were: all but kind, steps, times and how
+ * they ended, which shows that it is gone for good. The id of the admin that a failed create made stays too: it is how a late
+ * one is found.
+ *
+ * @yields those that were done, some at a time; it may be done again
+ */
+export async function* forgetEnded(
+  db: Db,
+  organizationId: ObjectId,
+): AsyncGenerator<Pick<Operation, "_id" | "kind">[]> {
+  const adminId = { $cond: [{ $ifNull: ["$input.admin_id", false] }, { admin_id: "$input.admin_id" }, {}] };
+  const kept = { input: adminId, progress: literal({}), error: null };
+  const options = {
+    projection: { kind: 1, created_at: 1 },
+    sort: { created_at: 1 },
+    limit: forgottenAtOnceMax,
+  } as const;
+  for (let from = new Date(0); ;) {
+    const page = { organization_id: organizationId, open: { $exists: false }, created_at: { $gte: from } };
+    const found = await operations(db)
+      .find(page, { ...options, ...within() })
+      .toArray();
+    const change = [{ $set: kept }, { $unset: ["secret", "origin", "failure"] }];
+    if (found.length > 0)
+      await operations(db).updateMany({ _id: { $in: found.map(({ _id }) => _id) } }, change, within());
+    yield found;
+    if (found.length < forgottenAtOnceMax) return;
+    from = found.at(-1)!.created_at;
+  }
+}
 
 /** The operation that made, or failed to make, an organization. */
 export const findProvision = (db: Db, organizationId: ObjectId): Promise<Operation | null> =>
