@@ -91,10 +91,11 @@ export async function createDeps(
     queueMax: config.passwordQueueMax,
     rounds: config.bcryptRounds,
   });
+  const primary = watchPrimary(client, db);
   const leases = createLeases({
-    read: (id) => findStanding(db, id),
+    read: (id) => findStanding(db, id, primary.isHidden() ? "linearizable" : "majority"),
     leaseMs: config.placementLeaseMs,
-    primary: watchPrimary(client, db),
+    primary,
   });
   const audit = createAuditor({ db, now, log, sourceOf: limitedAs });
   const tokens = await createTokenIssuer(config.jwt, now);

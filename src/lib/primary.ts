@@ -14,6 +14,10 @@ function deciderOf({ servers }: TopologyDescription): string | null {
   return null;
 }
 
+/** Behind mongos, and behind a load balancer, an election isn't seen from here. */
+const hidesElections = ({ servers }: TopologyDescription): boolean =>
+  [...servers.values()].some(({ type }) => type === "Mongos" || type === "LoadBalancer");
+
 /**
  * Counts the changes of the primary. The driver knows the new one before it sends anything there, so what was learned from
  * the one before can be told from what is learned now. And a new primary may for a moment show the majority an older state
@@ -23,9 +27,12 @@ export function watchPrimary(client: MongoClient, db: Db) {
   let generation = 0;
   let decider: string | null = null;
   let settling: { generation: number; done: Promise<void> } | null = null;
+  let isHidden = false;
   client.on("topologyDescriptionChanged", ({ newDescription }) => {
     const now = deciderOf(newDescription);
-    if (now === null || now === decider) return;
+    if (now === null) return;
+    isHidden = hidesElections(newDescription);
+    if (now === decider) return;
     decider = now;
     generation++;
   });
@@ -36,6 +43,8 @@ export function watchPrimary(client: MongoClient, db: Db) {
 
   return {
     generation: () => generation,
+    /** Whether a change of the primary may go unseen. */
+    isHidden: () => isHidden,
     async settled(): Promise<void> {
       while (settling?.generation !== generation) {
         const now = { generation, done: settle() };
