@@ -100,6 +100,36 @@ describe("what is personal goes with the operation", () => {
   });
 });
 
+test("an update that the version before has begun is ended, and its input then holds neither name nor email", async () => {
+  const { id } = await joinAs(service, "begun");
+  const organization_id = new ObjectId(id);
+  const admin = await collection("admin_users").findOne({ organization_id: id });
+  const { organization_name, email } = newcomer("before");
+  const past = new Date(0);
+  await collection("operations").insertOne({
+    organization_id,
+    kind: "update",
+    step: "email",
+    status: "running",
+    open: true,
+    input: { admin_id: admin!._id, updated_at: new Date(), organization_name, email },
+    secret: {},
+    progress: {},
+    lease: { owner: "gone", token: "gone", until: past, fence: 1 },
+    error: null,
+    history: [],
+    created_at: past,
+  });
+  const ended = () => collection("operations").findOne({ organization_id, kind: "update", status: "succeeded" });
+  await until("it has ended", async () => (await ended()) !== null);
+  expect(await collection("organizations").findOne({ _id: organization_id })).toMatchObject({
+    organization_name,
+    email,
+  });
+  expect(await collection("admin_users").findOne({ _id: admin!._id })).toMatchObject({ organization_name, email });
+  expect(Object.keys((await ended())!.input).sort()).toEqual(["admin_id", "updated_at"]);
+});
+
 describe("a deleted organization", () => {
   test("leaves its names, emails and documents' ids nowhere but in the audit", async () => {
     const { me, words, document } = one;
