@@ -242,9 +242,8 @@ export const findEnding = (db: Db, organizationId: ObjectId): Promise<Operation 
 const forgottenAtOnceMax = 500;
 
 /**
- * Forgets what the ended operations of an organization say of it, and that they were: all but kind, steps, times and how
- * they ended, which shows that it is gone for good. The id of the admin that a failed create made stays too: it is how a late
- * one is found.
+ * Forgets what the ended operations of an organization say of it. Kind, steps, times and how they ended stay, which shows that
+ * it is gone for good, and the admin's id: a failed create is undone by it once more when its admin arrives late.
  *
  * @yields those that were done, some at a time; it may be done again
  */
