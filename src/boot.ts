@@ -12,12 +12,14 @@ import type { Config } from "./config.ts";
 import type { Deps } from "./deps.ts";
 import { createIdempotencyIndexes } from "./document/idempotency.ts";
 import { createChores } from "./chores.ts";
+import { createExpiryChore, expiringIn } from "./expiry.ts";
 import { flows } from "./flows/index.ts";
+import { createExpiryIndex } from "./lib/expiry.ts";
 import { createCounterIndexes } from "./lib/counters.ts";
 import { createLimits } from "./limits.ts";
 import { limitedAs } from "./http/address.ts";
 import { createLookUp } from "./look-up.ts";
-import { createPrimaryIndexes, watchPrimary } from "./lib/primary.ts";
+import { watchPrimary } from "./lib/primary.ts";
 import { isUnavailable, socketTimeoutMs } from "./lib/mongo.ts";
 import { reconnectWhenStuck } from "./lib/reconnect.ts";
 import { createRedis } from "./lib/redis.ts";
@@ -92,10 +94,11 @@ export async function createDeps(
     queueMax: config.passwordQueueMax,
     rounds: config.bcryptRounds,
   });
+  const primary = watchPrimary(client, db);
   const leases = createLeases({
-    read: (id) => findStanding(db, id),
+    read: (id) => findStanding(db, id, primary.isHidden() ? "linearizable" : "majority"),
     leaseMs: config.placementLeaseMs,
-    primary: watchPrimary(client, db),
+    primary,
   });
   const audit = createAuditor({ db, now, log, sourceOf: limitedAs });
   const tokens = await createTokenIssuer(config.jwt, now);
@@ -144,7 +147,6 @@ export async function prepare(deps: Deps): Promise<void> {
   await createOperationIndexes(deps.db);
   await createOrganizationIndexes(deps.db);
   await createAdminIndexes(deps.db);
-  await createPrimaryIndexes(deps.db);
   await createAuditIndexes(deps.db);
   await createNoteIndexes(deps.db);
   await createRetiredIndexes(deps.db);
@@ -153,6 +155,7 @@ export async function prepare(deps: Deps): Promise<void> {
   await createSessionIndexes(deps.db);
   await createSharedCollection(deps.db);
   if (deps.config.limits.store !== "memory") await createCounterIndexes(deps.db);
+  for (const each of expiringIn(deps.config)) await createExpiryIndex(deps.db, each);
   await takeOver(deps);
 }
 
@@ -212,7 +215,7 @@ export async function startService(config: Config, log: Logger, onStep?: StepObs
     if (done) log.info("ready");
     return done;
   });
-  const chores = [createChores(deps), createAuditChores(deps), createInspectChore(deps)];
+  const chores = [createChores(deps), createAuditChores(deps), createInspectChore(deps), createExpiryChore(deps)];
   const worker = ready.then((done) => (done ? startWorker(deps, chores) : null));
   log.info({ version, url: server.url.href, environment: config.environment }, "listening");
 

@@ -14,9 +14,9 @@ const layers: Record<string, string[]> = {
   operator: ["lib", "audit"],
   organization: ["lib", "tenant", "operation", "admin", "audit"],
   session: ["lib", "admin", "organization", "audit"],
-  flows: ["lib", "tenant", "operation", "admin", "organization", "session"],
-  takeover: ["lib", "tenant", "admin", "organization"],
   document: ["lib", "tenant", "operation"],
+  flows: ["lib", "tenant", "operation", "admin", "organization", "session", "document"],
+  takeover: ["lib", "tenant", "admin", "organization"],
   fleet: ["lib", "tenant", "operation", "admin", "organization", "flows", "takeover"],
   http: ["lib", "tenant", "operation", "admin", "organization", "session", "operator", "flows", "document", "audit"],
 };

@@ -4,25 +4,25 @@ import { entryOf } from "./audit.ts";
 
 type Ended = { act: Act; details?: Details };
 
+/** What was asked for; an operation that the version before this has begun has all of it in its input. */
+const askedOf = ({ input, secret }: Operation) => ({ ...input, ...secret });
+
 /** What an operation has done to its organization, by its kind. What the service does for itself, as cleaning up, is no act. */
 const actsOf: Record<string, (operation: Operation) => Ended[]> = {
-  provision: ({ input }) => [
-    {
-      act: "organization.create",
-      details: {
-        organization_name: String(input.organization_name),
-        tier: String(input.tier),
-        admin_id: String(input.admin_id),
-      },
-    },
-  ],
-  update: ({ input, secret }) => [
-    ...(input.organization_name === undefined
-      ? []
-      : [{ act: "organization.rename" as const, details: { organization_name: String(input.organization_name) } }]),
-    ...(input.email === undefined ? [] : [{ act: "admin.email" as const }]),
-    ...(secret?.password_hash === undefined ? [] : [{ act: "admin.password" as const }]),
-  ],
+  provision: (operation) => {
+    const { organization_name, tier, admin_id } = askedOf(operation);
+    const details = { organization_name: String(organization_name), tier: String(tier), admin_id: String(admin_id) };
+    return [{ act: "organization.create", details }];
+  },
+  update: (operation) => {
+    const { organization_name, email, password_hash } = askedOf(operation);
+    const details = { organization_name: String(organization_name) };
+    return [
+      ...(organization_name === undefined ? [] : [{ act: "organization.rename" as const, details }]),
+      ...(email === undefined ? [] : [{ act: "admin.email" as const }]),
+      ...(password_hash === undefined ? [] : [{ act: "admin.password" as const }]),
+    ];
+  },
   remove: () => [{ act: "organization.delete" }],
   move: ({ input }) => [{ act: "move.end", details: { tier: String(input.tier) } }],
   index: ({ input }) => {

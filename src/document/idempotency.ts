@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Collection, Db, ObjectId } from "mongodb";
 import { failure } from "../lib/failure.ts";
+import type { Expiring } from "../lib/expiry.ts";
 import { isDuplicateKeyOfAny, majority, toBuild, within } from "../lib/mongo.ts";
 import { idKey } from "../tenant/document-id.ts";
 import type { DocumentFailure } from "./document.ts";
@@ -28,10 +29,10 @@ export type RememberedInsert = {
 
 const remembered = (db: Db): Collection<RememberedInsert> => db.collection("idempotency_keys");
 
-const keptSeconds = 24 * 60 * 60;
+export const insertsExpire: Expiring = { of: remembered, field: "created_at", afterSeconds: 24 * 60 * 60 };
 
 export async function createIdempotencyIndexes(db: Db): Promise<void> {
-  await remembered(db).createIndex({ created_at: 1 }, { expireAfterSeconds: keptSeconds, ...toBuild() });
+  await remembered(db).createIndex({ organization_id: 1 }, toBuild());
 }
 
 const sha256 = (...parts: string[]) => createHash("sha256").update(parts.join("\0")).digest("base64url");
@@ -80,4 +81,15 @@ export async function markRemoved(db: Db, key: string, id: unknown): Promise<voi
 export async function markInsertDone(db: Db, id: string, refused: Refused): Promise<void> {
   const outcome = refused.length > 0 ? { done: true, refused } : { done: true };
   await remembered(db).updateOne({ _id: id, done: false }, { $set: outcome }, within());
+}
+
+const forgottenAtOnceMax = 500;
+
+/** Forgets inserts of an organization, some of them. @returns whether there may be more */
+export async function forgetSomeInserts(db: Db, organizationId: ObjectId): Promise<boolean> {
+  const whose = { organization_id: organizationId };
+  const options = { projection: { _id: 1 }, limit: forgottenAtOnceMax, ...within() } as const;
+  const found = await remembered(db).find(whose, options).toArray();
+  if (found.length > 0) await remembered(db).deleteMany({ _id: { $in: found.map(({ _id }) => _id) } }, within());
+  return found.length === forgottenAtOnceMax;
 }

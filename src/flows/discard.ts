@@ -5,6 +5,7 @@ import type { Flow, Step, StepDeps } from "../operation/operation.ts";
 import * as organizationStore from "../organization/store.ts";
 import { isShared } from "../tenant/placement.ts";
 import { identify, isBare, removePlace } from "../tenant/storage.ts";
+import { forgetOrganization } from "./forget.ts";
 
 /** `untouched`: nothing was ever made at the organization's place. */
 export type DiscardInput = { admin_id: ObjectId; untouched?: boolean };
@@ -32,6 +33,7 @@ export async function discardUnfinished(
     // Anything else was there before, or came from others.
     if (identity && (await isBare(db, placement))) await removePlace(db, placement, identity, deps);
   }
+  await forgetOrganization(deps, organization_id);
   await organizationStore.removeRecord(db, organization_id, { untouched });
   return true;
 }

@@ -298,6 +298,8 @@ const verify: MoveStep = async (deps, operation) => {
 export const move: Flow = {
   first: "plan",
   enter,
+  // Ids of documents.
+  temporary: ["progress.upTo", "progress.compared_to"],
   steps: {
     plan,
     journal,

@@ -10,15 +10,19 @@ import { offerPlace, placeKey, type Tier } from "../tenant/placement.ts";
 import { isRetired } from "../tenant/retired.ts";
 import { tierUnavailable } from "../tenant/rights.ts";
 import { createPlace } from "../tenant/storage.ts";
+import { askedOf, namesBefore } from "./asked.ts";
 import { claimEmail, claimName } from "./claim.ts";
 import { discardUnfinished } from "./discard.ts";
 import { emailTaken, interrupted, nameTaken } from "./failures.ts";
 import { freePlaces, whereOf } from "./place.ts";
 
-export type ProvisionInput = { organization_name: string; email: string; admin_id: ObjectId; tier: Tier };
+export type ProvisionInput = { admin_id: ObjectId; tier: Tier };
+export type ProvisionSecret = { organization_name: string; email: string; password_hash: string };
 type Failed = { code: string; detail: string };
 type Progress = { failed: Failed };
 type ProvisionStep = Step<ProvisionInput, Progress>;
+
+const namesOf = (operation: Operation<ProvisionInput>) => askedOf<ProvisionInput, ProvisionSecret>(operation);
 
 /**
  * Makes an organization: its record (the name is taken), its admin (the email is taken), its collection; then it becomes
@@ -47,17 +51,19 @@ const ifAllowed =
 
 async function insertOrganization(
   deps: StepDeps,
-  { organization_id, created_at, input }: Operation<ProvisionInput, Progress>,
+  operation: Operation<ProvisionInput, Progress>,
 ): Promise<Next<Progress>> {
   const { db } = deps;
-  const where = whereOf(deps, { _id: organization_id, organization_name: input.organization_name });
+  const { organization_id, created_at, input } = operation;
+  const { organization_name, email } = namesOf(operation);
+  const where = whereOf(deps, { _id: organization_id, organization_name });
   const places =
     input.tier === "professional" ? freePlaces(db, where, 1, 0) : [{ to: offerPlace(input.tier, where, 1) }];
   for await (const { to: placement } of places) {
     const organization: OrganizationDocument = {
       _id: organization_id,
-      organization_name: input.organization_name,
-      email: input.email,
+      organization_name,
+      email,
       created_at,
       updated_at: null,
       tier: placement.tier,
@@ -67,25 +73,27 @@ async function insertOrganization(
       place_keys: [placeKey(placement)],
     };
     const insert = () => organizationStore.insert(db, organization);
-    const written = await claimName(deps, input.organization_name, insert);
+    const written = await claimName(deps, organization_name, insert);
     if (written === "written") return { go: "admin" };
     if (written === "name_taken") return undo(nameTaken);
   }
   return undo(nameTaken);
 }
 
-const insertAdmin: ProvisionStep = async (deps, { organization_id, created_at, input, secret }) => {
+const insertAdmin: ProvisionStep = async (deps, operation) => {
+  const { organization_id, created_at, input } = operation;
+  const { organization_name, email, password_hash } = namesOf(operation);
   const admin: AdminDocument = {
     _id: input.admin_id,
-    email: input.email,
-    email_keys: [emailKey(input.email)],
-    password: String(secret?.password_hash),
+    email,
+    email_keys: [emailKey(email)],
+    password: password_hash,
     organization_id: organization_id.toHexString(),
-    organization_name: input.organization_name,
+    organization_name,
     created_at,
     updated_at: null,
   };
-  const written = await claimEmail(deps, input.email, () => adminStore.insert(deps.db, admin));
+  const written = await claimEmail(deps, email, () => adminStore.insert(deps.db, admin));
   return written === "written" ? { go: "storage" } : undo(emailTaken);
 };
 
@@ -111,6 +119,7 @@ const undoAll: ProvisionStep = async (deps, operation) => {
 
 export const provision: Flow = {
   first: "organization",
+  temporary: namesBefore,
   steps: {
     organization: unlessTakenOver(ifAllowed(insertOrganization)),
     admin: unlessTakenOver(insertAdmin),

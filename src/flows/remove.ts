@@ -1,11 +1,11 @@
 import * as adminStore from "../admin/store.ts";
 import type { Flow, Step } from "../operation/operation.ts";
 import * as organizationStore from "../organization/store.ts";
-import * as sessionStore from "../session/session-store.ts";
 import type { Placement } from "../tenant/placement.ts";
 import { type CollectionIdentity, identify, removePlace } from "../tenant/storage.ts";
 import { tendCommon } from "./common-index.ts";
 import { organizationMissing } from "./failures.ts";
+import { forgetOrganization } from "./forget.ts";
 import { afterLease } from "./lease-wait.ts";
 import { removeSuperseded } from "./superseded.ts";
 
@@ -39,9 +39,9 @@ const removeStorage: RemoveStep = async (deps, operation) => {
   return { go: "admins" };
 };
 
-const removeAdmins: RemoveStep = async ({ db }, { organization_id }) => {
-  await sessionStore.removeByOrganization(db, organization_id);
-  await adminStore.removeAll(db, organization_id);
+const removeAdmins: RemoveStep = async (deps, { organization_id }) => {
+  await forgetOrganization(deps, organization_id);
+  await adminStore.removeAll(deps.db, organization_id);
   return { go: "organization" };
 };
 
@@ -52,6 +52,7 @@ const removeRecord: RemoveStep = async ({ db }, { organization_id }) => {
 
 export const remove: Flow = {
   first: "hide",
+  temporary: ["progress.placement", "progress.identity"],
   steps: { hide, locate, storage: removeStorage, admins: removeAdmins, organization: removeRecord },
   isLong: true,
 };

@@ -11,6 +11,7 @@ import {
   isSameCollection,
   renameCollection,
 } from "../tenant/storage.ts";
+import { askedOf } from "./asked.ts";
 import { organizationMissing } from "./failures.ts";
 import { organizationOf } from "./guard.ts";
 import { afterLease } from "./lease-wait.ts";
@@ -27,8 +28,9 @@ export type RenameProgress = {
   /** How often the database refused the rename. */
   refused: number;
 };
-type RenameOperation = Operation<{ organization_name?: string }, RenameProgress>;
-type RenameStep = Step<{ organization_name?: string }, RenameProgress>;
+type Asked = { organization_name?: string };
+type RenameOperation = Operation<Asked, RenameProgress>;
+type RenameStep = Step<Asked, RenameProgress>;
 
 /** After so many refusals the documents stay where they are. */
 const refusedMax = 3;
@@ -46,15 +48,16 @@ const pauseMs = 1_000;
  * got no answer, of a driver that died too, may still: it can't once something has the name that it would give.
  */
 const reservePlace: RenameStep = async (deps, operation) => {
-  const { input, progress } = operation;
+  const { progress } = operation;
+  const { organization_name } = askedOf<Asked, Asked>(operation);
   const organization = await organizationStore.findById(deps.db, operation.organization_id);
   const from = progress.from ?? organization?.placement;
   // No place is known, so nothing can be brought along; or it isn't named after the organization.
-  if (!organization || !from || input.organization_name === undefined || from.tier !== "professional") {
+  if (!organization || !from || organization_name === undefined || from.tier !== "professional") {
     return { done: true };
   }
   const owner = organizationOf(operation);
-  const where = whereOf(deps, { _id: organization._id, organization_name: input.organization_name });
+  const where = whereOf(deps, { _id: organization._id, organization_name });
   const own = candidateNumbers(1, owner.guard).find(
     (number) => offerPlace("professional", where, number).collection === from.collection,
   );

@@ -44,6 +44,7 @@ export const stamp: Flow = {
   first: "mark",
   enter,
   steps: { mark, record, put_off: putOff },
+  temporary: ["progress.upTo"],
   undo: { mark: "put_off", record: "put_off" },
   isLong: true,
   givesWay: true,

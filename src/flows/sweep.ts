@@ -2,6 +2,7 @@ import type { ObjectId } from "mongodb";
 import type { Flow, Step, StepDeps } from "../operation/operation.ts";
 import * as guarded from "../organization/guarded.ts";
 import * as organizationStore from "../organization/store.ts";
+import { removeNotes } from "../tenant/journal.ts";
 import { type Placement, placeKey } from "../tenant/placement.ts";
 import {
   findRetired,
@@ -11,6 +12,7 @@ import {
   sweepPlace,
   sweepStages,
 } from "../tenant/retired.ts";
+import { forgetOrganization } from "./forget.ts";
 import { enter, organizationOf } from "./guard.ts";
 
 type SweepStep = Step<{ retired_id: ObjectId }, Record<string, never>>;
@@ -43,6 +45,9 @@ const sweepRetired: SweepStep = async (deps, operation) => {
   }
   // As a version before held it.
   if (organization && live !== key) await guarded.releasePlaces(db, organizationOf(operation));
+  // What was noted, begun or remembered late.
+  await removeNotes(db, retired.move_id ?? retired._id);
+  if (!organization) await forgetOrganization(deps, operation.organization_id);
   await (outcome === "swept" ? postponeRetired(db, retired, "found") : settleRetired(db, retired));
   return { done: true };
 };

@@ -5,6 +5,7 @@ import type { Flow, Operation, Step } from "../operation/operation.ts";
 import * as guarded from "../organization/guarded.ts";
 import * as organizationStore from "../organization/store.ts";
 import * as sessionStore from "../session/session-store.ts";
+import { askedOf, namesBefore } from "./asked.ts";
 import { claimEmail, claimName } from "./claim.ts";
 import { emailTaken, nameTaken, organizationMissing } from "./failures.ts";
 import { enter, organizationOf } from "./guard.ts";
@@ -12,8 +13,6 @@ import { rename, type RenameProgress } from "./rename.ts";
 
 export type UpdateInput = {
   admin_id: ObjectId;
-  organization_name?: string;
-  email?: string;
   /** The `jti` of the token that asked for it, which goes on when the password is changed. */
   acting_token?: string;
   /** Its `gen`. */
@@ -22,8 +21,10 @@ export type UpdateInput = {
   acting_session?: string;
   updated_at: Date;
 };
+export type UpdateSecret = { organization_name?: string; email?: string; password_hash?: string };
 type UpdateStep = Step<UpdateInput, RenameProgress>;
 
+const changesOf = (operation: Operation<UpdateInput>) => askedOf<UpdateInput, UpdateSecret>(operation);
 const adminOf = ({ input, lease }: Operation<UpdateInput>) => ({ id: input.admin_id, guard: lease.guard ?? 0 });
 
 /**
@@ -32,7 +33,7 @@ const adminOf = ({ input, lease }: Operation<UpdateInput>) => ({ id: input.admin
  * documents come along last (`rename.ts`).
  */
 const reserveEmail: UpdateStep = async (deps, operation) => {
-  const { email } = operation.input;
+  const { email } = changesOf(operation);
   if (email === undefined) return { go: "organization" };
   const reserve = () => adminStore.reserveEmail(deps.db, adminOf(operation), email);
   const written = await claimEmail(deps, email, reserve);
@@ -42,15 +43,13 @@ const reserveEmail: UpdateStep = async (deps, operation) => {
 };
 
 const writeOrganization: UpdateStep = async (deps, operation) => {
-  const {
-    admin_id: _admin,
-    acting_token: _token,
-    acting_generation: _gen,
-    acting_session: _session,
-    ...changes
-  } = operation.input;
+  const { organization_name: name, email, updated_at } = changesOf(operation);
+  const changes = {
+    ...(name !== undefined && { organization_name: name }),
+    ...(email !== undefined && { email }),
+    updated_at,
+  };
   const write = () => guarded.writeUpdate(deps.db, organizationOf(operation), changes);
-  const name = changes.organization_name;
   const written = await (name === undefined ? write() : claimName(deps, name, write));
   if (written === "written") return { go: "admin" };
   return { go: written === "name_taken" ? "undo_name_taken" : "undo_missing" };
@@ -59,14 +58,14 @@ const writeOrganization: UpdateStep = async (deps, operation) => {
 const releaseEmail =
   (failed: typeof nameTaken): UpdateStep =>
   async ({ db }, operation) => {
-    const { email } = operation.input;
+    const { email } = changesOf(operation);
     if (email !== undefined) await adminStore.releaseEmail(db, adminOf(operation), email);
     return { failed };
   };
 
 /** Unless the organization is written already, when a driver died right after the switch: then it goes on. */
 const cancel: UpdateStep = async ({ db }, operation) => {
-  const { organization_name, email, updated_at } = operation.input;
+  const { organization_name, email, updated_at } = changesOf(operation);
   const written = await organizationStore.findById(db, operation.organization_id);
   const isPast =
     written?.updated_at?.getTime() === updated_at.getTime() &&
@@ -78,27 +77,29 @@ const cancel: UpdateStep = async ({ db }, operation) => {
 };
 
 const writeAdmin: UpdateStep = async ({ db }, operation) => {
-  const { input, secret } = operation;
+  const { input } = operation;
+  const { organization_name, email, password_hash } = changesOf(operation);
   const changes = {
-    ...(input.email !== undefined && { email: input.email, email_keys: [emailKey(input.email)] }),
+    ...(email !== undefined && { email, email_keys: [emailKey(email)] }),
     updated_at: input.updated_at,
   };
-  if (secret?.password_hash === undefined) await adminStore.writeChanges(db, adminOf(operation), changes);
+  if (password_hash === undefined) await adminStore.writeChanges(db, adminOf(operation), changes);
   else {
-    const withPassword = { ...changes, password: String(secret.password_hash) };
+    const withPassword = { ...changes, password: password_hash };
     const kept = { kept: input.acting_token ?? null, keptSession: input.acting_session ?? null };
     const gen = input.acting_generation ?? 0;
     await adminStore.writePassword(db, adminOf(operation), withPassword, { ...kept, gen, by: operation._id });
     const admin = await adminStore.findById(db, input.admin_id);
     if (admin) await sessionStore.removeOutdated(db, admin);
   }
-  if (input.organization_name === undefined) return { done: true };
-  await adminStore.writeOrganizationName(db, organizationOf(operation), input.organization_name);
+  if (organization_name === undefined) return { done: true };
+  await adminStore.writeOrganizationName(db, organizationOf(operation), organization_name);
   return { go: "place" };
 };
 
 export const update: Flow = {
   first: "email",
+  temporary: namesBefore,
   enter,
   steps: {
     email: reserveEmail,

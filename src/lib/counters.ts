@@ -2,6 +2,7 @@ import { LRUCache } from "lru-cache";
 import type { Collection, Db, Filter, FindOneAndUpdateOptions, UpdateFilter } from "mongodb";
 import { type RateLimiterAbstract, RateLimiterMongo, type RateLimiterRes } from "rate-limiter-flexible";
 import { combineAdds } from "./combined.ts";
+import type { Expiring } from "./expiry.ts";
 import { insure } from "./insured.ts";
 import { isUnnamedDuplicateKey, retryDeadlock, toBuild, within } from "./mongo.ts";
 
@@ -83,9 +84,10 @@ const pauseMs = 5_000;
 type Entry = { key: string; points: number; expire: Date | null };
 const entries = (db: Db): Collection<Entry> => db.collection("rate_limits");
 
+export const countersExpire: Expiring = { of: entries, field: "expire", afterSeconds: 0 };
+
 export async function createCounterIndexes(db: Db): Promise<void> {
   await entries(db).createIndex({ key: 1 }, { unique: true, ...toBuild() });
-  await entries(db).createIndex({ expire: 1 }, { expireAfterSeconds: 0, ...toBuild() });
 }
 
 async function takeBack(db: Db, key: string, endsBeforeMs: number): Promise<boolean> {

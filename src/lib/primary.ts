@@ -1,5 +1,9 @@
 import type { Db, MongoClient, TopologyDescription } from "mongodb";
-import { toBuild, within } from "./mongo.ts";
+import type { Expiring } from "./expiry.ts";
+import { within } from "./mongo.ts";
+
+const primaries = (db: Db) => db.collection("primaries");
+export const primariesExpire: Expiring = { of: primaries, field: "seen_at", afterSeconds: 60 * 60 };
 
 /** The server that decides, as this client sees it: its address, and its election where there are elections. */
 function deciderOf({ servers }: TopologyDescription): string | null {
@@ -10,6 +14,10 @@ function deciderOf({ servers }: TopologyDescription): string | null {
   return null;
 }
 
+/** Behind mongos, and behind a load balancer, an election isn't seen from here. */
+const hidesElections = ({ servers }: TopologyDescription): boolean =>
+  [...servers.values()].some(({ type }) => type === "Mongos" || type === "LoadBalancer");
+
 /**
  * Counts the changes of the primary. The driver knows the new one before it sends anything there, so what was learned from
  * the one before can be told from what is learned now. And a new primary may for a moment show the majority an older state
@@ -19,19 +27,24 @@ export function watchPrimary(client: MongoClient, db: Db) {
   let generation = 0;
   let decider: string | null = null;
   let settling: { generation: number; done: Promise<void> } | null = null;
+  let isHidden = false;
   client.on("topologyDescriptionChanged", ({ newDescription }) => {
     const now = deciderOf(newDescription);
-    if (now === null || now === decider) return;
+    if (now === null) return;
+    isHidden = hidesElections(newDescription);
+    if (now === decider) return;
     decider = now;
     generation++;
   });
 
   const settle = async () => {
-    await db.collection("primaries").insertOne({ seen_at: new Date() }, within());
+    await primaries(db).insertOne({ seen_at: new Date() }, within());
   };
 
   return {
     generation: () => generation,
+    /** Whether a change of the primary may go unseen. */
+    isHidden: () => isHidden,
     async settled(): Promise<void> {
       while (settling?.generation !== generation) {
         const now = { generation, done: settle() };
@@ -43,10 +56,4 @@ export function watchPrimary(client: MongoClient, db: Db) {
       await settling.done;
     },
   };
-}
-
-const keptSeconds = 60 * 60;
-
-export async function createPrimaryIndexes(db: Db): Promise<void> {
-  await db.collection("primaries").createIndex({ seen_at: 1 }, { expireAfterSeconds: keptSeconds, ...toBuild() });
 }

@@ -68,7 +68,8 @@ async function goOn(
 async function close(deps: DriveDeps, current: Held, end: OperationEnd): Promise<Held | null> {
   const { operation } = current;
   await whileHolding(deps, current, async () => deps.onEnd?.(operation, end));
-  const held = await holding(deps, () => finish(deps.db, operation, end));
+  const temporary = deps.flows[operation.kind]?.temporary ?? [];
+  const held = await holding(deps, () => finish(deps.db, operation, end, temporary));
   if (held) await deps.onStep?.(held.operation, "recorded");
   return held;
 }

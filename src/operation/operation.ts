@@ -17,9 +17,9 @@ export type Operation<Input extends Document = Document, Progress extends Docume
   /** There while the operation runs; the unique index on open operations rests on it. */
   open?: true;
   input: Input;
-  /** Who asked for it, as `onEnd` wants to know; nothing here reads it. */
+  /** Who asked for it, as `onEnd` wants to know; nothing here reads it. Removed when it ends. */
   origin?: Document;
-  /** What must not outlive the operation, a password hash say; removed when it ends. */
+  /** What must not outlive the operation, a password hash, a name or an email say; removed when it ends. */
   secret?: Document;
   progress: Partial<Progress>;
   /** `fence` counts the claims: every write of a driver carries it, so that one that lost its lease can't go on. */
@@ -98,6 +98,8 @@ export type Flow = {
   isLong?: true;
   /** Upkeep that nobody asked for: once it fails, it makes room for what somebody asks for. */
   givesWay?: true;
+  /** What must not outlive an operation of this kind, beside its secret: paths like `progress.upTo`. */
+  temporary?: readonly string[];
 };
 export type Flows = Record<string, Flow>;
 

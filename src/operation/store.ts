@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Collection, Db, Document, Filter, ObjectId } from "mongodb";
+import type { Expiring } from "../lib/expiry.ts";
 import {
   dropOutdatedIndex,
   isDuplicateKey,
@@ -15,14 +16,13 @@ import { type Operation, type OperationEnd, operationStatuses } from "./operatio
 export const operations = (db: Db): Collection<Operation> => db.collection("operations");
 
 const openIndex = "one_open_per_organization";
-const keptSeconds = 30 * 24 * 60 * 60;
+export const operationsExpire: Expiring = { of: operations, field: "finished_at", afterSeconds: 30 * 24 * 60 * 60 };
 
 export async function createOperationIndexes(db: Db): Promise<void> {
   const all = operations(db);
   const open = { partialFilterExpression: { open: true } };
   await all.createIndex({ organization_id: 1 }, { name: openIndex, unique: true, ...open, ...toBuild() });
   await all.createIndex({ "lease.until": 1 }, { name: "open_by_lease", ...open, ...toBuild() });
-  await all.createIndex({ finished_at: 1 }, { expireAfterSeconds: keptSeconds, ...toBuild() });
   // For `list`.
   await all.createIndex({ organization_id: 1, _id: -1 }, toBuild());
   await all.createIndex({ status: 1, _id: -1 }, toBuild());
@@ -140,8 +140,17 @@ export const decide = (db: Db, operation: Operation, end: OperationEnd, leaseMs:
     ...within(),
   });
 
-/** Closes an operation; null when the lease was lost. */
-export const finish = (db: Db, operation: Operation, { status, failure }: OperationEnd): Promise<Operation | null> =>
+/**
+ * Closes an operation; null when the lease was lost.
+ *
+ * @param temporary what must not outlive it beside its secret, as paths
+ */
+export const finish = (
+  db: Db,
+  operation: Operation,
+  { status, failure }: OperationEnd,
+  temporary: readonly string[],
+): Promise<Operation | null> =>
   operations(db).findOneAndUpdate(
     held(operation),
     [
@@ -154,7 +163,7 @@ export const finish = (db: Db, operation: Operation, { status, failure }: Operat
           history: appended(status, "$lease.fence"),
         },
       },
-      { $unset: ["open", "secret", "ending"] },
+      { $unset: ["open", "secret", "origin", "ending", ...temporary] },
     ],
     { returnDocument: "after", ...within() },
   );
@@ -303,7 +312,39 @@ export const findEnding = (db: Db, organizationId: ObjectId): Promise<Operation 
 
 /** The newest operation of a kind that an organization has, or had. */
 export const findLatest = (db: Db, organizationId: ObjectId, kind: string): Promise<Operation | null> =>
-  operations(db).findOne({ organization_id: organizationId, kind }, { sort: { created_at: -1 }, ...within() });
+  operations(db).findOne({ organization_id: organizationId, kind }, { sort: { _id: -1 }, ...within() });
+const forgottenAtOnceMax = 500;
+
+/**
+ * Forgets what the ended operations of an organization say of it. Kind, steps, times and how they ended stay, which shows that
+ * it is gone for good, and the admin's id: a failed create is undone by it once more when its admin arrives late.
+ *
+ * @yields those that were done, some at a time; it may be done again
+ */
+export async function* forgetEnded(
+  db: Db,
+  organizationId: ObjectId,
+): AsyncGenerator<Pick<Operation, "_id" | "kind">[]> {
+  const adminId = { $cond: [{ $ifNull: ["$input.admin_id", false] }, { admin_id: "$input.admin_id" }, {}] };
+  const kept = { input: adminId, progress: literal({}), error: null };
+  const options = {
+    projection: { kind: 1 },
+    sort: { _id: 1 },
+    limit: forgottenAtOnceMax,
+  } as const;
+  for (let after: ObjectId | null = null; ;) {
+    const page = { organization_id: organizationId, open: { $exists: false }, ...(after && { _id: { $gt: after } }) };
+    const found: Pick<Operation, "_id" | "kind">[] = await operations(db)
+      .find(page, { ...options, ...within() })
+      .toArray();
+    const change = [{ $set: kept }, { $unset: ["secret", "origin", "failure"] }];
+    if (found.length > 0)
+      await operations(db).updateMany({ _id: { $in: found.map(({ _id }) => _id) } }, change, within());
+    yield found;
+    if (found.length < forgottenAtOnceMax) return;
+    after = found.at(-1)!._id;
+  }
+}
 
 /** The operation that made, or failed to make, an organization. */
 export const findProvision = (db: Db, organizationId: ObjectId): Promise<Operation | null> =>

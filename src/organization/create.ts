@@ -23,12 +23,9 @@ export async function createOrganization(deps: CreateDeps, wanted: NewOrganizati
   const password_hash = await deps.passwords.hash(wanted.password);
   return await despiteLeftovers(deps, names, budgetMs, async () => {
     const organization_id = new ObjectId();
-    const input = { ...names, admin_id: new ObjectId(), tier: deps.config.defaultTier };
-    await run(
-      deps,
-      { _id: new ObjectId(), organization_id, kind: "provision", input, secret: { password_hash } },
-      budgetMs,
-    );
+    const input = { admin_id: new ObjectId(), tier: deps.config.defaultTier };
+    const secret = { ...names, password_hash };
+    await run(deps, { _id: new ObjectId(), organization_id, kind: "provision", input, secret }, budgetMs);
     return viewOrganization(await getById(deps.db, organization_id));
   });
 }

@@ -72,17 +72,29 @@ export const findActiveByIds = (db: Db, ids: readonly ObjectId[]): Promise<Organ
     .find({ _id: { $in: [...ids] }, status: "active" }, within())
     .toArray();
 
+/** Below what `within` allows: a server that can't say whether it is still the primary doesn't answer at all. */
+const linearizableMsMax = 3_000;
+
 /**
  * What those who use an active organization's documents have to know, as the majority has it; null when it isn't there.
  *
+ * @param level `linearizable`: never what a server says that has been deposed without knowing it, at the price of a write of
+ * its own. For that the filter names one document by a field that has a unique index and doesn't change (MongoDB manual, Read
+ * Concern "linearizable").
  * @throws Failure `organization_without_place` when a damaged database of the first Croupier doesn't say where they are
  */
-export async function findStanding(db: Db, id: ObjectId): Promise<Standing | null> {
+export async function findStanding(
+  db: Db,
+  id: ObjectId,
+  level: "majority" | "linearizable" = "majority",
+): Promise<Standing | null> {
+  const projection = { status: 1, placement: 1, move: 1, allow_list: 1 };
+  const limit = level === "linearizable" ? { maxTimeMS: linearizableMsMax } : {};
   const organization = await organizations(db).findOne(
-    { _id: id, status: "active" },
-    { projection: { placement: 1, move: 1, allow_list: 1 }, ...majority, ...within() },
+    { _id: id },
+    { projection, readConcern: { level }, ...limit, ...within() },
   );
-  if (!organization) return null;
+  if (organization?.status !== "active") return null;
   const { placement, move, allow_list = [] } = organization;
   if (!placement) {
     const detail = "Nobody knows where this organization's documents are; tell whoever runs the service.";

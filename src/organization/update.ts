@@ -32,13 +32,18 @@ export async function updateOrganization(
     acting_generation: actor.claims.gen,
     ...(actor.claims.sid !== undefined && { acting_session: actor.claims.sid }),
     updated_at: deps.now(),
+  };
+  const names = {
     ...(changes.organization_name !== undefined && { organization_name: changes.organization_name.toLowerCase() }),
     ...(changes.email !== undefined && { email: normalizeEmail(changes.email) }),
   };
-  const secret = changes.password === undefined ? {} : { password_hash: await deps.passwords.hash(changes.password) };
+  const secret = {
+    ...names,
+    ...(changes.password !== undefined && { password_hash: await deps.passwords.hash(changes.password) }),
+  };
   const { organizationId: organization_id } = actor;
   try {
-    await despiteLeftovers(deps, input, budgetMs, () =>
+    await despiteLeftovers(deps, names, budgetMs, () =>
       run(deps, { _id: new ObjectId(), organization_id, kind: "update", input, secret }, budgetMs),
     );
   } finally {

@@ -29,9 +29,8 @@ async function finish({ db, revocations }: EndDeps, session: SessionDocument): P
   await sessionStore.remove(db, _id);
 }
 
-/** Goes on where a process died, and removes what has run out. One of a worker's chores. */
+/** Goes on where a process died. One of a worker's chores. */
 export async function finishEndedSessions(deps: EndDeps): Promise<void> {
   const before = new Date(deps.now().getTime() - finishMs);
   for (const session of await sessionStore.findEnded(deps.db, before, atOnceMax)) await finish(deps, session);
-  await sessionStore.removeExpired(deps.db, before);
 }

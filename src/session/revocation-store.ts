@@ -1,4 +1,5 @@
 import type { Collection, Db } from "mongodb";
+import type { Expiring } from "../lib/expiry.ts";
 import { retryDeadlock, toBuild, within } from "../lib/mongo.ts";
 
 /** A token, or all of a session, ended before its time. */
@@ -10,14 +11,15 @@ export type Revocation = {
   organization_id: string;
   /** By the database's clock. */
   revoked_at: Date;
-  /** When the last that it is about would have ended by itself: then MongoDB removes this. */
+  /** When the last that it is about would have ended by itself: then this is removed. */
   expires_at: Date;
 };
 
 export const revocations = (db: Db): Collection<Revocation> => db.collection("revocations");
 
+export const revocationsExpire: Expiring = { of: revocations, field: "expires_at", afterSeconds: 0 };
+
 export async function createRevocationIndexes(db: Db): Promise<void> {
-  await revocations(db).createIndex({ expires_at: 1 }, { expireAfterSeconds: 0, ...toBuild() });
   await revocations(db).createIndex({ revoked_at: 1 }, toBuild());
 }
 

@@ -1,16 +1,18 @@
 import type { Collection, Db, ObjectId } from "mongodb";
 import type { AdminDocument } from "../admin/admin.ts";
+import type { Expiring } from "../lib/expiry.ts";
 import { retryDeadlock, toBuild, within } from "../lib/mongo.ts";
 import type { SessionDocument } from "./session.ts";
 
 const sessions = (db: Db): Collection<SessionDocument> => db.collection("sessions");
+
+export const sessionsExpire: Expiring = { of: sessions, field: "expires_at", afterSeconds: 0 };
 
 export async function createSessionIndexes(db: Db): Promise<void> {
   await sessions(db).createIndex({ family_hash: 1 }, { unique: true, ...toBuild() });
   await sessions(db).createIndex({ admin_id: 1, last_used_at: -1 }, toBuild());
   await sessions(db).createIndex({ organization_id: 1 }, toBuild());
   await sessions(db).createIndex({ ended_at: 1 }, { sparse: true, ...toBuild() });
-  await sessions(db).createIndex({ expires_at: 1 }, { expireAfterSeconds: 0, ...toBuild() });
 }
 
 const notEnded = { ended_at: { $exists: false } };
@@ -92,9 +94,4 @@ export async function removeOutdated(db: Db, { _id, tokens }: AdminDocument): Pr
 
 export async function removeByOrganization(db: Db, organizationId: ObjectId): Promise<void> {
   await sessions(db).deleteMany({ organization_id: organizationId }, within());
-}
-
-/** Where there is a TTL monitor it does the same; not every engine has one that runs. */
-export async function removeExpired(db: Db, before: Date): Promise<void> {
-  await sessions(db).deleteMany({ expires_at: { $lt: before } }, within());
 }

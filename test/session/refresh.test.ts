@@ -252,12 +252,4 @@ describe("a process that died", () => {
     await until("the end", async () => !(await lets(access_token)), 10_000);
     await until("the removal", async () => (await stored(access_token)) === null, 10_000);
   });
-
-  test("and sessions that have run out are removed, also where the database doesn't", async () => {
-    const { access_token } = await begin();
-    await sessions().updateOne({ _id: sidOf(access_token) }, { $set: { expires_at: new Date(Date.now() - 60_000) } });
-    await until("the removal", async () => (await stored(access_token)) === null, 10_000);
-    const indexes = await sessions().indexes();
-    expect(indexes).toContainEqual(expect.objectContaining({ key: { expires_at: 1 }, expireAfterSeconds: 0 }));
-  });
 });

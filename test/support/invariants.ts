@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Db, Document } from "mongodb";
+import { BSON, type Db, type Document } from "mongodb";
 import { emailKey } from "../../src/admin/admin.ts";
 import { admins, findByEmail } from "../../src/admin/store.ts";
 import { operations } from "../../src/operation/store.ts";
@@ -101,6 +101,24 @@ export async function findViolations(db: Db, belongings: Belongings[] = []): Pro
     violations.push(
       `operation ${kind}/${step} stays ${status}${operation.secret ? " with its secret" : ""} ${error?.message ?? ""}`,
     );
+  }
+
+  // What is personal goes with the operation, and with the organization.
+  const ended = await operations(db)
+    .find({ open: { $exists: false } })
+    .toArray();
+  const removals = ended.filter(({ kind, status }) => kind === "remove" && status === "succeeded");
+  const removed = new Set(removals.map(({ organization_id }) => organization_id.toHexString()));
+  for (const operation of ended) {
+    const words = removed.has(operation.organization_id.toHexString()) ? /@|org_|"origin"/ : /@|"origin"/;
+    const personal = words.exec(BSON.EJSON.stringify(operation))?.[0];
+    if (personal) violations.push(`operation ${operation.kind} has ended and still holds ${personal}`);
+  }
+  for (const name of ["sessions", "idempotency_keys"]) {
+    for (const { organization_id } of await db.collection(name).find().toArray()) {
+      if (removed.has(String(organization_id)))
+        violations.push(`${name} of ${organization_id}, which is gone, are left`);
+    }
   }
 
   const placed = new Set(allOrganizations.map(({ placement }) => placement?.collection));

@@ -1,0 +1,34 @@
+import type { Collection, Db, Document } from "mongodb";
+import { toBuild, within } from "./mongo.ts";
+
+/** Documents that end by themselves, `afterSeconds` after the time that one of their fields holds; without it they stay. */
+export type Expiring = { of(db: Db): Collection<any>; field: string; afterSeconds: number };
+
+/** MongoDB's TTL monitor looks about once a minute as well. */
+export const sweepEveryMs = 60_000;
+const batchMax = 500;
+const batchesMax = 20;
+
+export const createExpiryIndex = async (db: Db, { of, field, afterSeconds }: Expiring): Promise<void> => {
+  await of(db).createIndex({ [field]: 1 }, { expireAfterSeconds: afterSeconds, ...toBuild() });
+};
+
+/**
+ * Removes what has ended, a bounded number of documents; where a TTL monitor runs it finds little. A document is kept a
+ * minute longer than it says, for clocks that differ.
+ *
+ * @returns whether there may be more
+ */
+export async function removeExpired(db: Db, { of, field, afterSeconds }: Expiring, now: Date): Promise<boolean> {
+  const ended: Document = { [field]: { $lt: new Date(now.getTime() - afterSeconds * 1000 - sweepEveryMs) } };
+  const some = { projection: { _id: 1 }, sort: { [field]: 1 }, limit: batchMax } as const;
+  for (let batch = 0; batch < batchesMax; batch++) {
+    const found = await of(db)
+      .find(ended, { ...some, ...within() })
+      .toArray();
+    // Asked once more: what was renewed meanwhile stays.
+    if (found.length > 0) await of(db).deleteMany({ _id: { $in: found.map(({ _id }) => _id) }, ...ended }, within());
+    if (found.length < batchMax) return false;
+  }
+  return true;
+}
