@@ -13,16 +13,17 @@ import type { Deps } from "./deps.ts";
 import { createIdempotencyIndexes } from "./document/idempotency.ts";
 import { createChores } from "./chores.ts";
 import { flows } from "./flows/index.ts";
+import { ownOptions } from "./lib/connection-options.ts";
 import { createCounterIndexes } from "./lib/counters.ts";
 import { createLimits } from "./limits.ts";
 import { limitedAs } from "./http/address.ts";
 import { createLookUp } from "./look-up.ts";
-import { createPrimaryIndexes, watchPrimary } from "./lib/primary.ts";
+import { assertFollowsPrimary, createPrimaryIndexes, watchPrimary } from "./lib/primary.ts";
 import { isUnavailable } from "./lib/mongo.ts";
 import { reconnectWhenStuck } from "./lib/reconnect.ts";
 import { createRedis } from "./lib/redis.ts";
 import { createTurns } from "./lib/turns.ts";
-import { service, version } from "./lib/version.ts";
+import { version } from "./lib/version.ts";
 import type { StepObserver } from "./operation/operation.ts";
 import { createOperationIndexes } from "./operation/store.ts";
 import { createKnownKeys } from "./operator/known-keys.ts";
@@ -40,21 +41,8 @@ import { createLeases } from "./tenant/lease.ts";
 import { createSharedCollection } from "./tenant/storage.ts";
 import { startWorker } from "./worker.ts";
 
-const connectTimeoutMS = 2_000;
-const heartbeatFrequencyMS = 2_000;
-
 /** A client that says within seconds that the database is away, and goes on by itself when it is back. */
-export const createClient = (url: string): MongoClient =>
-  new MongoClient(url, {
-    appName: service,
-    serverSelectionTimeoutMS: 2_000,
-    connectTimeoutMS,
-    waitQueueTimeoutMS: 2_000,
-    heartbeatFrequencyMS,
-    ignoreUndefined: true,
-    // What decides over a tenant must outlive a change of the primary, whatever the connection string says.
-    writeConcern: { w: "majority" },
-  });
+export const createClient = (url: string): MongoClient => new MongoClient(url, ownOptions);
 
 export async function createDeps(
   config: Config,
@@ -63,6 +51,7 @@ export async function createDeps(
   onStep?: StepObserver,
 ): Promise<Deps & { close(): Promise<void> }> {
   const db = client.db(config.databaseName);
+  const { connectTimeoutMS, heartbeatFrequencyMS } = ownOptions;
   const reconnecting = reconnectWhenStuck(client, connectTimeoutMS + heartbeatFrequencyMS + 1_000);
   const redis =
     config.redisUrl === null
@@ -138,6 +127,7 @@ const flushMsMax = 5_000;
 
 /** Brings the database into the form that this version works with; any number of processes may do it at once. */
 export async function prepare(deps: Deps): Promise<void> {
+  await assertFollowsPrimary(deps.db);
   await createOperationIndexes(deps.db);
   await createOrganizationIndexes(deps.db);
   await createAdminIndexes(deps.db);

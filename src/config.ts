@@ -4,6 +4,7 @@ import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
 import * as z from "zod";
 import { bcryptRoundsMax } from "./admin/password.ts";
+import { connectionProblems } from "./lib/connection-options.ts";
 import type { JwtAlgorithm } from "./session/keys.ts";
 import { secretsProblem, splitSecrets } from "./session/secret.ts";
 import { type Tier, tiers } from "./tenant/placement.ts";
@@ -30,7 +31,10 @@ const settings = z.object({
   PORT: wholeNumber(8000, 0, 65_535),
   MONGODB_URL: z
     .string({ error: "is missing: a connection string, mongodb://…" })
-    .regex(/^mongodb(\+srv)?:\/\//, "must be a connection string: mongodb://…"),
+    .regex(/^mongodb(\+srv)?:\/\//, { error: "must be a connection string: mongodb://…", abort: true })
+    .superRefine((url, context) => {
+      for (const message of connectionProblems(url)) context.addIssue({ code: "custom", message });
+    }),
   MONGODB_DB_NAME: z
     .string()
     .regex(/^[^/\\. "$*<>:|?\0]{1,63}$/, "must be a name that MongoDB allows for a database")
