@@ -29,6 +29,8 @@ import { createOperationIndexes } from "./operation/store.ts";
 import { createKnownKeys } from "./operator/known-keys.ts";
 import * as keyStore from "./operator/store.ts";
 import { createOrganizationIndexes, findStanding } from "./organization/store.ts";
+import { createPresence } from "./process/presence.ts";
+import * as processStore from "./process/store.ts";
 import { createRevocationNews } from "./session/revocation-news.ts";
 import { createRevocations } from "./session/revocations.ts";
 import * as revocationStore from "./session/revocation-store.ts";
@@ -51,6 +53,7 @@ export async function createDeps(
   onStep?: StepObserver,
 ): Promise<Deps & { close(): Promise<void> }> {
   const db = client.db(config.databaseName);
+  const owner = randomUUID();
   const { connectTimeoutMS, heartbeatFrequencyMS } = ownOptions;
   const reconnecting = reconnectWhenStuck(client, connectTimeoutMS + heartbeatFrequencyMS + 1_000);
   const redis =
@@ -78,17 +81,30 @@ export async function createDeps(
     queueMax: config.passwordQueueMax,
     rounds: config.bcryptRounds,
   });
+  const leaseMs = config.placementLeaseMs;
+  const presence = createPresence({
+    store: {
+      writeSeen: () => processStore.writeSeen(db, { _id: owner, version, placement_lease_ms: leaseMs }),
+      findLongestLease: (since) => processStore.findLongestLease(db, since),
+      removeSilent: (before) => processStore.removeSilent(db, before),
+      remove: () => processStore.remove(db, owner),
+    },
+    leaseMs,
+    log,
+  });
   const leases = createLeases({
     read: (id) => findStanding(db, id),
-    leaseMs: config.placementLeaseMs,
+    leaseMs,
+    knownUntilMs: presence.knownUntilMs,
     primary: watchPrimary(client, db),
   });
   const audit = createAuditor({ db, now, log, sourceOf: limitedAs });
   const tokens = await createTokenIssuer(config.jwt, now);
   return {
     db,
-    lookUp: createLookUp(db, config.placementLeaseMs),
+    lookUp: createLookUp(db, leaseMs),
     leases,
+    presence,
     limits: createLimits({ config, db, redis, log, leases, tokens }),
     config,
     log,
@@ -105,7 +121,7 @@ export async function createDeps(
       log,
     }),
     flows,
-    owner: randomUUID(),
+    owner,
     // Nobody waits for others only to hear that the database is away.
     inTurn: createTurns(isUnavailable),
     ...(onStep && { onStep }),
@@ -113,7 +129,7 @@ export async function createDeps(
     audit,
     close: async () => {
       // With the database away nothing is gained by waiting for it.
-      await Promise.race([audit.flush(), sleep(flushMsMax)]);
+      await Promise.race([Promise.all([audit.flush(), presence.stop()]), sleep(flushMsMax)]);
       passwords.close();
       revocations.stop();
       redis?.close();
@@ -149,6 +165,7 @@ async function prepareUntilDone(deps: Deps, stopping: AbortSignal): Promise<bool
       // When the first try to connect has failed the driver stays closed until it is told again.
       await deps.db.client.connect();
       await prepare(deps);
+      await deps.presence.announce();
       await deps.revocations.start();
       return true;
     } catch (error) {

@@ -58,7 +58,8 @@ const settings = z.object({
   PASSWORD_QUEUE_MAX: wholeNumber(256, 1, 100_000),
   PASSWORD_WORKERS: wholeNumber(availableParallelism(), 1, 256),
   OPERATION_LEASE_MS: wholeNumber(5_000, 100, 600_000),
-  PLACEMENT_LEASE_MS: wholeNumber(500, 20, 60_000),
+  // The gate of a move, which waits for half of it, is closed for four seconds at the most.
+  PLACEMENT_LEASE_MS: wholeNumber(500, 20, 5_000),
   MOVE_DOCUMENTS_PER_SECOND: wholeNumber(0, 0, 100_000_000),
   ORG_LOOKUP: oneOf("full", "minimal", "admin").default("full"),
   DEFAULT_TIER: oneOf(...tiers).default("professional"),
@@ -127,7 +128,7 @@ export type Config = {
   passwordQueueMax: number;
   passwordWorkers: number;
   operationLeaseMs: number;
-  /** How long a process may use a placement without asking again. */
+  /** How long this process may use a placement without asking again. */
   placementLeaseMs: number;
   /** 0 is as fast as it goes. */
   moveDocumentsPerSecond: number;

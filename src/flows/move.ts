@@ -11,14 +11,13 @@ import { drain } from "../tenant/drain.ts";
 import type { Position } from "../tenant/id-order.ts";
 import { assertPortable, copyIndexes, listIndexes } from "../tenant/indexes.ts";
 import { writeNotes } from "../tenant/journal.ts";
-import { moveLeaseMs } from "../tenant/lease.ts";
 import { isShared, offerPlace, type Placement, placeKey, type TenantIndex, type Tier } from "../tenant/placement.ts";
 import { countDocuments } from "../tenant/count.ts";
 import { claimStage, saveCheckpoint } from "../tenant/stage.ts";
 import { type CollectionIdentity, dropSharedIndexes, identify } from "../tenant/storage.ts";
 import { organizationMissing } from "./failures.ts";
 import { enter, organizationOf } from "./guard.ts";
-import { afterLease, outlasting } from "./lease-wait.ts";
+import { afterLeases, moveLeasesLastMs } from "./lease-wait.ts";
 import { cancelMove, clean } from "./move-end.ts";
 import { gate } from "./move-gate.ts";
 import { choosePlace, whereOf } from "./place.ts";
@@ -120,7 +119,7 @@ const announced = async (db: Db, from: Placement, to: Placement, keys: string[])
 
 /** Makes ready a stage of this driver's own and lets all processes know that from now on they note what they write. */
 const journal: MoveStep = async (deps, operation) => {
-  const { db, config, assertHeld } = deps;
+  const { db, assertHeld } = deps;
   const { from, to, keys } = operation.progress as MoveProgress;
   const organization = await organizationStore.findById(db, operation.organization_id);
   if (!organization?.placement) return { failed: organizationMissing };
@@ -149,7 +148,7 @@ const journal: MoveStep = async (deps, operation) => {
     // It would be refused again, however often it is tried.
     return { go: "cancel", progress: { failed: { code: error.failure, detail: error.message } } };
   }
-  await afterLease(config.placementLeaseMs);
+  await afterLeases(deps);
   return {
     go: "copy",
     progress: {
@@ -217,10 +216,10 @@ function nextBatch(size: number, tookMs: number, perSecond: number): number {
   return Math.min(Math.max(wanted, batchFirst / 4), most);
 }
 
-const drainNotes: MoveStep = async ({ db, config, ...lease }, operation) => {
+const drainNotes: MoveStep = async ({ db, presence, ...lease }, operation) => {
   const { from, stage, verified } = operation.progress as MoveProgress;
   const sides = { source: from, stage, operationId: operation._id };
-  await drain(db, sides, outlasting(moveLeaseMs(config.placementLeaseMs)), lease);
+  await drain(db, sides, () => moveLeasesLastMs({ presence }), lease);
   return { go: verified ? "gate" : "verify" };
 };
 

@@ -6,7 +6,7 @@ import type { Placement } from "../tenant/placement.ts";
 import { type CollectionIdentity, identify, removePlace } from "../tenant/storage.ts";
 import { settleCommon } from "./common-index.ts";
 import { organizationMissing } from "./failures.ts";
-import { afterLease } from "./lease-wait.ts";
+import { afterLeases } from "./lease-wait.ts";
 
 type Progress = { placement: Placement; identity: CollectionIdentity | null };
 type RemoveStep = Step<Record<string, never>, Progress>;
@@ -22,8 +22,8 @@ const hide: RemoveStep = async ({ db }, { organization_id }) =>
  * Waits until nobody writes there any more, and notes which collection it is, so that a drop that arrives late can't hit the
  * next one of that name.
  */
-const locate: RemoveStep = async ({ db, config }, { organization_id }) => {
-  await afterLease(config.placementLeaseMs);
+const locate: RemoveStep = async ({ db, presence }, { organization_id }) => {
+  await afterLeases({ presence });
   const placement = (await organizationStore.findById(db, organization_id))?.placement;
   return placement
     ? { go: "storage", progress: { placement, identity: await identify(db, placement) } }

@@ -18,7 +18,7 @@ import {
 import { claimEmail, claimName } from "./claim.ts";
 import { emailTaken, nameTaken, organizationMissing } from "./failures.ts";
 import { enter, organizationOf } from "./guard.ts";
-import { afterLease } from "./lease-wait.ts";
+import { afterLeases } from "./lease-wait.ts";
 
 export type UpdateInput = {
   admin_id: ObjectId;
@@ -124,11 +124,11 @@ const reservePlace: UpdateStep = async ({ db }, operation) => {
 };
 
 /** Closes the gate: once every lease has run out nobody writes to the collection's old name, which would make it again. */
-const closeGate: UpdateStep = async ({ db, config }, operation) => {
+const closeGate: UpdateStep = async ({ db, presence }, operation) => {
   const closed = { operation_id: operation._id, phase: "gate" as const };
   const written = await guarded.enterPhase(db, organizationOf(operation), closed);
   if (written !== "written") return { failed: organizationMissing };
-  await afterLease(config.placementLeaseMs);
+  await afterLeases({ presence });
   return { go: "seal" };
 };
 

@@ -23,7 +23,7 @@ export type OperationFailure = "operation_pending" | "operation_open" | "operati
 
 export type DriveDeps = Pick<
   Deps,
-  "db" | "now" | "log" | "config" | "flows" | "owner" | "inTurn" | "origin" | "onStep" | "onEnd"
+  "db" | "now" | "log" | "config" | "flows" | "owner" | "inTurn" | "presence" | "origin" | "onStep" | "onEnd"
 >;
 
 /** How long an operation that hit an error rests before anyone tries again: longer each time that it isn't the database. */

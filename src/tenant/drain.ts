@@ -40,13 +40,16 @@ function distinct(ids: unknown[]): unknown[] {
 /**
  * Works off what writers noted, until few notes are left. A note counts only when its document was copied at least one
  * lease after the note was seen (spec: rule 4): before that the write it announces may not have taken effect yet.
+ *
+ * @param leasesLastMs how long a lease of those who wrote notes may last; asked for when these have been seen
  */
-export async function drain(db: Db, sides: Sides, leaseMs: number, lease: Lease): Promise<void> {
+export async function drain(db: Db, sides: Sides, leasesLastMs: () => Promise<number>, lease: Lease): Promise<void> {
   const seenMs = new Map<string, number>();
   for (;;) {
     const notes = await findNotes(db, sides.operationId, passMax, null);
     const nowMs = performance.now();
     for (const { _id } of notes) if (!seenMs.has(_id.toHexString())) seenMs.set(_id.toHexString(), nowMs);
+    const leaseMs = await leasesLastMs();
     const ripe = notes.filter(({ _id }) => seenMs.get(_id.toHexString())! + leaseMs <= nowMs);
     await workOff(db, sides, ripe, lease);
     for (const { _id } of ripe) seenMs.delete(_id.toHexString());

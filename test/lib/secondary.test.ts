@@ -66,6 +66,7 @@ describe.skipIf(secondary === null)("with a secondary that lags behind", () => {
     const settings = { ...testConfig(), mongodbUrl: withOption("readPreference=secondaryPreferred") };
     const deps = await createDeps(settings, createClient(settings.mongodbUrl), createLogger("silent"));
     await prepare(deps);
+    await deps.presence.announce();
     const organization_id = new ObjectId((await createOrganization(deps, newcomer())).id);
     const isThere = (id: string) =>
       getDocument(deps, organization_id, id).then(
