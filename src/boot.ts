@@ -15,21 +15,24 @@ import { createChores } from "./chores.ts";
 import { createExpiryChore, expiringIn } from "./expiry.ts";
 import { flows } from "./flows/index.ts";
 import { createExpiryIndex } from "./lib/expiry.ts";
+import { ownOptions } from "./lib/connection-options.ts";
 import { createCounterIndexes } from "./lib/counters.ts";
 import { createLimits } from "./limits.ts";
 import { limitedAs } from "./http/address.ts";
 import { createLookUp } from "./look-up.ts";
-import { watchPrimary } from "./lib/primary.ts";
-import { isUnavailable, socketTimeoutMs } from "./lib/mongo.ts";
+import { assertFollowsPrimary, watchPrimary } from "./lib/primary.ts";
+import { isUnavailable } from "./lib/mongo.ts";
 import { reconnectWhenStuck } from "./lib/reconnect.ts";
 import { createRedis } from "./lib/redis.ts";
 import { createTurns } from "./lib/turns.ts";
-import { service, version } from "./lib/version.ts";
+import { version } from "./lib/version.ts";
 import type { StepObserver } from "./operation/operation.ts";
 import { createOperationIndexes } from "./operation/store.ts";
 import { createKnownKeys } from "./operator/known-keys.ts";
 import * as keyStore from "./operator/store.ts";
 import { createOrganizationIndexes, findStanding } from "./organization/store.ts";
+import { createPresence } from "./process/presence.ts";
+import * as processStore from "./process/store.ts";
 import { createRevocationNews } from "./session/revocation-news.ts";
 import { createRevocations } from "./session/revocations.ts";
 import * as revocationStore from "./session/revocation-store.ts";
@@ -44,22 +47,8 @@ import { reportLacks } from "./tenant/rights.ts";
 import { createSharedCollection } from "./tenant/storage.ts";
 import { startWorker } from "./worker.ts";
 
-const connectTimeoutMS = 2_000;
-const heartbeatFrequencyMS = 2_000;
-
 /** A client that says within seconds that the database is away, and goes on by itself when it is back. */
-export const createClient = (url: string): MongoClient =>
-  new MongoClient(url, {
-    appName: service,
-    serverSelectionTimeoutMS: 2_000,
-    connectTimeoutMS,
-    waitQueueTimeoutMS: 2_000,
-    heartbeatFrequencyMS,
-    socketTimeoutMS: socketTimeoutMs,
-    ignoreUndefined: true,
-    // What decides over a tenant must outlive a change of the primary, whatever the connection string says.
-    writeConcern: { w: "majority" },
-  });
+export const createClient = (url: string): MongoClient => new MongoClient(url, ownOptions);
 
 export async function createDeps(
   config: Config,
@@ -68,6 +57,8 @@ export async function createDeps(
   onStep?: StepObserver,
 ): Promise<Deps & { close(): Promise<void> }> {
   const db = client.db(config.databaseName);
+  const owner = randomUUID();
+  const { connectTimeoutMS, heartbeatFrequencyMS } = ownOptions;
   const reconnecting = reconnectWhenStuck(client, connectTimeoutMS + heartbeatFrequencyMS + 1_000);
   const redis =
     config.redisUrl === null
@@ -95,17 +86,30 @@ export async function createDeps(
     rounds: config.bcryptRounds,
   });
   const primary = watchPrimary(client, db);
+  const leaseMs = config.placementLeaseMs;
+  const presence = createPresence({
+    store: {
+      writeSeen: () => processStore.writeSeen(db, { _id: owner, version, placement_lease_ms: leaseMs }),
+      findLongestLease: (since) => processStore.findLongestLease(db, since),
+      removeSilent: (before) => processStore.removeSilent(db, before),
+      remove: () => processStore.remove(db, owner),
+    },
+    leaseMs,
+    log,
+  });
   const leases = createLeases({
     read: (id) => findStanding(db, id, primary.isHidden() ? "linearizable" : "majority"),
-    leaseMs: config.placementLeaseMs,
+    leaseMs,
+    knownUntilMs: presence.knownUntilMs,
     primary,
   });
   const audit = createAuditor({ db, now, log, sourceOf: limitedAs });
   const tokens = await createTokenIssuer(config.jwt, now);
   return {
     db,
-    lookUp: createLookUp(db, config.placementLeaseMs),
+    lookUp: createLookUp(db, leaseMs),
     leases,
+    presence,
     limits: createLimits({ config, db, redis, log, leases, tokens }),
     config,
     log,
@@ -122,7 +126,7 @@ export async function createDeps(
       log,
     }),
     flows,
-    owner: randomUUID(),
+    owner,
     // Nobody waits for others only to hear that the database is away.
     inTurn: createTurns(isUnavailable),
     ...(onStep && { onStep }),
@@ -130,7 +134,7 @@ export async function createDeps(
     audit,
     close: async () => {
       // With the database away nothing is gained by waiting for it.
-      await Promise.race([audit.flush(), sleep(flushMsMax)]);
+      await Promise.race([Promise.all([audit.flush(), presence.stop()]), sleep(flushMsMax)]);
       passwords.close();
       revocations.stop();
       redis?.close();
@@ -144,6 +148,7 @@ const flushMsMax = 5_000;
 
 /** Brings the database into the form that this version works with; any number of processes may do it at once. */
 export async function prepare(deps: Deps): Promise<void> {
+  await assertFollowsPrimary(deps.db);
   await createOperationIndexes(deps.db);
   await createOrganizationIndexes(deps.db);
   await createAdminIndexes(deps.db);
@@ -169,6 +174,7 @@ async function prepareUntilDone(deps: Deps, stopping: AbortSignal): Promise<bool
       if (!reported) await reportLacks(deps);
       reported = true;
       await prepare(deps);
+      await deps.presence.announce();
       await deps.revocations.start();
       return true;
     } catch (error) {

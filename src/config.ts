@@ -5,6 +5,7 @@ import { dirname } from "node:path";
 import * as z from "zod";
 import { bcryptRoundsMax } from "./admin/password.ts";
 import { parseCidr } from "./lib/cidr.ts";
+import { connectionProblems } from "./lib/connection-options.ts";
 import type { JwtAlgorithm } from "./session/keys.ts";
 import { secretsProblem, splitSecrets } from "./session/secret.ts";
 import { type Tier, tiers } from "./tenant/placement.ts";
@@ -45,7 +46,10 @@ const settings = z.object({
   PORT: wholeNumber(8000, 0, 65_535),
   MONGODB_URL: z
     .string({ error: "is missing: a connection string, mongodb://…" })
-    .regex(/^mongodb(\+srv)?:\/\//, "must be a connection string: mongodb://…"),
+    .regex(/^mongodb(\+srv)?:\/\//, { error: "must be a connection string: mongodb://…", abort: true })
+    .superRefine((url, context) => {
+      for (const message of connectionProblems(url)) context.addIssue({ code: "custom", message });
+    }),
   MONGODB_DB_NAME: z
     .string()
     .regex(/^[^/\\. "$*<>:|?\0]{1,63}$/, "must be a name that MongoDB allows for a database")
@@ -69,7 +73,8 @@ const settings = z.object({
   PASSWORD_QUEUE_MAX: wholeNumber(256, 1, 100_000),
   PASSWORD_WORKERS: wholeNumber(availableParallelism(), 1, 256),
   OPERATION_LEASE_MS: wholeNumber(5_000, 100, 600_000),
-  PLACEMENT_LEASE_MS: wholeNumber(500, 20, 60_000),
+  // The gate of a move, which waits for half of it, is closed for four seconds at the most.
+  PLACEMENT_LEASE_MS: wholeNumber(500, 20, 5_000),
   MOVE_DOCUMENTS_PER_SECOND: wholeNumber(0, 0, 100_000_000),
   ORG_LOOKUP: oneOf("full", "minimal", "admin").default("full"),
   DEFAULT_TIER: oneOf(...tiers).default("professional"),
@@ -138,7 +143,7 @@ export type Config = {
   passwordQueueMax: number;
   passwordWorkers: number;
   operationLeaseMs: number;
-  /** How long a process may use a placement without asking again. */
+  /** How long this process may use a placement without asking again. */
   placementLeaseMs: number;
   /** 0 is as fast as it goes. */
   moveDocumentsPerSecond: number;

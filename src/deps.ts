@@ -9,6 +9,7 @@ import type { Limits } from "./limits.ts";
 import type { LookUp } from "./look-up.ts";
 import type { KnownKeys } from "./operator/known-keys.ts";
 import type { EndObserver, Flows, StepObserver } from "./operation/operation.ts";
+import type { Presence } from "./process/presence.ts";
 import type { Revocations } from "./session/revocations.ts";
 import type { TokenIssuer } from "./session/token.ts";
 import type { Leases } from "./tenant/lease.ts";
@@ -18,6 +19,7 @@ export type Deps = {
   db: Db;
   lookUp: LookUp;
   leases: Leases;
+  presence: Presence;
   limits: Limits;
   config: Config;
   log: Logger;

@@ -4,6 +4,7 @@ import { createClient } from "./boot.ts";
 import { depsOfCommand } from "./command-line.ts";
 import type { Config } from "./config.ts";
 import { parseCidr } from "./lib/cidr.ts";
+import { assertFollowsPrimary } from "./lib/primary.ts";
 import { createKey } from "./operator/create-key.ts";
 import { isScope, type Scope, scopes, viewKey } from "./operator/key.ts";
 import { revokeKey } from "./operator/revoke-key.ts";
@@ -55,6 +56,7 @@ export function addKeyCommands(program: Command, readSettings: () => Config): vo
     const client = createClient(config.mongodbUrl);
     const deps = depsOfCommand(client.db(config.databaseName));
     try {
+      await assertFollowsPrimary(deps.db);
       return await act(deps);
     } finally {
       await deps.audit.flush();

@@ -7,11 +7,20 @@ import { createClient, createDeps, prepare, startService } from "./boot.ts";
 import { readConfig } from "./config.ts";
 import { doctor } from "./fleet/doctor.ts";
 import { addKeyCommands } from "./key-commands.ts";
+import { assertFollowsPrimary } from "./lib/primary.ts";
 import { service, version } from "./lib/version.ts";
 import { wordsOf } from "./lib/scrub.ts";
 import { createLogger } from "./log.ts";
 import { chainedOrganizations } from "./organization/chained.ts";
 import { inspect } from "./takeover/inspect.ts";
+
+/** What a command needs that may run beside services and says nothing but what it finds. */
+async function openDeps() {
+  const config = readConfig(process.env);
+  const deps = await createDeps(config, createClient(config.mongodbUrl), createLogger("silent"));
+  await assertFollowsPrimary(deps.db);
+  return deps;
+}
 
 const program = new Command(service)
   .description(
@@ -47,8 +56,7 @@ program
   .command("inspect")
   .description("take a database of the first Croupier over and print what is damaged in it, one JSON object a line")
   .action(async () => {
-    const config = readConfig(process.env);
-    const deps = await createDeps(config, createClient(config.mongodbUrl), createLogger("silent"));
+    const deps = await openDeps();
     await prepare(deps);
     for (const finding of await inspect(deps)) console.log(JSON.stringify(finding));
     await deps.close();
@@ -71,8 +79,7 @@ be shown to be a leftover is never removed: neither a view, a time series, a cap
 empty collection that no record names, whatever it is called. It may run beside services, with moves going on.`,
   )
   .action(async ({ repair }: { repair: boolean }) => {
-    const config = readConfig(process.env);
-    const deps = await createDeps(config, createClient(config.mongodbUrl), createLogger("silent"));
+    const deps = await openDeps();
     const left = await doctor(deps, { repair }, (finding) => console.log(JSON.stringify(finding)));
     await deps.close();
     process.exit(left === 0 ? 0 : 1);
@@ -104,8 +111,7 @@ is set for this command. It may run beside services.`,
       throw new Error("--organization must be an organization's id, 24 hexadecimal digits, or platform");
     }
     const notes = readNotes(against === undefined ? "" : await readFile(against, "utf8"));
-    const config = readConfig(process.env);
-    const deps = await createDeps(config, createClient(config.mongodbUrl), createLogger("silent"));
+    const deps = await openDeps();
     const print = (chain: ChainReport) => console.log(JSON.stringify(chain));
     const expected = { notes, keptSince: keptSince(deps), organizations: chainedOrganizations(deps.db) };
     const intact = await verify(deps, organization ?? null, print, expected);

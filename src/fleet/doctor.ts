@@ -42,7 +42,7 @@ async function examine(deps: DoctorDeps): Promise<Symptom[]> {
 async function diagnose(deps: DoctorDeps): Promise<Symptom[]> {
   const before = await examine(deps);
   if (before.length === 0) return [];
-  await sleep(deps.config.placementLeaseMs * 2);
+  await sleep((await deps.presence.longestLeaseMs()) * 2);
   const found = new Set(before.map(keyOf));
   return (await examine(deps)).filter((symptom) => found.has(keyOf(symptom)));
 }

@@ -6,11 +6,10 @@ import * as organizationStore from "../organization/store.ts";
 import { drainAll, gateTooLong, notesInGateMax } from "../tenant/drain.ts";
 import { listIndexes } from "../tenant/indexes.ts";
 import { countNotes } from "../tenant/journal.ts";
-import { moveLeaseMs } from "../tenant/lease.ts";
 import type { Placement } from "../tenant/placement.ts";
 import { unveilStage } from "../tenant/stage.ts";
 import { organizationOf } from "./guard.ts";
-import { afterLease } from "./lease-wait.ts";
+import { afterMoveLeases } from "./lease-wait.ts";
 import type { MoveOperation, MoveProgress, MoveStep } from "./move.ts";
 import { choosePlace } from "./place.ts";
 
@@ -39,11 +38,11 @@ export const gate: MoveStep = async (deps, operation) => {
 };
 
 async function passGate(deps: StepDeps, operation: MoveOperation, deadlineMs: number): Promise<Next<MoveProgress>> {
-  const { db, config, assertHeld, keepHeld, proveHeld } = deps;
+  const { db, assertHeld, keepHeld, proveHeld } = deps;
   const { from, stage, verified } = operation.progress as MoveProgress;
   const closedMs = performance.now();
   await keepHeld();
-  await afterLease(moveLeaseMs(config.placementLeaseMs));
+  await afterMoveLeases(deps);
 
   const sides = { source: from, stage, operationId: operation._id, verified };
   const drained = await drainAll(db, sides, deadlineMs, { assertHeld, keepHeld, proveHeld });

@@ -13,7 +13,6 @@ import { drain, notesInGateMax } from "../tenant/drain.ts";
 import type { Position } from "../tenant/id-order.ts";
 import { assertPortable, buildMs, copyIndexes, listIndexes } from "../tenant/indexes.ts";
 import { countNotes, writeNotes } from "../tenant/journal.ts";
-import { moveLeaseMs } from "../tenant/lease.ts";
 import { isShared, offerPlace, type Placement, placeKey, type TenantIndex, type Tier } from "../tenant/placement.ts";
 import { countDocuments } from "../tenant/count.ts";
 import { findUnavailable, tierUnavailable } from "../tenant/rights.ts";
@@ -21,7 +20,7 @@ import { claimStage, saveCheckpoint, type Stage } from "../tenant/stage.ts";
 import { type CollectionIdentity, dropSharedIndexes, identify } from "../tenant/storage.ts";
 import { organizationMissing } from "./failures.ts";
 import { enter, organizationOf } from "./guard.ts";
-import { afterLease, outlasting } from "./lease-wait.ts";
+import { afterLeases, moveLeasesLastMs } from "./lease-wait.ts";
 import { cancelMove, clean } from "./move-end.ts";
 import { gate } from "./move-gate.ts";
 import { choosePlace, whereOf } from "./place.ts";
@@ -126,7 +125,7 @@ const announced = async (db: Db, from: Placement, to: Placement, keys: string[])
 
 /** Makes ready a stage of this driver's own and lets all processes know that from now on they note what they write. */
 const journal: MoveStep = async (deps, operation) => {
-  const { db, config, assertHeld, mayTake } = deps;
+  const { db, assertHeld, mayTake } = deps;
   const { from, to, keys } = operation.progress as MoveProgress;
   const organization = await organizationStore.findById(db, operation.organization_id);
   if (!organization?.placement) return { failed: organizationMissing };
@@ -162,7 +161,7 @@ const journal: MoveStep = async (deps, operation) => {
     // It would be refused again, however often it is tried.
     return { go: "cancel", progress: { failed: { code: error.failure, detail: error.message } } };
   }
-  await afterLease(config.placementLeaseMs);
+  await afterLeases(deps);
   return {
     go: "copy",
     progress: {
@@ -258,10 +257,10 @@ const drainMs = 3_000;
 const vainMax = 10;
 
 const drainNotes: MoveStep = async (deps, operation) => {
-  const { db, config } = deps;
+  const { db } = deps;
   const { from, stage, verified, copied, pace, ...before } = operation.progress as MoveProgress;
   const sides = { source: from, stage, operationId: operation._id, verified };
-  const left = await drain(db, sides, outlasting(moveLeaseMs(config.placementLeaseMs)), drainMs, deps);
+  const left = await drain(db, sides, () => moveLeasesLastMs(deps), drainMs, deps);
   const isFewer = before.fewest === null || left < before.fewest;
   const looks = { fewest: isFewer ? left : before.fewest, vain: isFewer ? 0 : before.vain + 1 };
   // Between here and the gate it may be written to for a while, again and again.

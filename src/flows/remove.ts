@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import * as adminStore from "../admin/store.ts";
 import type { Flow, Step } from "../operation/operation.ts";
 import * as organizationStore from "../organization/store.ts";
@@ -6,7 +7,7 @@ import { type CollectionIdentity, identify, removePlace } from "../tenant/storag
 import { tendCommon } from "./common-index.ts";
 import { organizationMissing } from "./failures.ts";
 import { forgetOrganization } from "./forget.ts";
-import { afterLease } from "./lease-wait.ts";
+import { leasesLastMs } from "./lease-wait.ts";
 import { removeSuperseded } from "./superseded.ts";
 
 type Progress = { placement: Placement; identity: CollectionIdentity | null };
@@ -23,8 +24,9 @@ const hide: RemoveStep = async ({ db }, { organization_id }) =>
  * Waits until nobody writes there any more, and notes which collection it is, so that a drop that arrives late can't hit the
  * next one of that name.
  */
-const locate: RemoveStep = async ({ db, config }, { organization_id, superseded }) => {
-  await afterLease(Math.max(config.placementLeaseMs, superseded?.held_ms ?? 0));
+const locate: RemoveStep = async (deps, { organization_id, superseded }) => {
+  const { db } = deps;
+  await sleep(Math.max(await leasesLastMs(deps), superseded?.held_ms ?? 0));
   const placement = (await organizationStore.findById(db, organization_id))?.placement;
   return placement
     ? { go: "storage", progress: { placement, identity: await identify(db, placement) } }

@@ -14,7 +14,7 @@ import {
 import { askedOf } from "./asked.ts";
 import { organizationMissing } from "./failures.ts";
 import { organizationOf } from "./guard.ts";
-import { afterLease } from "./lease-wait.ts";
+import { afterLeases } from "./lease-wait.ts";
 import { claimPlace, type Chosen, freePlaces, whereOf } from "./place.ts";
 
 export type RenameProgress = {
@@ -78,11 +78,11 @@ async function* before(places: AsyncIterable<Chosen>, number = Number.POSITIVE_I
 }
 
 /** Closes the gate: once every lease has run out nobody writes to the collection's old name, which would make it again. */
-const closeGate: RenameStep = async ({ db, config }, operation) => {
+const closeGate: RenameStep = async ({ db, presence }, operation) => {
   const closed = { operation_id: operation._id, phase: "gate" as const };
   const written = await guarded.enterPhase(db, organizationOf(operation), closed);
   if (written !== "written") return { failed: organizationMissing };
-  await afterLease(config.placementLeaseMs);
+  await afterLeases({ presence });
   return { go: "seal" };
 };
 

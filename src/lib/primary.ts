@@ -6,10 +6,12 @@ const primaries = (db: Db) => db.collection("primaries");
 export const primariesExpire: Expiring = { of: primaries, field: "seen_at", afterSeconds: 60 * 60 };
 
 /** The server that decides, as this client sees it: its address, and its election where there are elections. */
-function deciderOf({ servers }: TopologyDescription): string | null {
+function deciderOf({ type: topology, servers }: TopologyDescription): string | null {
   for (const { address, type, electionId } of servers.values()) {
     if (type === "RSPrimary") return `${address}/${electionId?.toHexString() ?? ""}`;
     if (type === "Standalone" || type === "Mongos" || type === "LoadBalancer") return address;
+    // Named directly it is asked all the same, and may miss by now what the new primary has.
+    if (topology === "Single" && type.startsWith("RS")) return `${address}/none`;
   }
   return null;
 }
@@ -56,4 +58,18 @@ export function watchPrimary(client: MongoClient, db: Db) {
       await settling.done;
     },
   };
+}
+
+/**
+ * @throws Error when the client wouldn't follow the primary: one that was told to use this member, and no other, of several
+ * has its answers also when it is a secondary, which may lack what was acknowledged; one that uses a load balancer sees no change.
+ */
+export async function assertFollowsPrimary(db: Db): Promise<void> {
+  const { hosts = [], passives = [] } = await db.command({ hello: 1 }, within());
+  const { directConnection, loadBalanced } = db.client.options;
+  if (directConnection && hosts.length + passives.length > 1) {
+    throw new Error("MONGODB_URL must not have directConnection: the server is one of several of a replica set");
+  }
+  // A connection string can't say so, but the DNS record that it names can.
+  if (loadBalanced) throw new Error("MONGODB_URL must not lead to a load balancer");
 }

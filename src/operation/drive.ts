@@ -26,7 +26,18 @@ export type { OperationFailure } from "./hold.ts";
 
 export type DriveDeps = Pick<
   Deps,
-  "db" | "now" | "log" | "config" | "flows" | "owner" | "inTurn" | "origin" | "onStep" | "onEnd" | "patience"
+  | "db"
+  | "now"
+  | "log"
+  | "config"
+  | "flows"
+  | "owner"
+  | "inTurn"
+  | "presence"
+  | "origin"
+  | "onStep"
+  | "onEnd"
+  | "patience"
 >;
 
 /** How long an operation that hit an error rests before anyone tries again: longer each time that it isn't the database. */

@@ -55,15 +55,23 @@ function* parts(notes: Note[]): Generator<Note[]> {
  * only when its document was copied at least one lease after the note was seen (spec: rule 4): before that the write it
  * announces may not have taken effect yet.
  *
+ * @param leasesLastMs how long a lease of those who wrote notes may last; asked for when these have been seen
  * @returns how many notes are left
  */
-export async function drain(db: Db, sides: Sides, leaseMs: number, forMs: number, lease: Lease): Promise<number> {
+export async function drain(
+  db: Db,
+  sides: Sides,
+  leasesLastMs: () => Promise<number>,
+  forMs: number,
+  lease: Lease,
+): Promise<number> {
   const seenMs = new Map<string, number>();
-  const untilMs = performance.now() + leaseMs + forMs;
+  const untilMs = performance.now() + (await leasesLastMs()) + forMs;
   for (;;) {
     const notes = await findNotes(db, sides.operationId, seenMax, null);
     const nowMs = performance.now();
     for (const { _id } of notes) if (!seenMs.has(_id.toHexString())) seenMs.set(_id.toHexString(), nowMs);
+    const leaseMs = await leasesLastMs();
     const ripe = notes.filter(({ _id }) => seenMs.get(_id.toHexString())! + leaseMs <= nowMs);
     for (const some of parts(ripe)) {
       await workOff(db, sides, some, lease);

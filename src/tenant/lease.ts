@@ -48,17 +48,20 @@ export type Primary = {
 /**
  * Placements by lease (spec: rules 1 and 2 of a move). A lease is counted from before it was asked for, and none is given
  * by an organization in the gate, or a reader would go on reading the old side after the cutover. What was read from a
- * server that is no longer the primary may be old, so a change of the primary ends every lease.
+ * server that is no longer the primary may be old, so a change of the primary ends every lease. Movers wait for the leases of
+ * the processes that they know of: so one holds only as long as this process was known already before it was asked for.
  *
  * @param read what the organization says, acknowledged by the majority; null when it isn't there
+ * @param knownUntilMs until when movers are sure to know of this process and its `leaseMs`, by the same clock
  */
 export function createLeases(options: {
   read: (organizationId: ObjectId) => Promise<Standing | null>;
   leaseMs: number;
+  knownUntilMs: () => number;
   primary: Primary;
   nowMs?: () => number;
 }): Leases {
-  const { read, leaseMs, primary, nowMs = () => performance.now() } = options;
+  const { read, leaseMs, knownUntilMs, primary, nowMs = () => performance.now() } = options;
   const held = new LRUCache<string, Lease>({ max: leasesMax });
   const asked = new Map<string, Promise<Lease | null>>();
   let forgotten = 0;
@@ -70,13 +73,14 @@ export function createLeases(options: {
     await primary.settled();
     const generation = primary.generation();
     const before = forgotten;
+    const knownMs = knownUntilMs();
     const askedMs = nowMs();
     const standing = await read(organizationId);
     const lastsMs = standing?.move ? moveLeaseMs(leaseMs) : leaseMs;
     const lease = standing && {
       ...standing,
       generation,
-      untilMs: isClosed(standing) ? Number.NEGATIVE_INFINITY : askedMs + lastsMs,
+      untilMs: isClosed(standing) ? Number.NEGATIVE_INFINITY : Math.min(askedMs + lastsMs, knownMs),
     };
     if (lease && holds(lease) && before === forgotten) held.set(id, lease);
     else held.delete(id);

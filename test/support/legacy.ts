@@ -78,7 +78,16 @@ export async function plantLegacy(db: Db, name: string, email: string, fields: F
 }
 
 /** What a worker adds sooner or later, above all when it stamps, which no comparison of two moments should hang on. */
-const ofStamping = new Set(["operations", "primaries", "chores", "guard", "unstamped", "tenant_id", "_croupier"]);
+const ofStamping = new Set([
+  "operations",
+  "primaries",
+  "processes",
+  "chores",
+  "guard",
+  "unstamped",
+  "tenant_id",
+  "_croupier",
+]);
 
 /** All that a database holds, but for what stamping adds. */
 export const dumpBesideStamps = async (db: Db): Promise<string> =>

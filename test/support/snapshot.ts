@@ -1,10 +1,10 @@
 import { BSON, type Db } from "mongodb";
 
-/** What is refused is on record, and in no other place. */
-const isRecord = ({ name }: { name: string }) => name.startsWith("audit_");
+/** What is refused is on record, and in no other place; who is there to do it is said all the time. */
+const isRecord = ({ name }: { name: string }) => name.startsWith("audit_") || name === "processes";
 
 /**
- * All that a database holds but its record of who did what, as text that can be compared: its collections with their
+ * All that a database holds but its records of who did what and who is there, as text that can be compared: its collections with their
  * indexes and documents.
  *
  * @param but more collections that are left out
@@ -25,7 +25,7 @@ export async function snapshot(db: Db, but: readonly string[] = []): Promise<str
   return BSON.EJSON.stringify(contents, undefined, 1);
 }
 
-/** How many documents each collection of a database holds but its record, and how many operations are open. */
+/** How many documents each collection of a database holds but these records, and how many operations are open. */
 export async function counts(db: Db): Promise<Record<string, number>> {
   const all = await db.listCollections({}, { nameOnly: true }).toArray();
   const collections = all.filter((collection) => !isRecord(collection));

@@ -103,6 +103,7 @@ describe("the one door", () => {
   const leases = createLeases({
     read: async () => null,
     leaseMs: 100,
+    knownUntilMs: () => Number.POSITIVE_INFINITY,
     primary: { generation: () => 0, settled: async () => {} },
   });
 

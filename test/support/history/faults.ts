@@ -19,6 +19,8 @@ export type Fault = {
   name: string;
   throughProxy?: true;
   leaseMs?: number;
+  /** Settings of single processes. */
+  configOf?: (index: number) => Record<string, string>;
   inject(world: World): Promise<Injected>;
 };
 
@@ -165,15 +167,25 @@ const race: Fault = {
   },
 };
 
-const none: Fault = { name: "none", inject: async () => ({ happened: () => true, heal: async () => {} }) };
+const harmless: Fault["inject"] = async () => ({ happened: () => true, heal: async () => {} });
 
-/** A fault by its name: `none`, `race`, or a kind and a moment such as `kill@copy/recorded`. */
+const none: Fault = { name: "none", inject: harmless };
+
+/** Processes are set to leases of different lengths, as in the middle of a restart that changes the setting. */
+const leases: Fault = {
+  name: "leases",
+  configOf: (index) => ({ PLACEMENT_LEASE_MS: index === 0 ? "4000" : "200" }),
+  inject: harmless,
+};
+
+/** A fault by its name: `none`, `leases`, `race`, or a kind and a moment such as `kill@copy/recorded`. */
 export function faultNamed(name: string): Fault {
   if (name === "none") return none;
+  if (name === "leases") return leases;
   if (name === "race") return race;
   const [kind = "", when = ""] = name.split("@");
   const fault = kinds[kind];
-  if (!fault) throw new Error(`No such fault: ${name}; there are none, race, ${Object.keys(kinds).join(", ")}`);
+  if (!fault) throw new Error(`No such fault: ${name}; there are none, leases, race, ${Object.keys(kinds).join(", ")}`);
   return { name, ...fault(parseWhen(when)) };
 }
 
@@ -188,6 +200,7 @@ const steps = ["plan", "journal", "copy", "drain", "verify", "gate", "clean"];
 /** Every fault that needs nothing from outside. */
 export const allFaults: string[] = [
   "none",
+  "leases",
   "race",
   ...steps.flatMap((step) => ["before", "after", "recorded"].map((moment) => `kill@${step}/${moment}`)),
   ...["copy", "drain", "gate", "gate/before+100", "clean"].map((when) => `kill-other@${when}`),

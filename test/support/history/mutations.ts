@@ -130,9 +130,7 @@ export const mutations: Mutation[] = [
   {
     name: "no wait in journal",
     breaks: "rule 5: the move waits until every process knows that it has to note",
-    edits: [
-      { file: "src/flows/move.ts", find: "await afterLease(config.placementLeaseMs);", replace: "void afterLease;" },
-    ],
+    edits: [{ file: "src/flows/move.ts", find: "await afterLeases(deps);", replace: "void afterLeases;" }],
     pauses: [noCompare],
     config: { PLACEMENT_LEASE_MS: "5000", OPERATION_LEASE_MS: "10000" },
     shownBy: anyDirection,
@@ -143,13 +141,30 @@ export const mutations: Mutation[] = [
     edits: [
       {
         file: "src/flows/move-gate.ts",
-        find: "await afterLease(moveLeaseMs(config.placementLeaseMs));",
-        replace: "void [afterLease, moveLeaseMs, config];",
+        find: "await afterMoveLeases(deps);",
+        replace: "void afterMoveLeases;",
       },
     ],
     pauses: [slowRequests, noCompare],
     config: longLease,
     shownBy: anyDirection,
+  },
+  {
+    name: "each for its own lease",
+    breaks: "rule 5: the move waits for the longest lease that any process may have",
+    edits: [
+      {
+        file: "src/process/presence.ts",
+        find: "return Math.max(leaseMs, await store.findLongestLease(seenAt && silentBefore(seenAt)));",
+        replace: "return leaseMs;",
+      },
+    ],
+    pauses: [noCompare],
+    shownBy: [
+      ["s>p", "leases"],
+      ["p>e", "leases"],
+      ["e>s", "leases"],
+    ],
   },
   {
     name: "the last drain is left out",
@@ -253,8 +268,8 @@ export const mutations: Mutation[] = [
     edits: [
       {
         file: "src/tenant/lease.ts",
-        find: "isClosed(standing) ? Number.NEGATIVE_INFINITY : askedMs + lastsMs",
-        replace: "isClosed(standing) && false ? 0 : askedMs + lastsMs",
+        find: "isClosed(standing) ? Number.NEGATIVE_INFINITY :",
+        replace: "isClosed(standing) && false ? 0 :",
       },
     ],
     pauses: [],

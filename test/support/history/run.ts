@@ -85,6 +85,7 @@ export async function runMoveHistory(run: MoveRun): Promise<RunVerdict> {
       PLACEMENT_LEASE_MS: "300",
       ...run.config,
     },
+    ...(fault.configOf && { configOf: fault.configOf }),
     ...(run.program && { program: run.program }),
   });
   const tenants: Tenant[] = [];
