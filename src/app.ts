@@ -73,7 +73,7 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
   app.use(allowOrigins(deps.config.corsOrigins));
   const groups = ["/org/*", "/admin/*", "/platform/*"];
   for (const group of groups) app.use(group, noStore);
-  if (deps.config.enforceHttps) app.use(enforceHttps());
+  if (deps.config.enforceHttps) app.use(enforceHttps(deps.config.publicOrigin));
   app.use(
     methodNotAllowed({
       app,
