@@ -91,6 +91,8 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
 
   app.route("/", serviceRoutes(deps, isReady));
   app.route("/docs", docsRoutes());
+  // Where the first Croupier had another page of the same.
+  app.get("/redoc", (c) => c.redirect("/docs", 308));
   app.use("/org/*", whenReady(isReady));
   app.use("/admin/*", whenReady(isReady));
   app.use("/platform/*", whenReady(isReady));

@@ -146,6 +146,9 @@ export const rootAnswer = z
   .object({
     name: z.string().meta({ example: "croupier" }),
     version: z.string().meta({ example: "2.0.0" }),
+    message: z.string().meta({ example: "Croupier is running" }),
+    docs: z.string().meta({ example: "/docs" }),
+    redoc: z.string().meta({ example: "/redoc" }),
     links: z
       .record(z.string(), z.string())
       .meta({ example: { docs: "/docs", openapi: "/openapi.json", health: "/health" } }),
