@@ -27,7 +27,8 @@ export const email = text
   .meta({ description: "Compared without regard to case", example: "ada@acme.example", format: "idn-email" });
 
 export const newPassword = password
-  .max(1000, "must have at most 72 bytes in UTF-8")
+  // Before it is normalized, which takes the square of the length for marks in the wrong order.
+  .max(1000, { error: "must have at most 72 bytes in UTF-8", abort: true })
   .superRefine((typed, context) => {
     const problem = passwordProblem(typed);
     if (problem) context.addIssue({ code: "custom", message: problem });
