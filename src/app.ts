@@ -73,7 +73,7 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
   app.use(allowOrigins(deps.config.corsOrigins));
   const groups = ["/org/*", "/admin/*", "/platform/*"];
   for (const group of groups) app.use(group, noStore);
-  if (deps.config.enforceHttps) app.use(enforceHttps());
+  if (deps.config.enforceHttps) app.use(enforceHttps(deps.config.publicOrigin));
   app.use(
     methodNotAllowed({
       app,
@@ -91,6 +91,8 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
 
   app.route("/", serviceRoutes(deps, isReady));
   app.route("/docs", docsRoutes());
+  // Where the first Croupier had another page of the same.
+  app.get("/redoc", (c) => c.redirect("/docs", 308));
   app.use("/org/*", whenReady(isReady));
   app.use("/admin/*", whenReady(isReady));
   app.use("/platform/*", whenReady(isReady));

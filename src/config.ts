@@ -81,6 +81,10 @@ const settings = z.object({
   MAX_BODY_BYTES: wholeNumber(1_048_576, 1_024, 64 * 1_048_576),
   MAX_DOCUMENTS_BYTES: wholeNumber(17 * 1_048_576, 1_024, 48_000_000),
   TRUSTED_PROXIES: proxies,
+  PUBLIC_ORIGIN: z
+    .string()
+    .refine((text) => isOrigin(text) && text.startsWith("https:"), "must be an origin by HTTPS: https://api.example")
+    .optional(),
   ENFORCE_HTTPS: oneOf("true", "false").default("false"),
   CORS_ORIGINS: z
     .string()
@@ -155,6 +159,8 @@ export type Config = {
   documentsBytesMax: number;
   /** How many proxies before the service write X-Forwarded-For and X-Forwarded-Proto, or their networks; with 0 both are ignored. */
   trustedProxies: number | string[];
+  /** Where callers reach the service. Null: it isn't known. */
+  publicOrigin: string | null;
   enforceHttps: boolean;
   corsOrigins: string[];
   /** How long entries of the record are kept; 0 is for ever. */
@@ -275,6 +281,7 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     bodyBytesMax: value.MAX_BODY_BYTES,
     documentsBytesMax: value.MAX_DOCUMENTS_BYTES,
     trustedProxies: value.TRUSTED_PROXIES,
+    publicOrigin: value.PUBLIC_ORIGIN ?? null,
     enforceHttps: value.ENFORCE_HTTPS === "true",
     corsOrigins: value.CORS_ORIGINS,
     auditRetentionDays: value.AUDIT_RETENTION_DAYS,

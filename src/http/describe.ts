@@ -159,7 +159,7 @@ const everywhere = {
   bad_request: "The Host header is none, or twice there",
   internal_error: "A defect of the service",
 };
-/** What only reads is sent on to HTTPS instead. */
+/** What only reads is sent on to HTTPS instead, where there is a PUBLIC_ORIGIN. */
 const whereChanged = { ...everywhere, https_required: "It was sent by HTTP, and the service is set to ENFORCE_HTTPS" };
 
 /** Problems of the routes that wait until the service is ready and ask the database. */

@@ -27,7 +27,8 @@ export const email = text
   .meta({ description: "Compared without regard to case", example: "ada@acme.example", format: "idn-email" });
 
 export const newPassword = password
-  .max(1000, "must have at most 72 bytes in UTF-8")
+  // Before it is normalized, which takes the square of the length for marks in the wrong order.
+  .max(1000, { error: "must have at most 72 bytes in UTF-8", abort: true })
   .superRefine((typed, context) => {
     const problem = passwordProblem(typed);
     if (problem) context.addIssue({ code: "custom", message: problem });
@@ -146,6 +147,9 @@ export const rootAnswer = z
   .object({
     name: z.string().meta({ example: "croupier" }),
     version: z.string().meta({ example: "2.0.0" }),
+    message: z.string().meta({ example: "Croupier is running" }),
+    docs: z.string().meta({ example: "/docs" }),
+    redoc: z.string().meta({ example: "/redoc" }),
     links: z
       .record(z.string(), z.string())
       .meta({ example: { docs: "/docs", openapi: "/openapi.json", health: "/health" } }),

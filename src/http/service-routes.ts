@@ -37,7 +37,18 @@ export function serviceRoutes(deps: Pick<Deps, "db" | "tokens" | "revocations">,
         answers: { "200": answer("Name, version and where to go on", rootAnswer) },
       }),
       (c) =>
-        c.json({ name: service, version, links: { docs: "/docs", openapi: "/openapi.json", health: "/health" } }, 200),
+        c.json(
+          {
+            name: service,
+            version,
+            // The first Croupier had these three.
+            message: "Croupier is running",
+            docs: "/docs",
+            redoc: "/redoc",
+            links: { docs: "/docs", openapi: "/openapi.json", health: "/health" },
+          },
+          200,
+        ),
     )
     .get(
       "/.well-known/jwks.json",

@@ -77,8 +77,16 @@ function readRegExp(value: unknown): BSONRegExp | undefined {
   return new BSONRegExp(pattern, sortOptions(options));
 }
 
+const decimalLengthMax = 1_000;
+
 function readDecimal(value: unknown): Decimal128 | undefined {
-  if (!isText(value) || !/^(-?Infinity|NaN|[+-]?(\d+\.?\d*|\.\d+)(E[+-]?\d{1,6})?)$/i.test(value)) return undefined;
+  // The driver takes the square of the length; 34 digits and an exponent say all that there is.
+  if (
+    !isText(value) ||
+    value.length > decimalLengthMax ||
+    !/^(-?Infinity|NaN|[+-]?(\d+\.?\d*|\.\d+)(E[+-]?\d{1,6})?)$/i.test(value)
+  )
+    return undefined;
   try {
     return Decimal128.fromString(value);
   } catch {

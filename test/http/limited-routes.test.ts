@@ -15,6 +15,7 @@ const unlimited = [
   "GET /",
   "GET /.well-known/jwks.json",
   "GET /docs",
+  "GET /redoc",
   "GET /docs/swagger-ui-dist/:file",
   "GET /health",
   "GET /openapi.json",

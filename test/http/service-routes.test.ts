@@ -12,8 +12,12 @@ describe("the service", () => {
     expect(body).toEqual({
       name: "croupier",
       version: expect.stringMatching(/^\d+\.\d+\.\d+$/),
+      message: expect.stringMatching(/\w+/),
+      docs: "/docs",
+      redoc: "/redoc",
       links: { docs: "/docs", openapi: "/openapi.json", health: "/health" },
     });
+    for (const link of [body.docs, body.redoc]) expect((await ask(link)).text).toContain("swagger-ui");
     for (const link of Object.values<string>(body.links)) expect((await ask(link)).status).toBe(200);
   });
 

@@ -2,11 +2,12 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { createPasswordHasher } from "../../src/admin/password-hasher.ts";
 import { createApp } from "../../src/app.ts";
 import { expectProblem } from "../support/problem.ts";
+import { head, sendRaw } from "../support/raw.ts";
 import { joinAs } from "../support/tenants.ts";
 import { until } from "../support/crash.ts";
 import { readAnswer, testConfig, useService } from "../support/service.ts";
 
-const behind = useService({ ENFORCE_HTTPS: "true", TRUSTED_PROXIES: "1" });
+const behind = useService({ ENFORCE_HTTPS: "true", TRUSTED_PROXIES: "1", PUBLIC_ORIGIN: "https://api.example" });
 const timeoutMs = 400;
 const service = useService({ REQUEST_TIMEOUT_MS: String(timeoutMs) });
 const plain = useService();
@@ -25,12 +26,12 @@ describe("with ENFORCE_HTTPS", () => {
     }
   });
 
-  test("what only reads is sent on, with its path and query, to the port of HTTPS", async () => {
+  test("what only reads is sent on, with its path and query, to the public origin, whatever Host says", async () => {
     for (const method of ["GET", "HEAD"]) {
-      for (const headers of [http, {}, { "x-forwarded-proto": "https, http" }]) {
+      for (const headers of [http, {}, { "x-forwarded-proto": "https, http" }, { ...http, host: "evil.example" }]) {
         const path = "/org/get?organization_name=a%2Fb&x=1";
         const answer = await ask(method, path, headers);
-        expect([answer.status, answer.headers.get("location")]).toEqual([308, `https://127.0.0.1${path}`]);
+        expect([answer.status, answer.headers.get("location")]).toEqual([308, `https://api.example${path}`]);
         expect(answer.headers.get("strict-transport-security")).toBeNull();
       }
     }
@@ -58,6 +59,20 @@ describe("with ENFORCE_HTTPS", () => {
       const answer = await ask(method, path, http);
       expect([answer.status, answer.headers.get("cache-control")]).toEqual([status, "no-store"]);
     }
+  });
+
+  test("without a host it is sent on as well", async () => {
+    const answer = await sendRaw(behind.url, head("GET //x/admin/me?a=b HTTP/1.0"));
+    expect(answer).toStartWith("HTTP/1.1 308");
+    expect(/^location: (.*)\r$/im.exec(answer)?.[1]).toBe("https://api.example//x/admin/me?a=b");
+  });
+
+  test("without PUBLIC_ORIGIN what only reads is refused", async () => {
+    const config = { ...behind.running.deps.config, publicOrigin: null };
+    const answer = await createApp({ ...behind.running.deps, config }).request("/admin/me", { headers: http });
+    expectProblem(await readAnswer(answer), { status: 403, type: "https_required", path: "/admin/me" });
+    for (const wrong of ["http://api.example", "https://api.example/", "api.example"])
+      expect(() => testConfig({ PUBLIC_ORIGIN: wrong })).toThrow("PUBLIC_ORIGIN must be an origin by HTTPS");
   });
 
   test("whoever looks after the process may ask it directly", async () => {

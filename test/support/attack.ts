@@ -12,6 +12,7 @@ const open = new Set([
   "GET /.well-known/jwks.json",
   "GET /openapi.json",
   "GET /docs",
+  "GET /redoc",
   "GET /docs/swagger-ui-dist/:file",
   "POST /org/create",
   "GET /org/get",
