@@ -33,7 +33,7 @@ export type DriveDeps = Pick<
 const pauseMsOf = (failures: number): number => Math.min(10_000, 500 * 2 ** failures);
 
 /** What can't go on by itself stops, and waits for an operator: after so many failures of its steps. */
-export const attemptsMax = 8;
+const attemptsMax = 8;
 
 /** An error that no other try would change: the operation stops at once. @param why is shown to operators */
 export const stopping = (why: string): Error & { stops: true } =>
@@ -101,7 +101,7 @@ async function putDown(deps: DriveDeps, operation: Operation, error: unknown): P
     message: wordsOf(error),
     counts: await isOfStep(deps, error),
     stops: (error as { stops?: unknown } | null)?.stops === true,
-    attemptsMax,
+    attemptsMax: deps.patience?.attemptsMax ?? attemptsMax,
   });
 }
 
