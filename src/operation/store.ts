@@ -140,7 +140,7 @@ export const finish = (db: Db, operation: Operation, { status, failure }: Operat
           history: appended(status, "$lease.fence"),
         },
       },
-      { $unset: ["open", "secret", "ending"] },
+      { $unset: ["open", "secret", "ending", "superseded"] },
     ],
     { returnDocument: "after", ...within() },
   );
@@ -235,6 +235,7 @@ export const supersede = (
       step: "$step",
       input: "$input",
       progress: "$progress",
+      origin: "$origin",
       ending: "$ending",
       held_ms: {
         $cond: [{ $eq: ["$lease.free", true] }, 0, { $max: [0, { $subtract: ["$lease.until", "$$NOW"] }] }],
