@@ -105,6 +105,9 @@ async function putDown(deps: DriveDeps, operation: Operation, error: unknown): P
   });
 }
 
+/** So long more than its time one that has the gate closed may take. */
+const gatedMsMax = 10_000;
+
 /** What a driver makes of an operation in one go: its state as it knew it last and, when it isn't over, the lease that it holds still. */
 export type Driven = { operation: Operation; held: Held | null };
 
@@ -130,8 +133,8 @@ export async function driveFor(
       last = held.operation;
       if (last.status !== "running") break;
       const { ending, kind, step } = last;
-      const isUrgent = ending !== undefined || deps.flows[kind]?.gated?.includes(step);
-      if (!isUrgent && (performance.now() > deadline || stopping?.aborted)) return { operation: last, held };
+      const isGated = deps.flows[kind]?.gated?.includes(step) && performance.now() < deadline + gatedMsMax;
+      if (!ending && !isGated && (performance.now() > deadline || stopping?.aborted)) return { operation: last, held };
       const now = held;
       held = await retryDeadlock(() => (ending ? close(deps, now, ending) : takeStep(deps, now)));
     }
