@@ -33,8 +33,8 @@ export type Deps = {
   owner: string;
   /** Changes of one organization that this process is asked for go one after the other, and claims of one name or email. */
   inTurn: InTurn;
-  /** How long a failed step rests before the next try, by the failures before it, and how long one may be without an answer. */
-  patience?: { pauseMs?: (failures: number) => number; stepMs?: number };
+  /** How often a step may fail, how long it rests then, by the failures before, and how long it may be without an answer. */
+  patience?: { attemptsMax?: number; pauseMs?: (failures: number) => number; stepMs?: number };
   /** Told before and after the effect of each step and when it is recorded: logs, and the tests that kill a process there. */
   onStep?: StepObserver;
   /** Told of the end of each operation, which is decided, before it is closed. */

@@ -9,8 +9,9 @@ export type RunningWorker = { stop(): Promise<void> };
 
 /** How many operations a process drives at once that are not driven by a request. One lane more is for what is short. */
 const lanes = 4;
-/** So long an operation is driven before another has its turn. */
-const turnMs = 2_000;
+/** How often it looks when there was nothing to do, and how long an operation is driven before another has its turn. */
+type Pace = { everyMs: number; turnMs: number };
+const usual: Pace = { everyMs: 1_000, turnMs: 2_000 };
 /** How many operations a process holds that wait for a turn; what has a gate closed it takes over in any case. */
 const parkedMax = 8;
 
@@ -19,7 +20,7 @@ const parkedMax = 8;
  * their end; in between it does its `chores`. Those that hold requests up come first. The others have their turns one after
  * the other, and between its turns an operation stays this process's: another driver would begin anew.
  */
-export function startWorker(deps: DriveDeps, chores: (() => Promise<void>)[], everyMs = 1_000): RunningWorker {
+export function startWorker(deps: DriveDeps, chores: (() => Promise<void>)[], pace: Pace = usual): RunningWorker {
   const stopping = new AbortController();
   const { signal } = stopping;
   const parked: { held: Held; unpark: () => void }[] = [];
@@ -29,12 +30,12 @@ export function startWorker(deps: DriveDeps, chores: (() => Promise<void>)[], ev
     while (!signal.aborted) {
       await task().catch((error) => deps.log.warn({ err: error }, what));
       // Not all processes at once, nor all lanes of one.
-      await sleep(everyMs * (0.75 + Math.random() / 2), undefined, { signal }).catch(() => {});
+      await sleep(pace.everyMs * (0.75 + Math.random() / 2), undefined, { signal }).catch(() => {});
     }
   };
   const turn = async (held: Held, isNew: boolean) => {
     // A step that fails has been logged and rests; the others must not wait for it.
-    const driven = await driveFor(deps, held, isNew, turnMs, signal).catch(() => null);
+    const driven = await driveFor(deps, held, isNew, pace.turnMs, signal).catch(() => null);
     if (driven?.held) parked.push({ held: driven.held, unpark: park(deps, driven.held) });
   };
   /** One that nobody drives has a turn, and then one that waits for its next; until there is none. */

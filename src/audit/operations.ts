@@ -47,6 +47,12 @@ export const moveStarted = (
 
 /** What is to be recorded of an operation that is about to be closed; the same again for whoever takes it over (`ending`). */
 export function entriesOf(now: () => Date, operation: Operation, { status, failure }: OperationEnd): Entry[] {
+  const { superseded, ...by } = operation;
+  if (superseded) {
+    const { kind, input, origin, ending } = superseded;
+    const before = { ...by, kind, input, origin } as Operation;
+    return [...entriesOf(now, before, ending ?? { status: "cancelled" }), ...entriesOf(now, by, { status, failure })];
+  }
   const deps = { now, ...originOf(operation) };
   const succeeded = status === "succeeded";
   // An organization that was never made has no chain.

@@ -37,17 +37,18 @@ export function examineOperations(deps: DoctorDeps, { operations }: Known): Symp
     const { _id, organization_id, kind, step, status, attempts = 0, lease, error, created_at } = operation;
     const which = { operation_id: _id.toHexString(), organization_id: organization_id.toHexString(), kind, step };
     if (status === "stopped") return [{ finding: { finding: "operation_stopped", ...which, attempts } }];
-    const failing = attempts > 1 || (error !== null && created_at.getTime() + failingMs < now().getTime());
-    const symptoms: Symptom[] = failing ? [{ finding: { finding: "operation_failing", ...which, attempts } }] : [];
     const isOverdue = lease.until.getTime() + overdueMs < now().getTime();
-    if (!isOverdue && lease.owner !== owner) return symptoms;
+    if (!isOverdue && lease.owner !== owner) {
+      const failing = attempts > 1 || (error !== null && created_at.getTime() + failingMs < now().getTime());
+      return failing ? [{ finding: { finding: "operation_failing", ...which, attempts } }] : [];
+    }
     // One that a worker has taken over meanwhile is left to it.
     const mend = async () => {
       await driveAbandoned(deps, driveMsMax, undefined, { organization_id });
       const left = await findOperation(db, _id);
       if (left?.open) throw new Error(left.error?.message ?? "not at its end yet");
     };
-    return [...symptoms, { finding: { finding: "operation_abandoned", ...which }, mend }];
+    return [{ finding: { finding: "operation_abandoned", ...which }, mend }];
   });
 }
 

@@ -1,6 +1,6 @@
 import type { Db, ObjectId } from "mongodb";
 import { isFailure } from "../lib/failure.ts";
-import { isUnavailable } from "../lib/mongo.ts";
+import { isLate, isUnavailable } from "../lib/mongo.ts";
 import type { StepDeps } from "../operation/operation.ts";
 import { findAllOpen } from "../operation/store.ts";
 import * as organizationStore from "../organization/store.ts";
@@ -44,7 +44,8 @@ export async function tendCommon(deps: StepDeps, indexes: readonly TenantIndex[]
     try {
       if (!(await isListed(deps.db, index, but))) await settleCommon(deps, [index], but);
     } catch (error) {
-      if (isUnavailable(error) || (isFailure(error) && error.failure === "operation_pending")) throw error;
+      if ((isUnavailable(error) && !isLate(error)) || (isFailure(error) && error.failure === "operation_pending"))
+        throw error;
       deps.log.warn({ err: error }, "a common index is left for later");
     }
   }

@@ -1,7 +1,7 @@
 import type { Document } from "mongodb";
 import type { Operation, StepDeps } from "../operation/operation.ts";
-import { type Placement, placeKey, type TenantIndex } from "../tenant/placement.ts";
-import { sweepPlace } from "../tenant/retired.ts";
+import { isShared, type Placement, placeKey, type TenantIndex } from "../tenant/placement.ts";
+import { retirePlace, sweepPlace } from "../tenant/retired.ts";
 import { dropCollection, identify, isSameCollection, removePlace } from "../tenant/storage.ts";
 import { tendCommon } from "./common-index.ts";
 import { removeLeftovers } from "./move-end.ts";
@@ -13,6 +13,8 @@ type Left = { deps: StepDeps; operation: Operation; progress: Document; live: Pl
 async function removeMove({ deps, operation, progress, live }: Left): Promise<void> {
   const { from, to, source, keys = [] } = progress as Partial<MoveProgress>;
   if (!from || !to) return;
+  // Its driver may have something on its way still.
+  await retirePlace(deps.db, operation, live, isShared(to) ? keys.map((key) => ({ ...to, key })) : [to]);
   await removeLeftovers(deps, { ...operation, progress: { ...progress, keys } } as MoveOperation, placeKey(live));
   for (const place of [from, to]) {
     if (placeKey(place) === placeKey(live)) continue;

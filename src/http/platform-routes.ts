@@ -119,10 +119,15 @@ export function platformRoutes(deps: Deps) {
       "/operations/:id/cancel",
       describe({
         operationId: "cancelOperation",
-        summary: "Undo a move, as long as it hasn't cut over",
+        summary: "Undo an operation, as long as it hasn't taken effect; else it is completed",
         tags,
         answers: { "202": answer("It is being undone", operationAnswer, operationExample) },
-        problems: { ...found, ...recordProblems, ...bodilessProblems, operation_state: "It has ended, or is no move" },
+        problems: {
+          ...found,
+          ...recordProblems,
+          ...bodilessProblems,
+          operation_state: "It has ended, or is a deletion",
+        },
       }),
       mover,
       pathParameters(idPath),

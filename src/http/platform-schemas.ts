@@ -32,7 +32,7 @@ export const operationAnswer = z
     kind: z.string().meta({ example: "move" }),
     organization_id: hexId,
     status: z.enum(operationStatuses).meta({
-      description: "A stopped one waits to be resumed or cancelled; its tenant is where it was",
+      description: "A stopped one has failed too often, and waits to be resumed or cancelled",
       example: "running",
     }),
     phase: z.string().meta({ description: "The step at which it is", example: "copy" }),

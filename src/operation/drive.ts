@@ -44,7 +44,7 @@ export type DriveDeps = Pick<
 const pauseMsOf = (failures: number): number => Math.min(10_000, 500 * 2 ** failures);
 
 /** What can't go on by itself stops, and waits for an operator: after so many failures of its steps. */
-export const attemptsMax = 8;
+const attemptsMax = 8;
 
 /** An error that no other try would change: the operation stops at once. @param why is shown to operators */
 export const stopping = (why: string): Error & { stops: true } =>
@@ -113,9 +113,12 @@ async function putDown(deps: DriveDeps, operation: Operation, error: unknown): P
     message: wordsOf(error),
     counts: await isOfStep(deps, error),
     stops: (error as { stops?: unknown } | null)?.stops === true,
-    attemptsMax,
+    attemptsMax: deps.patience?.attemptsMax ?? attemptsMax,
   });
 }
+
+/** So long more than its time one that has the gate closed may take. */
+const gatedMsMax = 10_000;
 
 /** What a driver makes of an operation in one go: its state as it knew it last and, when it isn't over, the lease that it holds still. */
 export type Driven = { operation: Operation; held: Held | null };
@@ -142,8 +145,8 @@ export async function driveFor(
       last = held.operation;
       if (last.status !== "running") break;
       const { ending, kind, step } = last;
-      const isUrgent = ending !== undefined || deps.flows[kind]?.gated?.includes(step);
-      if (!isUrgent && (performance.now() > deadline || stopping?.aborted)) return { operation: last, held };
+      const isGated = deps.flows[kind]?.gated?.includes(step) && performance.now() < deadline + gatedMsMax;
+      if (!ending && !isGated && (performance.now() > deadline || stopping?.aborted)) return { operation: last, held };
       const now = held;
       held = await retryDeadlock(() => (ending ? close(deps, now, ending) : takeStep(deps, now)));
     }

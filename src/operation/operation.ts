@@ -51,7 +51,9 @@ export type Operation<Input extends Document = Document, Progress extends Docume
 };
 
 /** An operation as it was left. Its driver may have gone on for `held_ms` more. */
-export type Superseded = Pick<Operation, "kind" | "step" | "input" | "progress" | "ending"> & { held_ms: number };
+export type Superseded = Pick<Operation, "kind" | "step" | "input" | "origin" | "progress" | "ending"> & {
+  held_ms: number;
+};
 
 /** Its steps fail, though it may not have stopped yet. */
 export const isFailing = ({ status, attempts = 0 }: Pick<Operation, "status" | "attempts">): boolean =>

@@ -163,7 +163,7 @@ export const finish = (
           history: appended(status, "$lease.fence"),
         },
       },
-      { $unset: ["open", "secret", "origin", "ending", ...temporary] },
+      { $unset: ["open", "secret", "origin", "ending", "superseded", ...temporary] },
     ],
     { returnDocument: "after", ...within() },
   );
@@ -258,6 +258,7 @@ export const supersede = (
       step: "$step",
       input: "$input",
       progress: "$progress",
+      origin: "$origin",
       ending: "$ending",
       held_ms: {
         $cond: [{ $eq: ["$lease.free", true] }, 0, { $max: [0, { $subtract: ["$lease.until", "$$NOW"] }] }],

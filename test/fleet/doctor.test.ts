@@ -347,7 +347,15 @@ const leftovers: [string, () => Promise<Planted>][] = [
     async () => {
       const operation_id = (await abandoned(enterprise._id, "apply")).toHexString();
       return {
-        expected: [{ finding: "operation_abandoned", operation_id, organization_id: enterprise.id, kind: "index" }],
+        expected: [
+          {
+            finding: "operation_abandoned",
+            operation_id,
+            organization_id: enterprise.id,
+            kind: "index",
+            step: "apply",
+          },
+        ],
         check: async () => {
           const ended = await operations(fleet.db).findOne({ _id: new ObjectId(operation_id) });
           expect(ended?.status).toBe("succeeded");
@@ -507,12 +515,25 @@ const doubts: [string, () => Promise<Planted>][] = [
   [
     "an operation that has stopped",
     async () => {
-      const open = { open: true, lease: expired(), kind: "move" };
+      const open = { open: true, lease: expired(), kind: "move", step: "copy", attempts: 8 };
       const stopped = await plantOperation({ ...open, organization_id: professional._id, status: "stopped" });
-      const operation_id = stopped.toHexString();
+      const which = { operation_id: stopped.toHexString(), organization_id: professional.id };
       return {
-        expected: [{ finding: "operation_stopped", operation_id, organization_id: professional.id, kind: "move" }],
+        expected: [{ finding: "operation_stopped", ...which, kind: "move", step: "copy", attempts: 8 }],
         undo: () => operations(fleet.db).deleteOne({ _id: stopped }),
+      };
+    },
+  ],
+  [
+    "an operation that keeps failing, and hasn't stopped yet",
+    async () => {
+      const open = { open: true, status: "running", kind: "stamp", step: "mark", attempts: 2 };
+      const lease = { ...expired(), until: new Date(Date.now() + 60_000) };
+      const failing = await plantOperation({ ...open, lease, organization_id: professional._id });
+      const which = { operation_id: failing.toHexString(), organization_id: professional.id };
+      return {
+        expected: [{ finding: "operation_failing", ...which, kind: "stamp", step: "mark", attempts: 2 }],
+        undo: () => operations(fleet.db).deleteOne({ _id: failing }),
       };
     },
   ],

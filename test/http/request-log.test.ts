@@ -100,3 +100,37 @@ test("an error of the driver that quotes an email is logged without it", async (
   expect(line).not.toContain("secret-mail");
   expect(line).not.toContain("brien");
 });
+
+test("no error of the driver is logged with anything of a document, wherever it stands in the error", async () => {
+  const { db } = running.deps;
+  const content = "planted-content";
+  const documents = db.collection<any>("strange_documents");
+  await documents.createIndex({ text: 1 }, { unique: true });
+  await documents.insertOne({ _id: `${content} _id`, text: content });
+  const asked = [
+    () => documents.insertOne({ text: content }),
+    () => documents.insertMany([{ text: content }, { text: content }], { ordered: false }),
+    () => documents.updateMany({}, [{ $set: { text: { $toInt: "$text" } } }]),
+    () => documents.find({ $expr: { $toInt: content } }).toArray(),
+    () => documents.find({ [`$${content}`]: 1 }).toArray(),
+    () => Promise.resolve().then(() => JSON.parse(content)),
+  ];
+  let quoting = 0;
+  for (const ask of asked) {
+    const error = await ask().then(
+      () => null,
+      (error: unknown) => error,
+    );
+    expect(error).toBeInstanceOf(Error);
+    if (`${(error as Error).message} ${JSON.stringify(error)}`.includes("planted")) quoting++;
+    running.deps.log.error({ err: error }, "planted");
+    const line = lines.findLast((one) => one.includes('"planted"'))!;
+    expect(JSON.parse(line).err).toMatchObject({
+      name: (error as Error).name,
+      stack: expect.stringMatching(/^\s+at /),
+    });
+    expect(line).not.toContain(content);
+  }
+  // FerretDB quotes less.
+  expect(quoting).toBeGreaterThan(1);
+});
