@@ -53,7 +53,7 @@ export type MoveProgress = {
   compared_to: Compared;
   compared: number;
   verified: boolean;
-  /** The fewest notes that were left since this step began, and how many looks in turn found no fewer. */
+  /** The fewest notes that were left since `drain` began, and how many looks in turn found no fewer. */
   fewest: number | null;
   vain: number;
   pace: Pace;
@@ -71,7 +71,8 @@ export type MoveStep = Step<MoveInput, MoveProgress>;
  *
  * In `journal` all processes learn to note what they write; `copy` goes through the documents; `drain` copies once more
  * what was noted; `verify` compares both sides, once, and notes what differs; in the `gate` writers wait while the rest is
- * copied and compared, and the cutover, one compare-and-set, is the switch. Whoever takes over goes back to `journal` with a stage of its own.
+ * copied and compared, and the cutover, one compare-and-set, is the switch. Whoever takes over goes back to `journal` with a
+ * stage of its own.
  */
 const plan: MoveStep = async (deps, operation) => {
   const organization = await organizationStore.findById(deps.db, operation.organization_id);
@@ -265,7 +266,8 @@ const drainNotes: MoveStep = async (deps, operation) => {
   const looks = { fewest: isFewer ? left : before.fewest, vain: isFewer ? 0 : before.vain + 1 };
   // Between here and the gate it may be written to for a while, again and again.
   if (looks.vain >= vainMax) {
-    throw new Error(`${left} documents are noted and they don't get fewer: more is written than can be copied`);
+    const because = "more is written than can be copied, or some never come to be equal";
+    throw new Error(`${left} notes are left and they don't get fewer: ${because}`);
   }
   if (left > notesInGateMax) {
     const paced = { ...pace, done: pace.done + (pace.left ?? left) - left, left };

@@ -2,7 +2,7 @@ import type { Db, ObjectId } from "mongodb";
 import { compareDocuments } from "./compare.ts";
 import { copyDocuments } from "./copy.ts";
 import { idKey } from "./document-id.ts";
-import { countNotes, findNotes, type Note, settleNotes } from "./journal.ts";
+import { countNotes, findNotes, type Note, settleNotes, writeNotes } from "./journal.ts";
 import type { Placement } from "./placement.ts";
 
 /** So many notes the gate can work off in the time that it has. */
@@ -16,8 +16,8 @@ type Sides = { source: Placement; stage: Placement; operationId: ObjectId; verif
 type Lease = { assertHeld(): void; keepHeld(): Promise<void>; proveHeld(): Promise<void> };
 
 /**
- * Copies the documents that some notes name, and removes the notes. Of the notes of a document that is not done, as a unique
- * index refused it or as it differs once more, one stays: it comes again.
+ * Copies the documents that notes name, each document's together, and removes these. A document that is not done, as a unique
+ * index refused it or as it differs once more, is noted anew: it comes again, after the others.
  *
  * What is there at the end of a move rests on this: each document was equal in the comparison of everything and has not been
  * noted since, or it was equal after its last note was worked off. So everything is compared once only, however much is
@@ -28,26 +28,26 @@ type Lease = { assertHeld(): void; keepHeld(): Promise<void>; proveHeld(): Promi
  *
  * @returns how many documents were not done
  */
-async function workOff(db: Db, sides: Sides, notes: Note[], lease: Lease): Promise<number> {
+async function workOff(db: Db, sides: Sides, notes: Note[][], lease: Lease): Promise<number> {
   const { source, stage, verified } = sides;
-  const ofDocument = new Map(notes.map((note) => [idKey(note.id), note]));
-  const ids = [...ofDocument.values()].map(({ id }) => id);
+  const ids = notes.map(([first]) => first!.id);
   await lease.keepHeld();
   const refused = await copyDocuments(db, source, stage, ids, lease.assertHeld);
   const differing = verified ? await compareDocuments(db, source, stage, ids) : [];
   await lease.proveHeld();
-  const undone = new Set([...refused, ...differing].map(idKey));
-  const kept = new Set([...undone].map((key) => ofDocument.get(key)?._id));
+  const undone = new Map([...refused, ...differing].map((id) => [idKey(id), id]));
+  await writeNotes(db, sides.operationId, [...undone.values()]);
   await settleNotes(
     db,
-    notes.map(({ _id }) => _id).filter((_id) => !kept.has(_id)),
+    notes.flat().map(({ _id }) => _id),
   );
   return undone.size;
 }
 
-/** Some at a time. */
-function* parts(notes: Note[]): Generator<Note[]> {
-  for (let start = 0; start < notes.length; start += copyMax) yield notes.slice(start, start + copyMax);
+/** The notes of some documents at a time. */
+function* parts(notes: Note[]): Generator<Note[][]> {
+  const all = [...Map.groupBy(notes, ({ id }) => idKey(id)).values()];
+  for (let start = 0; start < all.length; start += copyMax) yield all.slice(start, start + copyMax);
 }
 
 /**
