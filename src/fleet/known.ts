@@ -1,4 +1,5 @@
 import { type Db, ObjectId } from "mongodb";
+import { inPages } from "../lib/batches.ts";
 import type { Operation } from "../operation/operation.ts";
 import { findAllOpen, findEnding, findOpen } from "../operation/store.ts";
 import { isEstablished, type OrganizationDocument } from "../organization/organization.ts";
@@ -113,13 +114,12 @@ export type Page = { known: Known; organizations: OrganizationDocument[] };
 
 /** All organizations, page by page, each with what was known before it was read. */
 export async function* surveyOrganizations(db: Db): AsyncGenerator<Page> {
-  for (let after: ObjectId | null = null; ;) {
-    const known = await readKnown(db);
-    const organizations: OrganizationDocument[] = await surveyPage(db, after);
-    yield { known, organizations };
-    if (organizations.length < surveyMax) return;
-    after = organizations.at(-1)!._id;
-  }
+  let known: Known;
+  const read = async (after: ObjectId | null) => {
+    known = await readKnown(db);
+    return await surveyPage(db, after);
+  };
+  for await (const organizations of inPages(read, surveyMax)) yield { known: known!, organizations };
 }
 
 const isStageOf = (target: Placement, collection: string) => collection.startsWith(`${target.collection}~s`);
