@@ -1,5 +1,5 @@
 /** What was read is garbage at once, and Bun gathers it late: a walk over 100,000 records would hold 200 MiB of it. */
-const gatherEvery = 5_000;
+const gatherEvery = 2_500;
 
 function createGatherer(): (read: number) => void {
   let since = 0;
