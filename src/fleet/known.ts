@@ -20,7 +20,7 @@ import { isStage } from "../tenant/stage.ts";
 /**
  * What the records say of who is where. It has to be read after whatever it is to judge: what is there and has a record
  * has had it from before it was there. And the operations before the organizations: one that ends in between has written
- * its organization by then. So it is read anew for each thousand of what there is, and asks for organizations by what is in
+ * its organization by then. So it is read anew for each page of what there is, and asks for organizations by what is in
  * question: of these there may be any number.
  */
 export type Known = {
