@@ -9,7 +9,7 @@ import { examineNotes, examineOperations, examineOrganizations, examineRecords, 
 import { examineSharedDocuments, examineSharedIndexes, examineWantedIndexes, surveySharedIndexes } from "./shared.ts";
 
 /**
- * Looks at everything once: first at what is there, then at the records that say whose it is, some thousand at a time.
+ * Looks at everything once: first at what is there, then at the records that say whose it is, some hundred at a time.
  * What is wrong is held; what is right isn't, as there may be any number of organizations.
  */
 async function examine(deps: DoctorDeps): Promise<Symptom[]> {

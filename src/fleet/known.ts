@@ -1,4 +1,5 @@
 import { type Db, ObjectId } from "mongodb";
+import { inPages } from "../lib/batches.ts";
 import type { Operation } from "../operation/operation.ts";
 import { findAllOpen, findEnding, findOpen } from "../operation/store.ts";
 import { isEstablished, type OrganizationDocument } from "../organization/organization.ts";
@@ -19,7 +20,7 @@ import { isStage, placeOfStage } from "../tenant/stage.ts";
 /**
  * What the records say of who is where. It has to be read after whatever it is to judge: what is there and has a record
  * has had it from before it was there. And the operations before the organizations: one that ends in between has written
- * its organization by then. So it is read anew for each thousand of what there is, and asks for organizations by what is in
+ * its organization by then. So it is read anew for each page of what there is, and asks for organizations by what is in
  * question: of these there may be any number.
  */
 export type Known = {
@@ -113,13 +114,12 @@ export type Page = { known: Known; organizations: OrganizationDocument[] };
 
 /** All organizations, page by page, each with what was known before it was read. */
 export async function* surveyOrganizations(db: Db): AsyncGenerator<Page> {
-  for (let after: ObjectId | null = null; ;) {
-    const known = await readKnown(db);
-    const organizations: OrganizationDocument[] = await surveyPage(db, after);
-    yield { known, organizations };
-    if (organizations.length < surveyMax) return;
-    after = organizations.at(-1)!._id;
-  }
+  let known: Known;
+  const read = async (after: ObjectId | null) => {
+    known = await readKnown(db);
+    return await surveyPage(db, after);
+  };
+  for await (const organizations of inPages(read, surveyMax)) yield { known: known!, organizations };
 }
 
 /**

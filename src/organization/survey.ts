@@ -6,7 +6,7 @@ import { organizations } from "./store.ts";
 // For those who look after all organizations at once: some records at a time, whatever their status, as the majority has
 // them.
 
-export const surveyMax = 1_000;
+export const surveyMax = 500;
 
 /** Whether an organization's place isn't known: then this holds nothing. */
 export const unplaced = { "placement.database": null } as Filter<OrganizationDocument>;

@@ -2,6 +2,7 @@ import { ObjectId } from "mongodb";
 import { type AdminDocument, emailKey } from "../admin/admin.ts";
 import { admins } from "../admin/store.ts";
 import type { Deps } from "../deps.ts";
+import { inPages } from "../lib/batches.ts";
 import { majority, within } from "../lib/mongo.ts";
 import { isEstablished, type OrganizationDocument, organizationNamePattern } from "../organization/organization.ts";
 import { findAmong, findHolders, findPlaced, surveyMax, surveyPage } from "../organization/survey.ts";
@@ -24,7 +25,7 @@ export type Finding =
 /** Of the records themselves, wherever the documents are. */
 type DamagedRecord = Exclude<Finding, { collection: string }>;
 
-/** Reads the records, finds what is damaged in them, and logs each finding; it holds a thousand records at a time. */
+/** Reads the records, finds what is damaged in them, and logs each finding; it holds some hundred records at a time. */
 export async function inspect({ db, log }: Pick<Deps, "db" | "log">): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const damages of [damagedRecords, damagedPlaces]) {
@@ -40,11 +41,8 @@ type Db = Deps["db"];
 
 /** Established ones, page by page: the others belong to an operation that is under way. */
 async function* establishedPages(db: Db): AsyncGenerator<OrganizationDocument[]> {
-  for (let after: ObjectId | null = null; ;) {
-    const page: OrganizationDocument[] = await surveyPage(db, after);
+  for await (const page of inPages((after: ObjectId | null) => surveyPage(db, after), surveyMax)) {
     yield page.filter(isEstablished);
-    if (page.length < surveyMax) return;
-    after = page.at(-1)!._id;
   }
 }
 
@@ -80,7 +78,7 @@ async function* damagedOrganizations(db: Db, page: OrganizationDocument[]): Asyn
 async function* damagedAdmins(db: Db): AsyncGenerator<DamagedRecord> {
   /** Of a database that is taken over few: who isn't found by an email in any case. */
   const othersOf = new Map<string, string[]>();
-  for await (const page of adminPages(db)) {
+  for await (const page of inPages((after: ObjectId | null) => adminPage(db, after), surveyMax)) {
     for (const { admin, organization } of await withOrganizations(db, page)) {
       if (organization && !isEstablished(organization)) continue;
       const admin_id = admin._id.toHexString();
@@ -119,16 +117,10 @@ const adminOptions = () => ({
   ...within(60_000),
 });
 
-async function* adminPages(db: Db): AsyncGenerator<AdminDocument[]> {
-  for (let after: ObjectId | null = null; ;) {
-    const page: AdminDocument[] = await admins(db)
-      .find(after ? { _id: { $gt: after } } : {}, { sort: { _id: 1 }, limit: surveyMax, ...adminOptions() })
-      .toArray();
-    yield page;
-    if (page.length < surveyMax) return;
-    after = page.at(-1)!._id;
-  }
-}
+const adminPage = (db: Db, after: ObjectId | null): Promise<AdminDocument[]> =>
+  admins(db)
+    .find(after ? { _id: { $gt: after } } : {}, { sort: { _id: 1 }, limit: surveyMax, ...adminOptions() })
+    .toArray();
 
 async function withOrganizations(
   db: Db,

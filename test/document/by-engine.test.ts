@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { type Document, MongoClient, ObjectId } from "mongodb";
+import { type Document, ObjectId } from "mongodb";
 import { createDeps, prepare } from "../../src/boot.ts";
 import type { Deps } from "../../src/deps.ts";
 import { aggregateDocuments, countDocuments, listDocuments } from "../../src/document/query.ts";
@@ -10,6 +10,7 @@ import { createOrganization } from "../../src/organization/create.ts";
 import { getById } from "../../src/organization/store.ts";
 import { tiers } from "../../src/tenant/placement.ts";
 import { collectionOf, stored } from "../support/fleet.ts";
+import { createMonitored } from "../support/monitored.ts";
 import { dropAll, newcomer, testConfig } from "../support/service.ts";
 
 const many = 3_000;
@@ -20,7 +21,7 @@ let engine: Engine;
 const sent: Document[] = [];
 beforeAll(async () => {
   const config = testConfig();
-  const client = new MongoClient(config.mongodbUrl, { monitorCommands: true, ignoreUndefined: true });
+  const client = createMonitored(config.mongodbUrl);
   client.on("commandStarted", ({ command }) => {
     if (["find", "aggregate"].some((name) => name in command)) sent.push(command);
   });
