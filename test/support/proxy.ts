@@ -61,7 +61,8 @@ export async function startProxy(databaseUrl: string): Promise<Proxy> {
   };
 }
 
-async function findPrimary(databaseUrl: string): Promise<{ host: string; port: number }> {
+/** The server that takes the writes. */
+export async function findPrimary(databaseUrl: string): Promise<{ host: string; port: number }> {
   const client = new MongoClient(databaseUrl);
   const hello = await client.db("admin").command({ hello: 1 });
   const first = client.options.hosts[0]!;

@@ -130,7 +130,7 @@ function findHalves(history: History): Violation[] {
 function findLeftovers({ stored, leftBehind, indexesBefore, indexesAfter }: History["final"]): Violation[] {
   const violations: Violation[] = leftBehind.map((message) => ({ rule: "left behind", key: null, message }));
   const keys = new Set<string>();
-  for (const { key } of stored.documents) {
+  for (const { key } of stored?.documents ?? []) {
     if (keys.has(key)) violations.push({ rule: "stored twice", key, message: "in the database at the end" });
     keys.add(key);
   }
@@ -145,6 +145,6 @@ function countsOf({ events, final }: History): Record<string, number> {
   return {
     events: events.length,
     ...Object.fromEntries(names.map((name) => [name, count(name)])),
-    stored: final.stored.documents.length,
+    stored: final.stored?.documents.length ?? 0,
   };
 }

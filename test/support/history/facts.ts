@@ -21,6 +21,7 @@ export function sightings({ events, final }: Pick<History, "events" | "final">):
       for (const seen of page.documents) found.push({ seen, startMs: page.startMs, endMs: page.endMs, event });
     }
   }
+  if (!final.stored) return found;
   const { startMs, endMs, documents } = final.stored;
   for (const seen of documents) found.push({ seen, startMs, endMs, event: null });
   return found;
@@ -68,6 +69,7 @@ export function factsByKey(history: History): Map<string, KeyFact[]> {
   }
   addAbsences(history.events, facts, add);
   const { stored } = history.final;
+  if (!stored) return facts;
   const there = new Set(stored.documents.map(({ key }) => key));
   for (const key of facts.keys()) if (!there.has(key)) add(key, absent(stored, { event: null }));
   return facts;

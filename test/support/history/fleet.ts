@@ -18,13 +18,15 @@ export async function startFleet(settings: {
   databaseName: string;
   leaseMs: number;
   config: Record<string, string>;
+  /** More settings of one process. */
+  configOf?: (index: number) => Record<string, string>;
   program?: string;
 }): Promise<Fleet> {
-  const { size, ...rest } = settings;
+  const { size, config, configOf, ...rest } = settings;
   const listeners = new Set<(index: number, moment: Moment) => void>();
   const start = async (index: number) => {
     const onMoment = (moment: Moment) => listeners.forEach((listener) => listener(index, moment));
-    const child = await startChild({ ...rest, onMoment });
+    const child = await startChild({ ...rest, config: { ...config, ...configOf?.(index) }, onMoment });
     if (child.url === "") throw new Error("a process ended before it listened");
     return child;
   };

@@ -48,8 +48,8 @@ export type Event = {
 
 /** What is found when all is quiet. */
 export type Final = {
-  /** The tenant's documents as they lie in the database at its placement, read between these two moments. */
-  stored: Page;
+  /** The tenant's documents as they lie in the database at its placement, read between these two moments; null: it was removed. */
+  stored: Page | null;
   /** Whatever is of this tenant and lies anywhere else, described for a person. */
   leftBehind: string[];
   indexesBefore: string[];

@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { dirtyRead } from "./check.ts";
+import { dirtyRead, type Verdict } from "./check.ts";
+import { runLife } from "./life-run.ts";
 import { type Mutation, mutations, plant, staleEdits } from "./mutations.ts";
 import { runMoveHistory } from "./run.ts";
 import { tiersOf } from "./tenant.ts";
@@ -11,24 +12,18 @@ type Settings = { seed: number; runs: number; databaseUrl: string; saveTo: strin
 
 /** Runs the code with a bug in it until the checker finds it, at most so often. */
 async function hunt(mutation: Mutation, settings: Settings): Promise<Hunt> {
-  const { name, breaks, shownBy, config, leavesBehind } = mutation;
+  const { name, breaks, leavesBehind } = mutation;
   const stale = staleEdits(mutation);
   if (stale.length > 0) return { name, breaks, found: `STALE: ${stale.join("; ")}`, runs: 0, dirty: 0, requests: 0 };
   const mutant = plant(mutation);
   let [requests, dirty] = [0, 0];
   try {
     for (let run = 0; run < settings.runs; run++) {
-      const [direction, fault] = shownBy[run % shownBy.length]!;
       const seed = settings.seed + run;
-      const found = await runMoveHistory({
-        ...{ seed, ...tiersOf(direction), fault, databaseUrl: settings.databaseUrl, program: mutant.program },
-        // What is broken may never end, or never be swept up; there is no need to wait for it.
-        saveTo: join(settings.saveTo, `${name.replaceAll(" ", "-")}-${direction.replace(">", "-")}-${seed}.jsonl`),
-        ...{ moveMs: 90_000, sweepMs: 2_000, clients: 16, afterMs: 3_000 },
-        config: { OPERATION_LEASE_MS: "3000", ...config },
-      }).then(
+      const { what, begin } = tryOf(mutation, run, { ...settings, seed, program: mutant.program });
+      const found = await begin().then(
         ({ violations, counts }) => {
-          requests += counts.events!;
+          requests += counts.events ?? counts.requests!;
           const rules = new Set(violations.map(({ rule }) => rule));
           if (!leavesBehind) rules.delete("left behind");
           // The pauses make these without a mutation too.
@@ -43,14 +38,32 @@ async function hunt(mutation: Mutation, settings: Settings): Promise<Hunt> {
           return "";
         },
       );
-      console.log(`${name}: ${direction} ${fault} seed ${seed}: ${found || "nothing found"}`);
-      if (found)
-        return { name, breaks, found: `${found} (${direction}, seed ${seed})`, runs: run + 1, dirty, requests };
+      console.log(`${name}: ${what} seed ${seed}: ${found || "nothing found"}`);
+      if (found) return { name, breaks, found: `${found} (${what}, seed ${seed})`, runs: run + 1, dirty, requests };
     }
     return { name, breaks, found: "", runs: settings.runs, dirty, requests };
   } finally {
     mutant.remove();
   }
+}
+
+/** One run of the kind that shows it. */
+function tryOf(
+  { name, shownBy, livedBy = [], config, leavesBehind }: Mutation,
+  run: number,
+  { seed, databaseUrl, saveTo: folder, program }: Settings & { program: string },
+): { what: string; begin(): Promise<Verdict> } {
+  const [direction = "", fault = ""] = shownBy[run % shownBy.length] ?? ["life", livedBy[run % livedBy.length]];
+  const what = `${direction} ${fault}`;
+  const saveTo = join(folder, `${`${name} ${what}`.replaceAll(/[ >/]/g, "-")}-${seed}.jsonl`);
+  const common = { seed, fault, databaseUrl, program, saveTo, ...(config && { config }) };
+  if (shownBy.length === 0) {
+    return { what, begin: () => runLife({ ...common, ...(!leavesBehind && { sweepMs: 2_000 }) }) };
+  }
+  // What is broken may never end, or never be swept up; there is no need to wait for it.
+  const patience = { moveMs: 90_000, sweepMs: 2_000, clients: 16, afterMs: 3_000 };
+  const leases = { OPERATION_LEASE_MS: "3000", ...config };
+  return { what, begin: () => runMoveHistory({ ...common, ...tiersOf(direction), ...patience, config: leases }) };
 }
 
 /** Hunts for all mutations whose name has one of the texts in it, which are separated by commas. @returns whether each was found, and none where there was none */

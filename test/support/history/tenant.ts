@@ -139,11 +139,16 @@ export async function placementOf(db: Db, { id }: Tenant): Promise<Placement> {
 }
 
 /** What lies at the tenant's placement, whoever it says it is of, with the logical ids. */
-export async function readStored(client: MongoClient, placement: Placement, now: () => number): Promise<Page> {
+export async function readStored(
+  client: MongoClient,
+  placement: Placement,
+  now: () => number,
+  only: Document = {},
+): Promise<Page> {
   const collection = client.db(placement.database).collection(placement.collection);
   const shared = placement.tier === "starter";
   const startMs = now();
-  const documents = await collection.find(shared ? { tenant_id: placement.key } : {}).toArray();
+  const documents = await collection.find({ ...only, ...(shared && { tenant_id: placement.key }) }).toArray();
   const endMs = now();
   return {
     startMs,
