@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { lifeMutations } from "./life-mutations.ts";
 
 type Edit = { file: string; find: string; replace: string };
 
@@ -13,8 +14,10 @@ export type Mutation = {
   edits: Edit[];
   /** Pauses that any process might make anyway, and a second wall taken down: without the mutation they do no harm. */
   pauses: Edit[];
-  /** Directions in which it shows, and the fault that it takes; each is tried in turn. */
+  /** Directions in which a move shows it, and the fault that it takes; each is tried in turn. */
   shownBy: [direction: string, fault: string][];
+  /** It takes the lives of organizations to show it, with these faults; each is tried in turn. */
+  livedBy?: string[];
   /** What is left at the old placement counts: it may not for the others, as late writes leave strays for a while. */
   leavesBehind?: true;
   config?: Record<string, string>;
@@ -275,8 +278,8 @@ export const mutations: Mutation[] = [
     edits: [
       {
         file: "src/flows/move-end.ts",
-        find: "await retirePlace(db, operation, from, isShared(to) ? keys.map((key) => ({ ...to, key })) : [to]);",
-        replace: "void [retirePlace, keys];",
+        find: "await retirePlace(db, from, {",
+        replace: "void retirePlace; await Promise.resolve({",
       },
       { file: "src/flows/move-end.ts", find: "await removePlace(db, from, source, deps);", replace: "void source;" },
     ],
@@ -300,6 +303,7 @@ export const mutations: Mutation[] = [
       ["e>s", "none"],
     ],
   },
+  ...lifeMutations,
 ];
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
