@@ -241,6 +241,7 @@ async function assertSweptUp(site: Site, { id }: Tenant): Promise<void> {
     left = await findLeftovers(site.db, id);
     return left.length === 0;
   };
-  await until("it to be swept up", isClean, sweptMs).catch(() => {});
-  expect(left).toEqual([]);
+  await until("it to be swept up", isClean, sweptMs).catch((error) => {
+    throw new Error(`${error.message}: ${left.join("; ")}`);
+  });
 }

@@ -1,4 +1,5 @@
 import type { Db } from "mongodb";
+import { hasErrorCode } from "../../src/lib/mongo.ts";
 import { organizations } from "../../src/organization/store.ts";
 import { isTenantCollection, ownerOfDatabase, type Placement } from "../../src/tenant/placement.ts";
 
@@ -20,12 +21,20 @@ export async function tenantCollections(db: Db): Promise<{ database: string; col
   return found;
 }
 
+const planKilled = 175;
+
 /** Looks at every collection of a Croupier, its own records too, for documents that carry a tenant. */
 export async function findTenantKeys(db: Db): Promise<Found[]> {
   const found: Found[] = [];
   for (const { database, collection } of await tenantCollections(db)) {
     const group = { $group: { _id: "$tenant_id", count: { $sum: 1 } } };
-    const groups = await db.client.db(database).collection(collection).aggregate([group]).toArray();
+    const looked = db.client.db(database).collection(collection).aggregate([group]).toArray();
+    // It is dropped while it is looked at.
+    const groups = await looked.catch((error) => {
+      if (hasErrorCode(error, planKilled)) return null;
+      throw error;
+    });
+    if (!groups) return await findTenantKeys(db);
     for (const { _id, count } of groups) {
       if (_id != null) found.push({ database, collection, key: String(_id), count });
       else if (database !== db.databaseName || isTenantCollection(collection))

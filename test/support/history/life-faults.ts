@@ -3,7 +3,13 @@ import type { Random } from "../random.ts";
 import type { Fleet } from "./fleet.ts";
 
 /** What faults hit: the first process of the fleet; what hits all of them goes by the proxies of all. */
-export type LifeWorld = { fleet: Fleet; proxies: LateProxy[]; random: Random };
+export type LifeWorld = {
+  fleet: Fleet;
+  proxies: LateProxy[];
+  random: Random;
+  /** How many organizations were made by now. */
+  made(): number;
+};
 
 /** Does it once, and ends when nothing of it is left. @returns whether it came about */
 type Round = (world: LifeWorld, isOver: () => boolean) => Promise<boolean>;
@@ -19,7 +25,9 @@ const isAboutPlace = ({ database, collection, command }: Statement, master: stri
     ? true
     : /^(org_|tenant_documents)/.test(collection ?? "") || command.renameCollection !== undefined;
 
+/** Longer than a lease of an operation, and until the next organization has come; but less than is waited for strays. */
 const lateMs: [number, number] = [3_000, 8_000];
+const lateMsMax = 20_000;
 
 async function caught({ caught }: { caught: Promise<Statement> }, isOver: () => boolean): Promise<boolean> {
   let seen = false;
@@ -31,8 +39,8 @@ async function caught({ caught }: { caught: Promise<Statement> }, isOver: () => 
 /** A statement that is sent in time and arrives seconds later; its process stalls meanwhile, dies, or goes on. */
 const late =
   (which: Hold["which"], what: "request" | "answer"): Round =>
-  async ({ fleet, proxies, random }, isOver) => {
-    const how = random.pick(["stalls", "dies", "goes on"]);
+  async ({ fleet, proxies, random, made }, isOver) => {
+    const how = random.pick(["stalls", "stalls", "dies", "dies", "goes on"]);
     const held = proxies[0]!.hold({ which, what, whole: how === "stalls" });
     const seen = await caught(held, isOver);
     if (seen && how === "dies") {
@@ -40,7 +48,10 @@ const late =
       await fleet.child(0).died;
       await fleet.restart(0);
     }
+    const [madeBefore, untilMs] = [made(), performance.now() + lateMsMax];
     if (seen) await Bun.sleep(random.between(...lateMs));
+    while (seen && made() === madeBefore && !isOver() && performance.now() < untilMs) await Bun.sleep(100);
+    if (seen) await Bun.sleep(random.between(0, 2_000));
     await held.release();
     return seen;
   };

@@ -42,14 +42,14 @@ export const refusedMsMax = (instances: Instance[]): number => {
   return 15_000 + Math.max(0, ...answers.map(({ startMs, endMs }) => endMs - startMs));
 };
 
-/** The longest time in which an organization's readers, or writers, heard nothing but 503. */
+/** The longest time in which an organization's readers, or writers, heard nothing but 503, or nothing. */
 export function longestRefusal(events: readonly Event[], isHit: (process: number) => boolean): number {
   let longest = 0;
   for (const reads of [true, false]) {
     let sinceMs: number | null = null;
     for (const { kind, status, process, startMs, endMs } of events) {
-      if (isHit(process) || (kind === "get" || kind === "list") !== reads || status === null) continue;
-      if (status !== 503) {
+      if (isHit(process) || (kind === "get" || kind === "list") !== reads) continue;
+      if (status !== null && status !== 503) {
         sinceMs = null;
         continue;
       }

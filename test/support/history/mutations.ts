@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { lifeMutations } from "./life-mutations.ts";
 
 type Edit = { file: string; find: string; replace: string };
 
@@ -289,8 +290,8 @@ export const mutations: Mutation[] = [
     edits: [
       {
         file: "src/flows/move-end.ts",
-        find: "await retirePlace(db, operation, from, isShared(to) ? keys.map((key) => ({ ...to, key })) : [to]);",
-        replace: "void [retirePlace, keys];",
+        find: "await retirePlace(db, from, {",
+        replace: "void retirePlace; await Promise.resolve({",
       },
       { file: "src/flows/move-end.ts", find: "await removePlace(db, from, source, deps);", replace: "void source;" },
     ],
@@ -314,6 +315,7 @@ export const mutations: Mutation[] = [
       ["e>s", "none"],
     ],
   },
+  ...lifeMutations,
 ];
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
