@@ -14,7 +14,9 @@ async function removeMove({ deps, operation, progress, live }: Left): Promise<vo
   const { from, to, source, keys = [] } = progress as Partial<MoveProgress>;
   if (!from || !to) return;
   // Its driver may have something on its way still.
-  await retirePlace(deps.db, operation, live, isShared(to) ? keys.map((key) => ({ ...to, key })) : [to]);
+  const { _id: move_id, organization_id } = operation;
+  const stages = isShared(to) ? keys.map((key) => ({ ...to, key })) : [to];
+  await retirePlace(deps.db, live, { organization_id, stages, move_id });
   await removeLeftovers(deps, { ...operation, progress: { ...progress, keys } } as MoveOperation, placeKey(live));
   for (const place of [from, to]) {
     if (placeKey(place) === placeKey(live)) continue;

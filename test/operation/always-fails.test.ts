@@ -12,7 +12,7 @@ import { removeOrganization } from "../../src/organization/remove.ts";
 import { getById, organizations } from "../../src/organization/store.ts";
 import type { Actor } from "../../src/session/session.ts";
 import type { Tier } from "../../src/tenant/placement.ts";
-import { retirePlace } from "../../src/tenant/retired.ts";
+import { listRetired, retirePlace } from "../../src/tenant/retired.ts";
 import { collectionOf, type Fleet, type Lodger, openFleet } from "../support/fleet.ts";
 import { newcomer } from "../support/service.ts";
 
@@ -94,9 +94,11 @@ const asked: Record<string, { tier: Tier; input: (lodger: Lodger) => Promise<obj
     {
       tier: "professional",
       input: async ({ _id, placement }) => {
-        const retired_id = new ObjectId();
         const left = { ...placement, collection: `${placement.collection}~9` };
-        await retirePlace(fleet.db, { _id: retired_id, organization_id: _id }, left);
+        await retirePlace(fleet.db, left, { organization_id: _id });
+        const [{ _id: retired_id } = {}] = (await listRetired(fleet.db)).filter((one) =>
+          one.organization_id.equals(_id),
+        );
         return { retired_id };
       },
     },

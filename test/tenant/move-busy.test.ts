@@ -186,7 +186,7 @@ test("a drain that leaves no fewer notes, however often it looks, fails and says
   await collectionOf(db, stage).createIndex({ unlike: 1 }, { unique: true });
   const _id = new ObjectId();
   await writeNotes(db, _id, [...ids, ...ids]);
-  const held = { assertHeld() {}, keepHeld: async () => {}, proveHeld: async () => {} };
+  const held = { assertHeld() {}, keepHeld: async () => {}, proveHeld: async () => {}, mayTake() {} };
   const drainWith = (fewest: number, vain: number) => {
     const pace = { step: "drain", since: new Date(), from: 0, done: 0, left: 5_000 };
     const progress = { from: lodger.placement, stage, fence: 1, verified: false, copied: 0, fewest, vain, pace };

@@ -15,7 +15,7 @@ import { createKey } from "../../../src/operator/create-key.ts";
 import { revokeKey } from "../../../src/operator/revoke-key.ts";
 import { listAll } from "../../../src/operator/store.ts";
 import { chainedOrganizations } from "../../../src/organization/chained.ts";
-import { removeExpired } from "../../../src/session/session-store.ts";
+import { createExpiryChore } from "../../../src/expiry.ts";
 import { inspect } from "../../../src/takeover/inspect.ts";
 import { tiers } from "../../../src/tenant/placement.ts";
 import { settleNotes } from "../../../src/tenant/journal.ts";
@@ -195,7 +195,7 @@ export async function tour(deps: Deps): Promise<{ visited: Set<string>; routes: 
   await ask("POST", "/admin/logout", (await signIn()).access_token);
   await ask("POST", "/admin/logout-all", (await signIn()).access_token);
   await db.collection("sessions").updateMany({ admin_id: new ObjectId() }, { $set: { ended_at: longAgo } });
-  await removeExpired(db, longAgo);
+  await createExpiryChore(deps)();
 
   // Names that are taken, and what a create that failed has left.
   const left = await join_("left");
@@ -235,7 +235,13 @@ async function askedRarely({ db }: Deps, id: string): Promise<void> {
   const operation = (await operationStore.findProvision(db, new ObjectId(id)))!;
   await operationStore.extend(db, operation, 1);
   await operationStore.release(db, operation, 1);
-  await operationStore.releaseFailed(db, operation, { pauseMs: 1, message: "", counts: true, attemptsMax: 1 });
+  await operationStore.releaseFailed(db, operation, {
+    pauseMs: 1,
+    message: "",
+    counts: true,
+    stops: false,
+    attemptsMax: 1,
+  });
   await settleNotes(db, [new ObjectId()]);
   const admin = (await adminStore.findByEmail(db, "tour-legacy@example.com"))!;
   await adminStore.releaseEmail(db, { id: admin._id, guard: 0 }, "another@example.com");
