@@ -147,10 +147,6 @@ export async function renewPassword(db: Db, id: ObjectId, from: string, to: stri
   await admins(db).updateOne({ _id: id, password: from }, { $set: { password: to } }, within());
 }
 
-export async function remove(db: Db, id: ObjectId): Promise<void> {
-  await admins(db).deleteOne({ _id: id }, within());
-}
-
 export async function removeAll(db: Db, organizationId: ObjectId): Promise<void> {
   await admins(db).deleteMany({ organization_id: organizationId.toHexString() }, within());
 }

@@ -7,8 +7,8 @@ import { isShared } from "../tenant/placement.ts";
 import { identify, isBare, removePlace } from "../tenant/storage.ts";
 import { forgetOrganization } from "./forget.ts";
 
-/** `untouched`: nothing was ever made at the organization's place. */
-export type DiscardInput = { admin_id: ObjectId; untouched?: boolean };
+/** `untouched`: nothing was ever made at the organization's place. `admin_id` is for the version before. */
+export type DiscardInput = { admin_id?: ObjectId; untouched?: boolean };
 
 /**
  * Removes what an organization that never became active has left behind; its record goes last.
@@ -18,13 +18,13 @@ export type DiscardInput = { admin_id: ObjectId; untouched?: boolean };
 export async function discardUnfinished(
   deps: StepDeps,
   organization_id: ObjectId,
-  { admin_id, untouched = false }: DiscardInput,
+  { untouched = false }: DiscardInput,
 ): Promise<boolean> {
   const { db } = deps;
   const given = await organizationStore.startDiscarding(db, organization_id);
   const organization = await organizationStore.findById(db, organization_id);
   if (organization && !given) return false;
-  await adminStore.remove(db, admin_id);
+  await adminStore.removeAll(db, organization_id);
   const placement = organization?.placement;
   // In the shared collection there is nothing yet.
   if (placement && !isShared(placement) && !untouched) {

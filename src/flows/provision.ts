@@ -111,9 +111,8 @@ const activate: ProvisionStep = async ({ db }, { organization_id }) =>
 
 /** Unless it is active after all, when a process died right after the switch: then its caller may know, and it stays. */
 const undoAll: ProvisionStep = async (deps, operation) => {
-  const { organization_id, input } = operation;
-  const left = { admin_id: input.admin_id, untouched: !hasBegunPlace(operation) };
-  const discarded = await discardUnfinished(deps, organization_id, left);
+  const { organization_id } = operation;
+  const discarded = await discardUnfinished(deps, organization_id, { untouched: !hasBegunPlace(operation) });
   return discarded ? { failed: operation.progress.failed ?? interrupted } : { done: true };
 };
 
