@@ -31,7 +31,7 @@ const free = [
   ...["tls", "ssl", "tlsAllowInvalidCertificates", "tlsAllowInvalidHostnames", "tlsCAFile", "tlsCRLFile"],
   ...["tlsCertificateKeyFile", "tlsCertificateKeyFilePassword", "tlsInsecure"],
   ...["compressors", "zlibCompressionLevel", "noDelay", "family", "autoSelectFamily", "autoSelectFamilyAttemptTimeout"],
-  ...["maxPoolSize", "minPoolSize", "maxConnecting", "maxIdleTimeMS"],
+  ...["maxPoolSize", "minPoolSize", "maxConnecting", "maxIdleTimeMS", "monitorCommands"],
   ...["proxyHost", "proxyPort", "proxyUsername", "proxyPassword"],
   // A statement that is sent again is safe with and without the server's help; the last one has no effect.
   ...["retryReads", "retryWrites", "maxAdaptiveRetries", "enableOverloadRetargeting", "timeoutMS"],
