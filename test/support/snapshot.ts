@@ -1,10 +1,10 @@
 import { BSON, type Db } from "mongodb";
 
-/** What is refused is on record, and in no other place; who is there to do it is said all the time. */
-const isRecord = ({ name }: { name: string }) => name.startsWith("audit_") || name === "processes";
+/** What is refused is on record, and in no other place; which processes there are, and whose turn it was, is said all the time. */
+const isRecord = ({ name }: { name: string }) => name.startsWith("audit_") || name === "processes" || name === "chores";
 
 /**
- * All that a database holds but its records of who did what and who is there, as text that can be compared: its collections with their
+ * All that a database holds but its records of who did what, who is there and whose turn it was, as text that can be compared: its collections with their
  * indexes and documents.
  *
  * @param but more collections that are left out
