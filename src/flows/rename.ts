@@ -110,7 +110,10 @@ const renameStorage: RenameStep = async (deps, operation) => {
   if (outcome === "renamed") return { go: "placement" };
   // The first try of this step, whoever made it.
   if (isSameCollection(source, await identify(db, to))) return { go: "placement" };
-  if (outcome === "refused") return await reopen(deps, operation);
+  if (typeof outcome === "object") {
+    deps.log.warn({ operation_id: operation._id, err: outcome.refused }, "the database refuses the rename");
+    return await reopen(deps, operation);
+  }
   // There is nothing to be renamed.
   if (outcome === "source_missing" && (await createPlace(db, to))) return { go: "placement" };
   return await passOver(deps, operation);

@@ -76,12 +76,10 @@ export async function claimStage(db: Db, target: Placement, operationId: ObjectI
   return { placement: own, checkpoint: start };
 }
 
-const refusedRename = () => new Error("the database refuses to rename the stage now");
-
 async function adopt(db: Db, from: Placement, own: Placement, fence: number): Promise<boolean> {
   if (from.collection !== own.collection) {
     const outcome = await renameCollection(db, from, own.collection, null);
-    if (outcome === "refused") throw refusedRename();
+    if (typeof outcome === "object") throw outcome.refused;
     if (outcome !== "renamed") return false;
   }
   // What was renamed may be a stray by now: then it has no marker.
@@ -112,7 +110,7 @@ export async function unveilStage(db: Db, stage: Placement, target: Placement): 
   if (isShared(target)) return true;
   const outcome = await renameCollection(db, stage, target.collection, null);
   if (outcome === "source_missing") throw new Error("the stage is gone");
-  if (outcome === "refused") throw refusedRename();
+  if (typeof outcome === "object") throw outcome.refused;
   return outcome === "renamed";
 }
 

@@ -145,7 +145,8 @@ export const collectionsNamed = async (db: Db, database: string, prefix: string)
 // With the collection's UUID in a command, one that arrives late can't hit another tenant's collection that has taken the
 // name since. Where the server reads over it, no name is given twice: see `retired.ts`.
 
-export type RenameOutcome = "renamed" | "source_missing" | "target_exists" | "refused";
+/** `refused`: the server says why it can't now, and has changed nothing. */
+export type RenameOutcome = "renamed" | "source_missing" | "target_exists" | { refused: unknown };
 
 /** Longer than this a rename doesn't wait for others, who build an index there say: readers and writers wait for it. */
 const renameMsMax = 1_000;
@@ -153,7 +154,6 @@ const renameMsMax = 1_000;
 /**
  * Renames a collection with its documents and indexes, at a cost that doesn't depend on their number.
  *
- * @returns `refused`: the server says that it can't now, and has changed nothing
  * @throws what leaves open whether it was renamed, or will be
  */
 export async function renameCollection(
@@ -178,7 +178,7 @@ export async function renameCollection(
   } catch (error) {
     if (isNamespaceNotFound(error) || isAnotherCollection(error)) return "source_missing";
     if (isNamespaceExists(error)) return "target_exists";
-    if (isRefused(error)) return "refused";
+    if (isRefused(error)) return { refused: error };
     throw error;
   }
 }

@@ -240,7 +240,8 @@ describe("a right that is taken away while the service runs", () => {
     );
     proxy.answer(null);
     expect(answers.filter((answer) => !expected.test(answer))).toEqual([]);
-    expect(answers.filter((answer) => answer.includes("503"))).not.toEqual([]);
+    // Without a rename the documents stay in the collection that they are in.
+    if (name !== "renameCollection") expect(answers.filter((answer) => answer.includes("503"))).not.toEqual([]);
     // What was left open ends by itself.
     await until("all to end", async () => (await operations(db()).countDocuments({ open: true })) === 0);
     expect((await create("professional", newcomer("after"))).status).toBe(201);
