@@ -94,8 +94,9 @@ export async function findViolations(db: Db, belongings: Belongings[] = []): Pro
     }
   }
 
+  // A place that was left is looked at whenever it is due.
   for (const operation of await operations(db)
-    .find({ $or: [{ open: true }, { status: "running" }, { secret: { $exists: true } }] })
+    .find({ kind: { $ne: "sweep" }, $or: [{ open: true }, { status: "running" }, { secret: { $exists: true } }] })
     .toArray()) {
     const { kind, step, status, error } = operation;
     violations.push(
