@@ -19,6 +19,8 @@ let passed = 0;
 const lastStep = new Map<string, string>();
 
 const onStep: StepObserver = async ({ _id, organization_id, kind, step }, moment) => {
+  // Places that were left are swept whenever they are due: that is on no request's way.
+  if (kind === "sweep") return;
   // When it is recorded, the operation names the next step already.
   if (moment !== "recorded") lastStep.set(_id.toHexString(), step);
   const at: Moment = { kind, step: lastStep.get(_id.toHexString()) ?? step, moment };
