@@ -6,7 +6,7 @@ import type { Report } from "../../src/fleet/doctor.ts";
 import { operations } from "../../src/operation/store.ts";
 import { organizations } from "../../src/organization/store.ts";
 import { enterpriseDatabase, type Placement, placeKey, type TenantIndex } from "../../src/tenant/placement.ts";
-import { isRetired } from "../../src/tenant/retired.ts";
+import { isRetired, retirePlace } from "../../src/tenant/retired.ts";
 import { collectionOf, type Fleet, type Lodger, openFleet, stored } from "../support/fleet.ts";
 
 // The machine may be busy with other things.
@@ -53,10 +53,13 @@ const abandoned = (organization_id: ObjectId, step: string) =>
     ...{ organization_id, kind: "index", step, input: { change: JSON.stringify({ create: index }) } },
     ...{ status: "running", open: true, lease: expired() },
   });
-/** An organization that was never finished: nothing but its name is recorded. */
-const namesOnly = (organization_name: string) => ({
-  ...{ organization_id: new ObjectId(), kind: "provision", status: "failed", input: { organization_name } },
-});
+/** A place that a tenant has left, and that has been looked at since. */
+async function plantLeft(collection: string): Promise<void> {
+  await retirePlace(fleet.db, at(professional.placement, master(collection)), { organization_id: new ObjectId() });
+  await fleet.db
+    .collection("retired_places")
+    .updateMany({ "placement.collection": collection }, { $unset: { due_at: true, placement: true } });
+}
 const nobody = () => new ObjectId().toHexString();
 const index: TenantIndex = { name: "by_n", key: { n: 1 }, unique: false };
 const uniqueIndex: TenantIndex = { name: "one_n", key: { "one.n": 1 }, unique: true };
@@ -71,9 +74,9 @@ type Planted = {
 
 const leftovers: [string, () => Promise<Planted>][] = [
   [
-    "an empty collection of the name of an organization that was never finished",
+    "an empty collection at a place that a tenant has left",
     async () => {
-      await plantOperation(namesOnly("nobody"));
+      await plantLeft("org_nobody");
       await fleet.db.createCollection("org_nobody");
       return {
         expected: [{ finding: "collection_without_organization", ...master("org_nobody"), documents: 0 }],
@@ -108,8 +111,7 @@ const leftovers: [string, () => Promise<Planted>][] = [
   [
     "an empty stage beside a place that a move went to",
     async () => {
-      const to = at(professional.placement, master("org_goal"));
-      await plantOperation({ organization_id: starter._id, kind: "move", status: "cancelled", progress: { to } });
+      await plantLeft("org_goal");
       await fleet.db.createCollection("org_goal~s4");
       return { expected: [{ finding: "collection_without_organization", ...master("org_goal~s4"), documents: 0 }] };
     },
@@ -596,7 +598,7 @@ describe("croupier doctor", () => {
   test("never touches a view, a time series or the like of a name that a record names, where the server tells", async () => {
     for (const [number, [, options]] of foreign.entries()) {
       const name = `recorded${number}`;
-      await plantOperation(namesOnly(name));
+      await plantLeft(`org_${name}`);
       await fleet.db.command({ create: `org_${name}`, ...options });
       const isTold = (await documentsSeen(`org_${name}`)) === null;
       const finding = { finding: "collection_without_organization", ...master(`org_${name}`) };
@@ -651,7 +653,7 @@ describe("croupier doctor", () => {
   });
 
   test("as a command prints one JSON object a line and ends with 1 until nothing is left to mend", async () => {
-    await plantOperation(namesOnly("command"));
+    await plantLeft("org_command");
     await fleet.db.createCollection("org_command");
     const program = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
     const run = async (...flags: string[]) => {

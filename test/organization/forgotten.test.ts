@@ -28,12 +28,12 @@ const operationsOf = (id: string) =>
 
 /** As if the half minute were over in which something may still be on its way. */
 async function sweepNow(id: string): Promise<void> {
-  const places = { organization_id: new ObjectId(id) };
+  const places = { organization_id: new ObjectId(id), due_at: { $exists: true } };
   await collection("retired_places").updateMany(places, { $set: { due_at: new Date(0) } });
   await until("places that were left are swept", async () => {
     const [retired, open] = await Promise.all([
       collection("retired_places").countDocuments(places),
-      collection("operations").countDocuments({ ...places, open: true }),
+      collection("operations").countDocuments({ organization_id: places.organization_id, open: true }),
     ]);
     return retired + open === 0;
   });

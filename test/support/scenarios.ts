@@ -207,7 +207,7 @@ export async function leaveBehind(
       kind: "provision",
       step: "undo",
       status: what.provision ?? "failed",
-      input: { organization_name, email, admin_id: adminId },
+      input: { admin_id: adminId },
       progress: {},
       lease: { owner: "stalled", token: "stalled", until: now, fence: 2 },
       error: null,

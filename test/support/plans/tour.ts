@@ -22,6 +22,8 @@ import { settleNotes } from "../../../src/tenant/journal.ts";
 import { createInspectChore } from "../../../src/takeover/tend.ts";
 import * as adminStore from "../../../src/admin/store.ts";
 import * as operationStore from "../../../src/operation/store.ts";
+import { isInUse } from "../../../src/organization/store.ts";
+import * as processStore from "../../../src/process/store.ts";
 import { plantLegacy } from "../legacy.ts";
 import { newcomer, readAnswer } from "../service.ts";
 
@@ -67,12 +69,12 @@ export async function tour(deps: Deps): Promise<{ visited: Set<string>; routes: 
   const sweepNow = async () => {
     await db
       .collection("retired_places")
-      .updateMany({ "placement.database": { $ne: "left" } }, { $set: { due_at: longAgo } });
+      .updateMany({ "placement.database": { $nin: ["left", null] } }, { $set: { due_at: longAgo } });
     await createChores(deps)();
     await drive();
   };
 
-  for (const path of ["/", "/health", "/readiness", "/.well-known/jwks.json", "/openapi.json", "/docs"]) {
+  for (const path of ["/", "/health", "/readiness", "/.well-known/jwks.json", "/openapi.json", "/docs", "/redoc"]) {
     await ask("GET", path);
   }
   await ask("GET", "/docs/swagger-ui-dist/swagger-ui.css");
@@ -247,6 +249,9 @@ async function askedRarely({ db }: Deps, id: string): Promise<void> {
   await adminStore.releaseEmail(db, { id: admin._id, guard: 0 }, "another@example.com");
   await adminStore.renewPassword(db, admin._id, "before", "after");
   await operationStore.findEnding(db, new ObjectId());
+  await operationStore.supersede(db, operation, { kind: "remove", step: "hide", input: {} }, "nobody", 1);
+  await isInUse(db, "enterprise");
+  await processStore.remove(db, "nobody");
 }
 
 const whoIs = ({ organization_name, email, password }: ReturnType<typeof newcomer>) => ({
