@@ -85,8 +85,8 @@ export const lifeMutations: Mutation[] = [
     edits: [
       {
         file: "src/flows/rename.ts",
-        find: 'if (outcome === "refused") return await reopen(deps, operation);',
-        replace: 'if (outcome === "refused") throw new Error(`refused ${reopen.name}`);',
+        find: "return await reopen(deps, operation);",
+        replace: "throw new Error(`refused ${reopen.name}`);",
       },
     ],
     pauses: [],

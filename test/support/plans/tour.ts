@@ -17,7 +17,8 @@ import { listAll } from "../../../src/operator/store.ts";
 import { chainedOrganizations } from "../../../src/organization/chained.ts";
 import { createExpiryChore } from "../../../src/expiry.ts";
 import { inspect } from "../../../src/takeover/inspect.ts";
-import { tiers } from "../../../src/tenant/placement.ts";
+import { offerPlace, tiers } from "../../../src/tenant/placement.ts";
+import { postponeRetired } from "../../../src/tenant/retired.ts";
 import { settleNotes } from "../../../src/tenant/journal.ts";
 import { createInspectChore } from "../../../src/takeover/tend.ts";
 import * as adminStore from "../../../src/admin/store.ts";
@@ -69,7 +70,7 @@ export async function tour(deps: Deps): Promise<{ visited: Set<string>; routes: 
   const sweepNow = async () => {
     await db
       .collection("retired_places")
-      .updateMany({ "placement.database": { $nin: ["left", null] } }, { $set: { due_at: longAgo } });
+      .updateMany({ place: { $exists: true }, due_at: { $exists: true } }, { $set: { due_at: longAgo } });
     await createChores(deps)();
     await drive();
   };
@@ -232,6 +233,8 @@ export async function tour(deps: Deps): Promise<{ visited: Set<string>; routes: 
   return { visited, routes: [...new Set(routes)] };
 }
 
+const nowhere = { masterDatabase: "nowhere", organizationId: "nobody", organizationName: "nobody" };
+
 /** What is asked only in the middle of something long, or when something fails. */
 async function askedRarely({ db }: Deps, id: string): Promise<void> {
   const operation = (await operationStore.findProvision(db, new ObjectId(id)))!;
@@ -251,6 +254,8 @@ async function askedRarely({ db }: Deps, id: string): Promise<void> {
   await operationStore.findEnding(db, new ObjectId());
   await operationStore.supersede(db, operation, { kind: "remove", step: "hide", input: {} }, "nobody", 1);
   await isInUse(db, "enterprise");
+  const left = { _id: new ObjectId(), organization_id: operation.organization_id, due_at: longAgo };
+  await postponeRetired(db, { ...left, placement: offerPlace("starter", nowhere, 1) }, "found");
   await processStore.remove(db, "nobody");
 }
 
