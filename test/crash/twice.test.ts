@@ -10,8 +10,8 @@ import {
   placesOf,
   runChain,
   type Site,
+  untilTakenOver,
 } from "../support/chain.ts";
-import { until } from "../support/crash.ts";
 import { type Scenario, scenarios } from "../support/scenarios.ts";
 
 const steps = (kind: string, ...names: string[]) => names.map((name) => `${kind}/${name}`);
@@ -48,7 +48,8 @@ async function dieTwice(site: Site, scenario: Scenario, { first, second }: Case)
   const next = await site.start({ after: second, signal: "SIGKILL" });
   let signal: unknown = null;
   void next.died.then((name) => (signal = name));
-  await until(`the second process to die at ${second}`, async () => signal !== null && next.moments.length > second);
+  const hasDied = async () => signal !== null && next.moments.length > second;
+  await untilTakenOver(db, `the second process to die at ${second}`, hasDied);
   expect({ signal, moments: next.moments.length }).toEqual({ signal: "SIGKILL", moments: second + 1 });
 
   await letLeasesRunOut(db);

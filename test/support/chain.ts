@@ -44,6 +44,22 @@ export async function letLeasesRunOut(db: Db): Promise<void> {
   await operations(db).updateMany({ open: true }, { $set: { "lease.until": new Date(0) } });
 }
 
+/**
+ * Waits for what comes about when another process takes over. A look for work that a killed process had sent may arrive when it
+ * is dead, and takes a lease that nobody uses: that runs out, too.
+ */
+export async function untilTakenOver(db: Db, what: string, ask: () => Promise<boolean>): Promise<void> {
+  let sinceMs = performance.now();
+  await until(what, async () => {
+    if (await ask()) return true;
+    if (performance.now() - sinceMs > 5_000) {
+      await letLeasesRunOut(db);
+      sinceMs = performance.now();
+    }
+    return false;
+  });
+}
+
 const longLeaseMs = 60_000;
 
 /** A database of its own and the process that serves it now; when that has died, the next one takes its place. */
@@ -76,18 +92,7 @@ export async function openSite(
       child = await start(plan);
       return child;
     },
-    async quiet() {
-      let askedMs = performance.now();
-      await until("the operations to end", async () => {
-        if ((await countOpenOperations(db)) === 0) return true;
-        // A look for work that a killed process had sent may arrive when it is dead, and takes a lease that nobody uses.
-        if (performance.now() - askedMs > 5_000) {
-          await letLeasesRunOut(db);
-          askedMs = performance.now();
-        }
-        return false;
-      });
-    },
+    quiet: () => untilTakenOver(db, "the operations to end", async () => (await countOpenOperations(db)) === 0),
     async end() {
       await child.end();
       await dropAll(db);
