@@ -1,7 +1,10 @@
-import { BSON, type Db } from "mongodb";
+import { BSON, type Db, type Document, type Filter } from "mongodb";
 
 /** What is refused is on record, and in no other place; which processes there are, and whose turn it was, is said all the time. */
 const isRecord = ({ name }: { name: string }) => name.startsWith("audit_") || name === "processes" || name === "chores";
+
+/** Places that were given up before are swept half a minute later, whatever is asked meanwhile. */
+const besidesSweeps = (name: string): Filter<Document> => (name === "operations" ? { kind: { $ne: "sweep" } } : {});
 
 /**
  * All that a database holds but its records of who did what, who is there and whose turn it was, as text that can be compared: its collections with their
@@ -12,14 +15,16 @@ const isRecord = ({ name }: { name: string }) => name.startsWith("audit_") || na
 export async function snapshot(db: Db, but: readonly string[] = []): Promise<string> {
   const collections = await db.listCollections({}, { nameOnly: true }).toArray();
   const names = collections
-    .filter((collection) => !isRecord(collection) && !but.includes(collection.name))
+    .filter(
+      (collection) => !isRecord(collection) && collection.name !== "retired_places" && !but.includes(collection.name),
+    )
     .map(({ name }) => name)
     .sort();
   const contents = await Promise.all(
     names.map(async (name) => ({
       name,
       indexes: (await db.collection(name).indexes()).map(({ name }) => name).sort(),
-      documents: await db.collection(name).find().sort({ _id: 1 }).toArray(),
+      documents: await db.collection(name).find(besidesSweeps(name)).sort({ _id: 1 }).toArray(),
     })),
   );
   return BSON.EJSON.stringify(contents, undefined, 1);
