@@ -9,6 +9,7 @@ import {
   documentBytesMax,
   type DocumentFailure,
   documentMissing,
+  documentRefused,
   type Effect,
   inDoubt,
   indexUnfit,
@@ -30,8 +31,8 @@ const conflictsMax = 30;
  * Changes one document: reads it, decides, and writes if it is still the same, again and again until it was.
  *
  * @returns the document as this write made it; null when it was removed
- * @throws Failure `document_not_found`, `precondition_failed`, `unique_violated`, `index_unfit`, `document_too_large`, `write_conflict`,
- * `write_in_doubt`; of `withTenant`
+ * @throws Failure `document_not_found`, `precondition_failed`, `unique_violated`, `index_unfit`, `document_refused`, `document_too_large`,
+ * `write_conflict`, `write_in_doubt`; of `withTenant`
  */
 export async function changeDocument(
   deps: DoorDeps,
@@ -73,6 +74,7 @@ async function write(scope: TenantScope, made: TenantDocument | null, current: T
   const written = made ? await scope.replace(made, current) : await scope.remove(current);
   if (written === "unique_taken") throw uniqueViolated();
   if (written === "unfit") throw indexUnfit();
+  if (written === "refused") throw documentRefused();
   return written === "written";
 }
 

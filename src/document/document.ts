@@ -8,6 +8,7 @@ export type DocumentFailure =
   | "document_too_large"
   | "unique_violated"
   | "index_unfit"
+  | "document_refused"
   | "precondition_failed"
   | "query_refused"
   | "write_conflict"
@@ -30,6 +31,10 @@ export const indexUnfit = () =>
     "index_unfit",
     "The document would have what one of the indexes can't hold: arrays in two of its fields, or a number for a name.",
   );
+
+export const documentRefused = () => failure<DocumentFailure>("document_refused", refusedBy);
+/** Whoever runs the database has put it there. */
+export const refusedBy = "The collection has a validator in the database that refuses it.";
 
 /** Better no answer than a wrong one: the tenant was moved just then, and others have written since. */
 export const inDoubt = () =>

@@ -5,7 +5,7 @@ import type { Refusal, TenantScope } from "../tenant/scope.ts";
 import { idKey } from "../tenant/document-id.ts";
 import { firstMeta, type Meta, type TenantDocument } from "../tenant/stored.ts";
 import { assertSize } from "./change.ts";
-import { type DocumentFailure, inDoubt } from "./document.ts";
+import { type DocumentFailure, inDoubt, refusedBy } from "./document.ts";
 
 export type NewDocument = Pick<TenantDocument, "id" | "fields">;
 
@@ -90,6 +90,7 @@ const refusals: Record<Refusal, { code: DocumentFailure; message: string }> = {
     code: "index_unfit",
     message: "It has what an index can't hold: arrays in two of its fields, or a name that is a number.",
   },
+  refused: { code: "document_refused", message: refusedBy },
 };
 
 /** What a caller is told whose documents were refused, some or all of them; `isMany`: they came in an array. */
@@ -99,7 +100,7 @@ export function refusalOf(documents: readonly NewDocument[], refused: Refused, i
     const pointer = isMany ? `#/${index}` : "#";
     return { pointer: because === "id_taken" ? `${pointer}/_id` : pointer, code, message };
   });
-  const [first] = (["id_taken", "unique_taken", "unfit"] as const).filter((each) =>
+  const [first] = (["id_taken", "unique_taken", "unfit", "refused"] as const).filter((each) =>
     refused.some(({ because }) => because === each),
   );
   const { code, message } = refusals[first!];

@@ -21,8 +21,8 @@ export type Posted = { documents: TenantDocument[]; isMany: boolean };
  * @param sent the body, as text and as what it means
  * @param idempotencyKey with it the same request may be sent again for 24 hours and has its effect once
  * (draft-ietf-httpapi-idempotency-key-header)
- * @throws Failure `invalid_request`, `idempotency_key_reused`, `document_exists`, `unique_violated`, `index_unfit`: its `errors`
- * name those that were refused, the others are stored; of `insertDocuments`
+ * @throws Failure `invalid_request`, `idempotency_key_reused`, `document_exists`, `unique_violated`, `index_unfit`, `document_refused`:
+ * its `errors` name those that were refused, the others are stored; of `insertDocuments`
  */
 export async function postDocuments(
   deps: Pick<Deps, "db" | "leases" | "now">,

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Db } from "mongodb";
 import { isFailure } from "../lib/failure.ts";
-import { isUnauthorized } from "../lib/mongo.ts";
+import { isRefusedDocument, isUnauthorized } from "../lib/mongo.ts";
+import { stopping } from "../operation/drive.ts";
 import type { Flow, Next, Operation, Step, StepDeps } from "../operation/operation.ts";
 import type { Pace } from "../operation/view.ts";
 import * as guarded from "../organization/guarded.ts";
@@ -200,7 +201,12 @@ const ofThisDriver =
   (step: MoveStep): MoveStep =>
   async (deps, operation) => {
     if (operation.progress.fence !== operation.lease.guard) return { go: "journal" };
-    return await step(deps, operation);
+    try {
+      return await step(deps, operation);
+    } catch (error) {
+      if (!isRefusedDocument(error)) throw error;
+      throw stopping("The database refuses a document at the new place, by a validator or as it is too large there.");
+    }
   };
 
 /** How long one run of a step goes on before its progress is recorded. */

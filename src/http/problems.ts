@@ -76,6 +76,7 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   session_not_found: { status: 404, title: "No such session" },
   method_not_allowed: { status: 405, title: "The method is not allowed here" },
   document_exists: { status: 409, title: "The document exists" },
+  document_refused: { status: 409, title: "The database refuses the document" },
   unique_violated: { status: 409, title: "A unique index says no" },
   index_exists: { status: 409, title: "The index exists" },
   index_unfit: { status: 409, title: "An index doesn't fit" },

@@ -85,9 +85,19 @@ export const isDuplicateId = (error: unknown): boolean =>
  */
 export const isUnindexable = (error: unknown): boolean => hasErrorCode(error, 171) || hasErrorCode(error, 16746);
 
-/** A document isn't written as the collection's validator refuses it, or as it would become larger than 16 MiB; FerretDB has codes of its own. */
+const badValue = 2;
+/** The codes of validators and of documents that would be too large; FerretDB has some of its own. */
 const refusedCodes = new Set([121, 525074461, 10334, 17419, 17420, 285999133]);
-export const isRefusedDocument = (error: unknown): boolean => refusedCodes.has(asServerError(error).code as number);
+/** Of one that is too large from the beginning the servers say no more than that it is bad, and the driver doesn't send it. */
+const isTooLarge = (error: unknown): boolean =>
+  (hasErrorCode(error, badValue) || asServerError(error).name === "MongoInvalidArgumentError") &&
+  /too large|larger than/.test(messageOf(error));
+
+/** A document, or one of several, isn't written as the collection's validator refuses it, or as it would be larger than 16 MiB. */
+export const isRefusedDocument = (error: unknown): boolean =>
+  refusedCodes.has(codeOf(error)) ||
+  isTooLarge(error) ||
+  [asServerError(error).writeErrors ?? []].flat().some(isRefusedDocument);
 
 /** Bad values, options and keys; too large a key; what can't be built: the server would say so again, whenever it is asked. */
 const refusedIndexCodes = new Set([2, 9, 67, 72, 197, 201, 10334, 16746, 17280, 40415]);

@@ -1,6 +1,14 @@
 import { BSON, type Db, type Document, MongoBulkWriteError, MongoServerError, ObjectId } from "mongodb";
 import { exactBson } from "../lib/bson.ts";
-import { closeInTime, hasErrorCode, isDuplicateKeyOfAny, isUnavailable, majority, within } from "../lib/mongo.ts";
+import {
+  closeInTime,
+  hasErrorCode,
+  isDuplicateKeyOfAny,
+  isRefusedDocument,
+  isUnavailable,
+  majority,
+  within,
+} from "../lib/mongo.ts";
 import { idOrder, type Position } from "./id-order.ts";
 import { isShared, type Placement } from "./placement.ts";
 import { collectionAt } from "./scope.ts";
@@ -89,7 +97,7 @@ export async function copyBatch(
   const ids = await readIds(db, source, after, documentsMax);
   const [first, last] = [ids[0], ids.at(-1)];
   if (ids.length === 0) return { next: null, copied: 0, refused: [], isSlow: false };
-  let merged: Merged = "refused";
+  let merged: Merged | null = null;
   if (isRange(first, last)) {
     beforeWrite();
     merged = await merge(db, source, stage, between(source, first, last));
@@ -140,7 +148,7 @@ function converted(source: Placement, stage: Placement): Document {
   };
 }
 
-type Merged = "done" | "refused" | "too_slow";
+type Merged = "done" | "too_slow" | { refused: MongoServerError };
 const exceededTimeLimit = 50;
 
 /** The documents from one id to another. */
@@ -177,7 +185,7 @@ async function merge(db: Db, source: Placement, stage: Placement, _id: Document)
     if (!(error instanceof MongoServerError)) throw error;
     if (hasErrorCode(error, exceededTimeLimit)) return "too_slow";
     if (isUnavailable(error)) throw error;
-    return "refused";
+    return { refused: error };
   }
 }
 
@@ -290,6 +298,7 @@ async function put(db: Db, source: Placement, stage: Placement, documents: Decod
   // Never through here. Their content may be a newer one by now, which is noted.
   await removeFrom(db, stage, others);
   const merged = await merge(db, source, stage, oneOf(source, others));
+  if (typeof merged === "object" && isRefusedDocument(merged.refused)) throw merged.refused;
   return merged === "done" ? refused : [...refused, ...others];
 }
 

@@ -5,6 +5,7 @@ import {
   insertParts,
   isDuplicateId,
   isDuplicateKeyOfAny,
+  isRefusedDocument,
   isRivalry,
   isUnindexable,
   majority,
@@ -27,8 +28,8 @@ import {
   toStored,
 } from "./stored.ts";
 
-/** Why a document can't be written as it is: its id or a unique value is taken, or an index can't hold it. */
-export type Refusal = "id_taken" | "unique_taken" | "unfit";
+/** Why a document can't be written as it is: its id or a unique value is taken, an index can't hold it, or a validator refuses it. */
+export type Refusal = "id_taken" | "unique_taken" | "unfit" | "refused";
 export type Written = "written" | "changed" | Refusal;
 
 /** Null when it is the database that is to blame. */
@@ -39,7 +40,9 @@ const refusalOf = (error: unknown): Refusal | null =>
       ? "unique_taken"
       : isUnindexable(error)
         ? "unfit"
-        : null;
+        : isRefusedDocument(error)
+          ? "refused"
+          : null;
 
 /** As many documents as the database sends at once: at most 16 MB. `isCut`: there are more within the limit. */
 export type Batch = { documents: Document[]; isCut: boolean };

@@ -15,7 +15,7 @@ export type ExpectedProblem = {
 export const leaks = /\bat .+:\d+:\d+|\.ts\b|node_modules|mongo|ferret|E11000|ECONN|BSON\w*Error|zod|hono|Error:/i;
 /** Problems that point to what was wrong; others may. */
 const pointing = ["invalid_request", "document_exists", "invalid_cursor", "unsupported_sort"];
-const mayPoint = [...pointing, "unique_violated", "index_unfit"];
+const mayPoint = [...pointing, "unique_violated", "index_unfit", "document_refused"];
 
 const challengeOf = ({ status, type }: ExpectedProblem) => {
   if (type === "scope_missing") return expect.stringMatching(/^Bearer error="insufficient_scope", scope="[a-z:]+"$/);

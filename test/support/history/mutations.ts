@@ -125,7 +125,8 @@ export const mutations: Mutation[] = [
     name: "not noted again",
     breaks: "rule 3: a write whose lease ran out is noted once more",
     edits: [{ file: door, find: "await note();\n    const now =", replace: "const now =" }],
-    pauses: [...load, noCompare],
+    // It shows in a write that takes effect after the whole was compared, and after its note was worked off.
+    pauses: [lateRequests, slowMover, ...longDrain, noCompare],
     shownBy: anyDirection,
   },
   {
@@ -246,7 +247,9 @@ export const mutations: Mutation[] = [
         replace: "notes; void nowMs;",
       },
     ],
-    pauses: [...load, noCompare],
+    // It shows in a write that takes effect within its lease, but after its note was worked off: so leases are long.
+    pauses: [lateRequests, ...longDrain, noCompare],
+    config: longLease,
     shownBy: anyDirection,
   },
   {
