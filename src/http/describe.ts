@@ -71,12 +71,12 @@ function messageOf(issue: z.core.$ZodIssue): string {
   return `must be ${article(expected)} ${expected}`;
 }
 
-const refuse = <T>(
+const refuse = (
   pointerTo: (path: PropertyKey[]) => string,
-  result: { success: boolean; error?: z.core.$ZodError<T> | undefined },
+  result: { success: boolean; error?: { issues: unknown[] } | undefined },
 ): void => {
   if (result.success || !result.error) return;
-  const errors = result.error.issues.flatMap((issue): FieldError[] => {
+  const errors = (result.error.issues as z.core.$ZodIssue[]).flatMap((issue): FieldError[] => {
     const names = issue.code === "unrecognized_keys" ? issue.keys.map((key) => [...issue.path, key]) : [issue.path];
     return names.map((path) => ({
       pointer: pointerTo(path),
@@ -105,10 +105,24 @@ const wrongType = (pointerTo: (path: PropertyKey[]) => string, schema: z.ZodObje
   code: "invalid_type",
 });
 
+/** Elements or members of a body, and of each of its fields: more than any request has. */
+const partsMax = 1_000;
+const countParts = (value: unknown): number =>
+  Array.isArray(value) ? value.length : typeof value === "object" && value !== null ? Object.keys(value).length : 0;
+
+/** Comes before a schema, which looks at each part before it counts them. */
+const counted = z.unknown().superRefine((value, context) => {
+  const refuse = (path: string[]) =>
+    context.addIssue({ code: "custom", path, message: `must have at most ${partsMax} parts` });
+  if (countParts(value) > partsMax) return refuse([]);
+  if (typeof value !== "object" || value === null) return;
+  for (const [name, part] of Object.entries(value)) if (countParts(part) > partsMax) refuse([name]);
+});
+
 /** Validates a JSON body and describes it. */
 export const body = <S extends z.ZodObject>(schema: S) =>
   withDescription(
-    zValidator("json", schema, (result, c) => {
+    zValidator("json", counted.pipe(schema), (result, c) => {
       if (!isJson(c)) {
         throw failure<HttpFailure>(
           "unsupported_content_type",

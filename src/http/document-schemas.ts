@@ -1,5 +1,10 @@
 import * as z from "zod";
 import { limitDefault, limitMax } from "../document/query.ts";
+import { variablesMax } from "../tenant/query/expression.ts";
+import { stagesMax } from "../tenant/query/pipeline.ts";
+import { projectedMax } from "../tenant/query/projection.ts";
+import { sortFieldsMax } from "../tenant/query/sort.ts";
+import { stageFieldsMax } from "../tenant/query/stages.ts";
 
 export const exampleDocument = { _id: { $oid: "6743a1f0c2a4b8d9e0f1a2b3" }, color: "red", weight: 12.5 };
 
@@ -41,8 +46,10 @@ const text = z.string().max(8_192, "is too long");
 
 export const listQuery = z.strictObject({
   filter: text.optional().meta({ description: "Extended JSON", example: '{"color":"red"}' }),
-  sort: text.optional().meta({ description: 'Fields, or JSON: {"weight":-1}', example: "-weight" }),
-  projection: text.optional().meta({ description: "JSON", example: '{"color":1}' }),
+  sort: text
+    .optional()
+    .meta({ description: `At most ${sortFieldsMax} fields beside _id, or JSON: {"weight":-1}`, example: "-weight" }),
+  projection: text.optional().meta({ description: `JSON; at most ${projectedMax} fields`, example: '{"color":1}' }),
   limit: z.coerce.number().int().min(1).max(limitMax).default(limitDefault).meta({ example: 10 }),
   cursor: text.optional().meta({ description: "`next_cursor` of the page before" }),
 });
@@ -51,8 +58,11 @@ const filter = z.looseObject({}).optional();
 export const findRequest = z
   .strictObject({
     filter,
-    sort: z.union([z.string(), z.looseObject({})]).optional(),
-    projection: z.looseObject({}).optional(),
+    sort: z
+      .union([z.string(), z.looseObject({})])
+      .optional()
+      .meta({ description: `At most ${sortFieldsMax} fields beside _id` }),
+    projection: z.looseObject({}).optional().meta({ maxProperties: projectedMax }),
     limit: z.int().min(1).max(limitMax).optional(),
     cursor: z.string().nullish(),
   })
@@ -61,7 +71,12 @@ export const findRequest = z
 export const countRequest = z.strictObject({ filter }).meta({ id: "CountDocuments" });
 
 export const pipelineRequest = z
-  .strictObject({ pipeline: z.array(z.looseObject({})) })
+  .strictObject({
+    pipeline: z.array(z.looseObject({})).meta({
+      maxItems: stagesMax,
+      description: `Those in a $facet count too. A stage names at most ${stageFieldsMax} fields, and at one place there are at most ${variablesMax} variables.`,
+    }),
+  })
   .meta({ id: "AggregateDocuments" });
 
 export const pathId = z.object({

@@ -20,7 +20,7 @@ const label = "[A-Za-z0-9\\u00a1-\\uffef](?:[A-Za-z0-9\\u00a1-\\uffef-]{0,61}[A-
 const emailPattern = new RegExp(`^${local}+(?:\\.${local}+)*@(?:${label}\\.)+${label}$`);
 
 export const email = text
-  .max(254, "must have at most 254 characters")
+  .max(254, { error: "must have at most 254 characters", abort: true })
   .regex(emailPattern, "must be an email address")
   // Neither white space nor what isn't seen: two addresses that look alike would be two accounts.
   .refine((address) => address.indexOf("@") <= 64 && !/[\p{C}\p{Z}]/u.test(address), "must be an email address")
@@ -70,7 +70,7 @@ export const signInRequest = z
   .strictObject({
     // Whatever an account of the first Croupier may have: what isn't known is refused by the sign-in itself.
     email: text
-      .max(320, "must be an email address")
+      .max(320, { error: "must be an email address", abort: true })
       .regex(/^[^\s@\u0000\uFFFD]+@[^\s@\u0000\uFFFD]+$/, "must be an email address")
       .meta({ example: "ada@acme.example" }),
     password: password

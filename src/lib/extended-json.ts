@@ -84,7 +84,7 @@ function readDecimal(value: unknown): Decimal128 | undefined {
   if (
     !isText(value) ||
     value.length > decimalLengthMax ||
-    !/^(-?Infinity|NaN|[+-]?(\d+\.?\d*|\.\d+)(E[+-]?\d{1,6})?)$/i.test(value)
+    !/^(-?Infinity|NaN|[+-]?(\d+(\.\d*)?|\.\d+)(E[+-]?\d{1,6})?)$/i.test(value)
   )
     return undefined;
   try {

@@ -7,3 +7,8 @@ export const invalid = (pointer: string, message: string, code: string): Failure
 /** The pointer (RFC 6901) to a part of what `pointer` points to; an answer doesn't grow with the length of a name. */
 export const under = (pointer: string, part: string | number): string =>
   `${pointer}/${String(part).slice(0, 100).replaceAll("~", "~0").replaceAll("/", "~1")}`;
+
+/** Refuses too many of something before any of them is looked at. @throws Failure `invalid_request` */
+export function assertAtMost(count: number, max: number, things: string, pointer: string): void {
+  if (count > max) throw invalid(pointer, `must have at most ${max} ${things}`, "too_many");
+}

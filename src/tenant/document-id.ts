@@ -46,16 +46,23 @@ export function printPathId(id: unknown): string {
 /** ±coefficient × 10^exponent without trailing zeros. */
 function normalize(coefficient: bigint, exponent: number): string {
   if (coefficient === 0n) return "0";
-  let [digits, power] = [String(coefficient), exponent];
-  const zeros = /0*$/.exec(digits)![0].length;
-  digits = digits.slice(0, digits.length - zeros);
-  power += zeros;
-  return `${digits}e${power}`;
+  const digits = String(coefficient);
+  let end = digits.length;
+  while (digits[end - 1] === "0") end--;
+  return `${digits.slice(0, end)}e${exponent + digits.length - end}`;
 }
+
+/**
+ * Whether a number of another type can be equal to this double. A Decimal128 is c × 10^x with c below 10^34: from 10^56 on the
+ * double has too few factors of 5 to be one, and with more than 48 binary places it has more decimal ones than c has.
+ */
+const hasEquals = (value: number): boolean => Math.abs(value) < 1e56 && Number.isInteger(value * 2 ** 48);
 
 /** A double is a binary fraction, and every binary fraction a decimal one: nothing is rounded. */
 function exactDouble(value: number): string {
   if (!Number.isFinite(value)) return String(value);
+  // A tiny one has hundreds of digits.
+  if (!hasEquals(value)) return `double ${value}`;
   const view = new DataView(new ArrayBuffer(8));
   view.setFloat64(0, value);
   const bits = view.getBigUint64(0);

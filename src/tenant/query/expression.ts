@@ -1,5 +1,5 @@
 import { isDocument } from "../../lib/bson.ts";
-import { invalid, under } from "../../lib/invalid.ts";
+import { assertAtMost, invalid, under } from "../../lib/invalid.ts";
 import { isReserved } from "../document.ts";
 import { expressionOperators, systemVariables } from "./operators.ts";
 
@@ -7,12 +7,16 @@ type Variables = ReadonlySet<string>;
 
 /** As the server has it: a variable of a pipeline begins with a small letter. */
 const variableName = /^[a-z][A-Za-z0-9_]*$/;
+/** At one place, those of the operators around it too. */
+export const variablesMax = 50;
 
 function bind(bound: Variables, name: unknown, pointer: string): Variables {
   if (typeof name !== "string" || !variableName.test(name)) {
     throw invalid(pointer, "is no name of a variable", "invalid_variable");
   }
-  return new Set([...bound, name]);
+  const more = new Set(bound).add(name);
+  assertAtMost(more.size, variablesMax, "variables at one place", pointer);
+  return more;
 }
 
 function checkText(text: string, pointer: string, bound: Variables): void {

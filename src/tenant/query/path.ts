@@ -5,8 +5,12 @@ import { isReserved } from "../document.ts";
 /** Where the `_id` that a tenant knows is in a stored document. */
 export type IdPath = "_id" | "_id.i";
 
+/** Characters: whoever pages takes the path apart for each document. */
+export const pathLengthMax = 1_200;
+
 /** Throws unless `path` can name a field (`a`, `a.b`, `a.0.b`). */
 export function checkPath(path: string, pointer: string): void {
+  if (path.length > pathLengthMax) throw invalid(pointer, `has more than ${pathLengthMax} characters`, "too_long");
   const parts = path.split(".");
   const wrong =
     parts.includes("") || path.includes("\0")

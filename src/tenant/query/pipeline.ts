@@ -1,7 +1,7 @@
 import type { Document } from "mongodb";
 import { isDocument } from "../../lib/bson.ts";
 import type { Engine } from "../../lib/engine.ts";
-import { invalid, under } from "../../lib/invalid.ts";
+import { assertAtMost, invalid, under } from "../../lib/invalid.ts";
 import { reservedNames } from "../document.ts";
 import { placeFilter } from "./filter.ts";
 import { joiningOperators } from "./operators.ts";
@@ -9,12 +9,13 @@ import { checkPath, type IdPath, placePath } from "./path.ts";
 import { stageChecks } from "./stages.ts";
 
 /** Those inside a `$facet` count too. */
-const stagesMax = 50;
+export const stagesMax = 50;
 
 function checkFacet(value: unknown, pointer: string): number {
   if (!isDocument(value) || Object.keys(value).length === 0) {
     throw invalid(pointer, "must be an object of pipelines", "invalid_stage");
   }
+  assertAtMost(Object.keys(value).length, stagesMax, "pipelines", pointer);
   return Object.entries(value).reduce((count, [name, inner]) => {
     checkPath(name, under(pointer, name));
     return count + checkPipeline(inner, under(pointer, name), true);
@@ -24,6 +25,7 @@ function checkFacet(value: unknown, pointer: string): number {
 /** Gives the number of stages. */
 function checkPipeline(value: unknown, pointer: string, inFacet: boolean): number {
   if (!Array.isArray(value)) throw invalid(pointer, "must be an array of stages", "invalid_type");
+  assertAtMost(value.length, stagesMax, "stages", pointer);
   return value.reduce<number>((count, stage, index) => {
     const at = under(pointer, index);
     const [name, ...more] = isDocument(stage) ? Object.keys(stage) : [];
@@ -41,7 +43,7 @@ function checkPipeline(value: unknown, pointer: string, inFacet: boolean): numbe
 /** A tenant's pipeline if it stays with the tenant's own documents and runs no code, else throws `invalid_request`. */
 export function readPipeline(value: unknown, pointer = "#/pipeline"): Document[] {
   const stages = checkPipeline(value, pointer, false);
-  if (stages > stagesMax) throw invalid(pointer, `must have at most ${stagesMax} stages`, "too_many");
+  assertAtMost(stages, stagesMax, "stages", pointer);
   return value as Document[];
 }
 

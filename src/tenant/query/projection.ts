@@ -1,6 +1,6 @@
 import type { Document } from "mongodb";
 import { isDocument, toNumber } from "../../lib/bson.ts";
-import { invalid, under } from "../../lib/invalid.ts";
+import { assertAtMost, invalid, under } from "../../lib/invalid.ts";
 import { reservedNames } from "../document.ts";
 import { checkOwnPath } from "./path.ts";
 import type { Sort } from "./sort.ts";
@@ -11,8 +11,19 @@ export type Projection = { mode: "include" | "exclude"; paths: string[]; id: boo
 /** What goes to the driver, and what is left to take off a document after it was read (and `fromStored` was applied). */
 export type PlacedProjection = { fields: Document; trim: (document: Document) => Document };
 
+/** Names in a projection. */
+export const projectedMax = 200;
+
 /** True of `a` and `a.b`: the first path holds the second, or is it. */
 const holds = (path: string, other: string): boolean => path === other || other.startsWith(`${path}.`);
+
+/** The first of some paths, in `whole`, that holds this one and isn't it: of `a.b.c`, `a` before `a.b`. */
+function holderOf(path: string, whole: ReadonlySet<string>): string | undefined {
+  for (let dot = path.indexOf("."); dot > 0; dot = path.indexOf(".", dot + 1)) {
+    if (whole.has(path.slice(0, dot))) return path.slice(0, dot);
+  }
+  return undefined;
+}
 
 const readFlag = (value: unknown, pointer: string): boolean => {
   const number = typeof value === "boolean" ? Number(value) : toNumber(value);
@@ -23,10 +34,9 @@ const readFlag = (value: unknown, pointer: string): boolean => {
 function checkCollisions(paths: string[], pointer: string): void {
   const whole = new Set(paths);
   for (const path of paths) {
-    for (let dot = path.indexOf("."); dot > 0; dot = path.indexOf(".", dot + 1)) {
-      if (!whole.has(path.slice(0, dot))) continue;
-      throw invalid(under(pointer, path), `is beneath ${path.slice(0, dot)}, which is there too`, "path_collision");
-    }
+    const holder = holderOf(path, whole);
+    if (holder === undefined) continue;
+    throw invalid(under(pointer, path), `is beneath ${holder}, which is there too`, "path_collision");
   }
 }
 
@@ -34,6 +44,7 @@ function checkCollisions(paths: string[], pointer: string): void {
 export function readProjection(value: unknown, pointer = "#/projection"): Projection {
   if (value === undefined) return { mode: "exclude", paths: [], id: true };
   if (!isDocument(value)) throw invalid(pointer, "must be an object", "invalid_type");
+  assertAtMost(Object.keys(value).length, projectedMax, "fields", pointer);
   const flags = Object.entries(value).map(([path, flag]): [string, boolean] => {
     checkOwnPath(path, under(pointer, path));
     return [path, readFlag(flag, under(pointer, path))];
@@ -107,7 +118,8 @@ export function placeProjection(projection: Projection, sort: Sort = []): Placed
     mode === "include"
       ? outermost([...paths, ...others])
       : paths.filter((path) => !others.some((other) => holds(path, other) || holds(other, path)));
-  const same = fetchId === id && wanted.length === paths.length && wanted.every((path) => paths.includes(path));
+  const given = new Set(paths);
+  const same = fetchId === id && wanted.length === paths.length && wanted.every((path) => given.has(path));
   const fields =
     mode === "include"
       ? { ...flagged(wanted, 1), _id: fetchId ? 1 : 0 }
@@ -117,6 +129,6 @@ export function placeProjection(projection: Projection, sort: Sort = []): Placed
 
 /** Each path once, and none that another one holds. */
 const outermost = (paths: string[]): string[] => {
-  const each = [...new Set(paths)];
-  return each.filter((path) => !each.some((other) => other !== path && holds(other, path)));
+  const each = new Set(paths);
+  return [...each].filter((path) => holderOf(path, each) === undefined);
 };

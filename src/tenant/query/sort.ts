@@ -1,6 +1,6 @@
 import { isDocument, toNumber } from "../../lib/bson.ts";
 import { parseExtendedJson } from "../../lib/extended-json.ts";
-import { invalid, under } from "../../lib/invalid.ts";
+import { assertAtMost, invalid, under } from "../../lib/invalid.ts";
 import { checkOwnPath, type IdPath, placePath } from "./path.ts";
 
 export type Direction = 1 | -1;
@@ -8,7 +8,7 @@ export type Direction = 1 | -1;
 export type Sort = readonly { path: string; direction: Direction }[];
 
 /** Fields beside `_id`. */
-const fieldsMax = 4;
+export const sortFieldsMax = 4;
 const isDirection = (value: number): value is Direction => value === 1 || value === -1;
 
 function readEntries(value: unknown, pointer: string): [string, number][] {
@@ -27,8 +27,11 @@ export const losesOrder = (value: unknown): boolean =>
 
 /** A tenant's sort, as text (`a,-b`), as text of JSON or as an object, with `_id` at its end; else throws `invalid_request`. */
 export function readSort(value: unknown, pointer = "#/sort"): Sort {
+  const entries = value === undefined ? [] : readEntries(value, pointer);
+  // `_id` may be among them.
+  assertAtMost(entries.length, sortFieldsMax + 1, "fields", pointer);
   const fields: { path: string; direction: Direction }[] = [];
-  for (const [path, direction] of value === undefined ? [] : readEntries(value, pointer)) {
+  for (const [path, direction] of entries) {
     const at = under(pointer, path);
     checkOwnPath(path, at);
     if (!isDirection(direction)) throw invalid(at, "must be 1 or -1", "invalid_direction");
@@ -38,7 +41,7 @@ export function readSort(value: unknown, pointer = "#/sort"): Sort {
   const id = fields.findIndex(({ path }) => path === "_id");
   // What comes after `_id` decides nothing.
   const sort: Sort = id < 0 ? [...fields, { path: "_id", direction: 1 }] : fields.slice(0, id + 1);
-  if (sort.length > fieldsMax + 1) throw invalid(pointer, `must have at most ${fieldsMax} fields`, "too_many");
+  assertAtMost(sort.length - 1, sortFieldsMax, "fields beside _id", pointer);
   return sort;
 }
 

@@ -1,6 +1,6 @@
 import type { Document } from "mongodb";
 import { isDocument, isInteger, toNumber } from "../../lib/bson.ts";
-import { invalid, under } from "../../lib/invalid.ts";
+import { assertAtMost, invalid, under } from "../../lib/invalid.ts";
 import { checkAccumulator, checkExpression } from "./expression.ts";
 import { readFilter } from "./filter.ts";
 import { accumulators, type AggregationStage, windowOperators } from "./operators.ts";
@@ -8,6 +8,9 @@ import { checkOwnPath, checkPath } from "./path.ts";
 import { losesOrder } from "./sort.ts";
 
 type Check = (value: unknown, pointer: string) => void;
+
+/** Fields that one stage names. */
+export const stageFieldsMax = 200;
 
 const wrong = (pointer: string, message: string) => invalid(pointer, message, "invalid_stage");
 
@@ -31,6 +34,7 @@ const checkTarget = (path: string, pointer: string): void => checkOwnPath(path, 
 
 function eachField(value: unknown, pointer: string, check: Check): void {
   if (!isDocument(value) || Object.keys(value).length === 0) throw wrong(pointer, "must be an object with fields");
+  assertAtMost(Object.keys(value).length, stageFieldsMax, "fields", pointer);
   for (const [path, part] of Object.entries(value)) {
     checkTarget(path, under(pointer, path));
     check(part, under(pointer, path));
@@ -43,6 +47,7 @@ const checkField: Check = (value, pointer) => {
 };
 const checkFields: Check = (value, pointer) => {
   if (!Array.isArray(value) || value.length === 0) throw wrong(pointer, "must be an array of paths");
+  assertAtMost(value.length, stageFieldsMax, "paths", pointer);
   value.forEach((path, index) => checkField(path, under(pointer, index)));
 };
 const checkName: Check = (value, pointer) => {
