@@ -23,6 +23,7 @@ import { createLookUp } from "./look-up.ts";
 import { assertFollowsPrimary, watchPrimary } from "./lib/primary.ts";
 import { isUnavailable } from "./lib/mongo.ts";
 import { reconnectWhenStuck } from "./lib/reconnect.ts";
+import { createPlaces } from "./lib/places.ts";
 import { createRedis } from "./lib/redis.ts";
 import { createTurns } from "./lib/turns.ts";
 import { version } from "./lib/version.ts";
@@ -40,6 +41,7 @@ import { createSessionIndexes } from "./session/session-store.ts";
 import { createTokenIssuer } from "./session/token.ts";
 import { takeOver } from "./takeover/take-over.ts";
 import { createInspectChore } from "./takeover/tend.ts";
+import type { Documents } from "./tenant/door.ts";
 import { createNoteIndexes } from "./tenant/journal.ts";
 import { createLeases } from "./tenant/lease.ts";
 import { createRetiredIndexes } from "./tenant/retired.ts";
@@ -47,19 +49,27 @@ import { reportLacks } from "./tenant/rights.ts";
 import { createSharedCollection } from "./tenant/storage.ts";
 import { startWorker } from "./worker.ts";
 
-/** A client that says within seconds that the database is away, and goes on by itself when it is back. */
-export const createClient = (url: string): MongoClient => new MongoClient(url, ownOptions);
+/**
+ * A client that says within seconds that the database is away, and goes on by itself when it is back.
+ *
+ * @param poolSize how many connections it has at the most; null: what the connection string says
+ */
+export const createClient = (url: string, poolSize: number | null = null): MongoClient =>
+  new MongoClient(url, { ...ownOptions, ...(poolSize !== null && { maxPoolSize: poolSize, minPoolSize: 0 }) });
 
 export async function createDeps(
   config: Config,
   client: MongoClient,
   log: Logger,
   onStep?: StepObserver,
+  documentsClient = createClient(config.mongodbUrl, config.documentsPoolSize),
 ): Promise<Deps & { close(): Promise<void> }> {
   const db = client.db(config.databaseName);
+  const documents = createDocuments(documentsClient, config.databaseName);
   const owner = randomUUID();
   const { connectTimeoutMS, heartbeatFrequencyMS } = ownOptions;
-  const reconnecting = reconnectWhenStuck(client, connectTimeoutMS + heartbeatFrequencyMS + 1_000);
+  const clients = [client, documentsClient];
+  const reconnecting = clients.map((each) => reconnectWhenStuck(each, connectTimeoutMS + heartbeatFrequencyMS + 1_000));
   const redis =
     config.redisUrl === null
       ? null
@@ -85,7 +95,7 @@ export async function createDeps(
     queueMax: config.passwordQueueMax,
     rounds: config.bcryptRounds,
   });
-  const primary = watchPrimary(client, db);
+  const primary = watchPrimary([db, documents.db]);
   const leaseMs = config.placementLeaseMs;
   const presence = createPresence({
     store: {
@@ -107,6 +117,7 @@ export async function createDeps(
   const tokens = await createTokenIssuer(config.jwt, now);
   return {
     db,
+    documents,
     lookUp: createLookUp(db, leaseMs),
     leases,
     presence,
@@ -138,10 +149,25 @@ export async function createDeps(
       passwords.close();
       revocations.stop();
       redis?.close();
-      reconnecting.stop();
-      await client.close();
+      for (const each of reconnecting) each.stop();
+      await Promise.all(clients.map((each) => each.close()));
     },
   };
+}
+
+/** Longer than this nobody waits for a place: as long as for a connection. */
+const placeWaitMs = ownOptions.waitQueueTimeoutMS;
+const waitingPerPlace = 10;
+/** The driver's. */
+const connectionsDefault = 100;
+
+/** A part of the connections is left for what a statement needs beside its own: to end a cursor, to settle a primary. */
+function createDocuments(client: MongoClient, databaseName: string): Documents {
+  // 0 is no bound for the driver.
+  const connections = client.options.maxPoolSize || connectionsDefault;
+  const atOnce = Math.max(1, connections - Math.ceil(connections / 10));
+  const places = createPlaces({ atOnce, waitingMax: atOnce * waitingPerPlace, waitMs: placeWaitMs });
+  return { db: client.db(databaseName), places };
 }
 
 const flushMsMax = 5_000;
@@ -170,7 +196,7 @@ async function prepareUntilDone(deps: Deps, stopping: AbortSignal): Promise<bool
   for (let pauseMs = 250; !stopping.aborted; pauseMs = Math.min(pauseMs * 2, 5_000)) {
     try {
       // When the first try to connect has failed the driver stays closed until it is told again.
-      await deps.db.client.connect();
+      await Promise.all([deps.db, deps.documents.db].map(({ client }) => client.connect()));
       if (!reported) await reportLacks(deps);
       reported = true;
       await prepare(deps);
@@ -202,7 +228,7 @@ const idleSecondsMore = 10;
  * prepared. `stop` refuses new requests, finishes those that run and closes everything.
  */
 export async function startService(config: Config, log: Logger, onStep?: StepObserver): Promise<RunningService> {
-  const deps = await createDeps(config, createClient(config.mongodbUrl), log, onStep);
+  const deps = await createDeps(config, createClient(config.mongodbUrl, config.servicePoolSize), log, onStep);
   const stopping = new AbortController();
   let prepared = false;
   const app = createApp(deps, () => prepared && !stopping.signal.aborted);

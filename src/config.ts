@@ -1,11 +1,9 @@
-import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { dirname } from "node:path";
 import * as z from "zod";
 import { bcryptRoundsMax } from "./admin/password.ts";
 import { parseCidr } from "./lib/cidr.ts";
 import { connectionProblems } from "./lib/connection-options.ts";
+import { keptSecret } from "./session/kept-secret.ts";
 import type { JwtAlgorithm } from "./session/keys.ts";
 import { secretsProblem, splitSecrets } from "./session/secret.ts";
 import { type Tier, tiers } from "./tenant/placement.ts";
@@ -22,6 +20,8 @@ const oneOf = <const T extends string[]>(...values: T) =>
 
 /** Has one default for production and one for development. */
 const limit = wholeNumberOf(1, 1_000_000_000).optional();
+
+const poolSize = wholeNumberOf(2, 10_000).optional();
 
 const listOf = (text: string): string[] => text.split(",").flatMap((part) => part.trim() || []);
 
@@ -50,6 +50,8 @@ const settings = z.object({
     .superRefine((url, context) => {
       for (const message of connectionProblems(url)) context.addIssue({ code: "custom", message });
     }),
+  SERVICE_POOL_SIZE: poolSize,
+  DOCUMENTS_POOL_SIZE: poolSize,
   MONGODB_DB_NAME: z
     .string()
     .regex(/^[^/\\. "$*<>:|?\0]{1,63}$/, "must be a name that MongoDB allows for a database")
@@ -118,6 +120,9 @@ export type Config = {
   host: string;
   port: number;
   mongodbUrl: string;
+  /** Connections of the service itself, and those for tenants' documents. Null: as many as the connection string says. */
+  servicePoolSize: number | null;
+  documentsPoolSize: number | null;
   databaseName: string;
   /** Null: there is none. */
   redisUrl: string | null;
@@ -194,22 +199,6 @@ export type Config = {
   logLevel: string;
 };
 
-const keptSecretFile = ".croupier/jwt-secret";
-
-/** A random secret for development, kept so that tokens outlive a restart. Never used in production. */
-function keptSecret(file: string): string {
-  if (!existsSync(file)) {
-    mkdirSync(dirname(file), { recursive: true });
-    try {
-      writeFileSync(file, randomBytes(32).toString("base64url"), { mode: 0o600, flag: "wx" });
-    } catch (error) {
-      // Another process may have made it in between: then that one counts.
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    }
-  }
-  return readFileSync(file, "utf8").trim();
-}
-
 /** Where the keys come from has to be clear: of two sources one would be forgotten when keys are changed. */
 function keysProblem(given: Record<string, string | undefined>, secrets: string[], files: string[]): string | null {
   if (/^(RS|ES|Ed)/.test(given.JWT_ALGORITHM ?? "")) {
@@ -255,12 +244,14 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     host: value.HOST,
     port: value.PORT,
     mongodbUrl: value.MONGODB_URL,
+    servicePoolSize: value.SERVICE_POOL_SIZE ?? null,
+    documentsPoolSize: value.DOCUMENTS_POOL_SIZE ?? null,
     databaseName: value.MONGODB_DB_NAME,
     redisUrl: value.REDIS_URL ?? null,
     jwt: {
       algorithm: value.JWT_ALGORITHM,
       // Missing in development only.
-      secrets: needsSecret && secrets.length === 0 ? [keptSecret(keptSecretFile)] : secrets,
+      secrets: needsSecret && secrets.length === 0 ? [keptSecret()] : secrets,
       secretFile: value.JWT_SECRET_KEY_FILE ?? null,
       privateKeyFiles,
       issuer: value.JWT_ISSUER,

@@ -12,11 +12,14 @@ import type { EndObserver, Flows, StepObserver } from "./operation/operation.ts"
 import type { Presence } from "./process/presence.ts";
 import type { Revocations } from "./session/revocations.ts";
 import type { TokenIssuer } from "./session/token.ts";
+import type { Documents } from "./tenant/door.ts";
 import type { Leases } from "./tenant/lease.ts";
 
 /** All that the code needs from outside, made once in `boot.ts`; a function takes only the slice that it uses. */
 export type Deps = {
+  /** Of the service itself: sign-in, look-ups, health, operations. */
   db: Db;
+  documents: Documents;
   lookUp: LookUp;
   leases: Leases;
   presence: Presence;

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { createClient } from "../src/boot.ts";
 import { readConfig } from "../src/config.ts";
 
 const production = {
@@ -15,6 +16,18 @@ describe("the configuration", () => {
       bcryptRounds: 12,
       jwt: { algorithm: "HS256", lifeMinutes: 60 },
     });
+  });
+
+  test("has two pools of connections, each as large as it is told or as the connection string says", () => {
+    expect(readConfig(production)).toMatchObject({ servicePoolSize: null, documentsPoolSize: null });
+    const sizes = { SERVICE_POOL_SIZE: "20", DOCUMENTS_POOL_SIZE: "200" };
+    const told = readConfig({ ...production, ...sizes });
+    expect(told).toMatchObject({ servicePoolSize: 20, documentsPoolSize: 200 });
+    const pool = ({ options }: ReturnType<typeof createClient>) => [options.minPoolSize, options.maxPoolSize];
+    const url = `${production.MONGODB_URL}?maxPoolSize=7&minPoolSize=5`;
+    expect(pool(createClient(url, null))).toEqual([5, 7]);
+    expect(pool(createClient(url, 2))).toEqual([0, 2]);
+    expect(() => readConfig({ ...production, DOCUMENTS_POOL_SIZE: "1" })).toThrow("DOCUMENTS_POOL_SIZE");
   });
 
   test("takes the life of a token under either name, and the newer one first", () => {

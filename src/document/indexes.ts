@@ -1,24 +1,23 @@
 import { ObjectId } from "mongodb";
-import type { Deps } from "../deps.ts";
 import { failure } from "../lib/failure.ts";
 import { invalid, under } from "../lib/invalid.ts";
 import { type DriveDeps, run } from "../operation/drive.ts";
-import { withTenant } from "../tenant/door.ts";
+import { type DoorDeps, withTenant } from "../tenant/door.ts";
 import { hasIndex, type IndexFailure, listIndexes as listAt } from "../tenant/indexes.ts";
 import type { TenantIndex } from "../tenant/placement.ts";
 import { checkOwnPath } from "../tenant/query/path.ts";
 import { losesOrder } from "../tenant/query/sort.ts";
 
-type IndexDeps = DriveDeps & Pick<Deps, "leases">;
+type IndexDeps = DriveDeps & DoorDeps;
 const budgetMs = 20_000;
 /** FerretDB takes some 1,400 with what else is in a key; MongoDB 2,048. */
 const pathBytesMax = 1_200;
 
 /** The organization's own indexes, by name; `_id` and `created_at` have one everywhere. */
-export async function listIndexes({ db, leases }: Pick<Deps, "db" | "leases">, organizationId: ObjectId) {
+export async function listIndexes(deps: DoorDeps, organizationId: ObjectId) {
   // The placement says which there are: one that was read before the last change doesn't.
-  await leases.renew(organizationId);
-  return await withTenant({ db, leases }, organizationId, "read", ({ placement }) => listAt(db, placement));
+  await deps.leases.renew(organizationId);
+  return await withTenant(deps, organizationId, "read", ({ placement }) => listAt(deps.documents.db, placement));
 }
 
 /**

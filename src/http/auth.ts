@@ -45,6 +45,7 @@ export const requireTenant = (deps: AuthDeps & Pick<Deps, "leases">, intent: Int
         tenant_gone: "The organization was removed meanwhile",
         organization_without_place: "Nobody knows where its documents are",
         tenant_moving: "The organization is being moved, and this would have taken too long",
+        documents_busy: "Too many requests, of all organizations, are at work on documents",
       },
     },
   );

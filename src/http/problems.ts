@@ -108,6 +108,7 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   audit_unavailable: { status: 503, title: "What is done can't be recorded" },
   revocations_unknown: { status: 503, title: "Which tokens were ended is not known" },
   passwords_busy: { status: 503, title: "Too many sign-ins are waiting" },
+  documents_busy: { status: 503, title: "Too many are at work on documents" },
   timeout: { status: 503, title: "The request took too long" },
   database_unavailable: { status: 503, title: "The database is away" },
   rights_missing: { status: 503, title: "The database's user lacks a right" },

@@ -1,4 +1,4 @@
-import type { Db, MongoClient, TopologyDescription } from "mongodb";
+import type { Db, TopologyDescription } from "mongodb";
 import type { Expiring } from "./expiry.ts";
 import { within } from "./mongo.ts";
 
@@ -21,32 +21,38 @@ const hidesElections = ({ servers }: TopologyDescription): boolean =>
   [...servers.values()].some(({ type }) => type === "Mongos" || type === "LoadBalancer");
 
 /**
- * Counts the changes of the primary. The driver knows the new one before it sends anything there, so what was learned from
+ * Counts the changes of the primary that one of these clients has seen. The driver knows the new one before it sends anything there, so what was learned from
  * the one before can be told from what is learned now. And a new primary may for a moment show the majority an older state
- * than was acknowledged: a write of our own, acknowledged by the majority, ends that.
+ * than was acknowledged: a write of our own, acknowledged by the majority, ends that. Each client makes one, as one may learn of
+ * an election later than another, and would go on asking the primary of before.
+ *
+ * @param dbs the same database, by as many clients
  */
-export function watchPrimary(client: MongoClient, db: Db) {
+export function watchPrimary(dbs: readonly Db[]) {
   let generation = 0;
-  let decider: string | null = null;
   let settling: { generation: number; done: Promise<void> } | null = null;
-  let isHidden = false;
-  client.on("topologyDescriptionChanged", ({ newDescription }) => {
-    const now = deciderOf(newDescription);
-    if (now === null) return;
-    isHidden = hidesElections(newDescription);
-    if (now === decider) return;
-    decider = now;
-    generation++;
-  });
+  const hiding = new Set<Db>();
+  for (const db of dbs) {
+    let decider: string | null = null;
+    db.client.on("topologyDescriptionChanged", ({ newDescription }) => {
+      const now = deciderOf(newDescription);
+      if (now === null) return;
+      if (hidesElections(newDescription)) hiding.add(db);
+      else hiding.delete(db);
+      if (now === decider) return;
+      decider = now;
+      generation++;
+    });
+  }
 
   const settle = async () => {
-    await primaries(db).insertOne({ seen_at: new Date() }, within());
+    await Promise.all(dbs.map((db) => primaries(db).insertOne({ seen_at: new Date() }, within())));
   };
 
   return {
     generation: () => generation,
     /** Whether a change of the primary may go unseen. */
-    isHidden: () => isHidden,
+    isHidden: () => hiding.size > 0,
     async settled(): Promise<void> {
       while (settling?.generation !== generation) {
         const now = { generation, done: settle() };

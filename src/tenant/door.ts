@@ -2,17 +2,21 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Db, ObjectId } from "mongodb";
 import { failure } from "../lib/failure.ts";
 import { isUnavailable } from "../lib/mongo.ts";
+import type { Places } from "../lib/places.ts";
 import { writeNotes } from "./journal.ts";
 import type { Lease, Leases } from "./lease.ts";
 import { type Late, openScope, type TenantScope } from "./scope.ts";
 
-export type TenantFailure = "tenant_gone" | "tenant_moving";
+export type TenantFailure = "tenant_gone" | "tenant_moving" | "documents_busy";
 
 /** What a caller is about to do: read, or write the documents with these ids. */
 export type Intent = "read" | { write: readonly unknown[] };
 
+/** The way to tenants' documents: connections that nothing else uses, and the places of those who are at work there. */
+export type Documents = { db: Db; places: Places };
+
 /** `late` ends queries that nobody waits for any more; what is a matter of milliseconds is not ended by it. */
-export type DoorDeps = { db: Db; leases: Leases; late?: Late };
+export type DoorDeps = { db: Db; documents: Documents; leases: Leases; late?: Late };
 
 /** How long a writer waits in the gate, and how often one thing is done again, before it is refused. */
 const waitMsMax = 5_000;
@@ -23,6 +27,11 @@ const moving = () =>
     retryAfterSeconds: 1,
   });
 
+const busy = () =>
+  failure<TenantFailure>("documents_busy", "Too many are at work on documents; try again shortly.", {
+    retryAfterSeconds: 1,
+  });
+
 /**
  * The one door to a tenant's documents: whatever reads or writes them goes through it (spec: rules 1 to 3 of a move).
  *
@@ -30,10 +39,10 @@ const moving = () =>
  * held when the database answered, or if the organization says that nothing has changed since; otherwise it is done again
  * where the documents are now. So `use` may run several times, and a write has to recognize its own first try.
  *
- * @throws Failure `tenant_gone`, `tenant_moving`; what `use` throws, when that is sure to be true of where the documents are
+ * @throws Failure `tenant_gone`, `tenant_moving`, `documents_busy`; what `use` throws, when that is sure to be true of where the documents are
  */
 export async function withTenant<T>(
-  { db, leases, late }: DoorDeps,
+  { db, documents, leases, late }: DoorDeps,
   organizationId: ObjectId,
   intent: Intent,
   use: (scope: TenantScope) => Promise<T>,
@@ -43,22 +52,30 @@ export async function withTenant<T>(
   const deadline = performance.now() + waitMsMax;
   for (let again = false; ; again = true) {
     if (again && performance.now() > deadline) throw moving();
-    const lease = await leases.acquire(organizationId);
-    if (!lease) throw failure<TenantFailure>("tenant_gone", "There is no such organization.");
-    if (hasToWait(lease, intent)) {
-      await sleep(pollMs);
-      continue;
+    // Before the lease, which would run out meanwhile.
+    const leave = await documents.places.enter(organizationId.toHexString());
+    if (!leave) throw busy();
+    try {
+      const lease = await leases.acquire(organizationId);
+      if (!lease) throw failure<TenantFailure>("tenant_gone", "There is no such organization.");
+      if (!hasToWait(lease, intent)) {
+        const note = async () => {
+          if (writes && lease.move?.phase === "journal") await writeNotes(db, lease.move.operation_id, writes);
+        };
+        await note();
+        const outcome = await settle(() => use(openScope(documents.db, lease.placement, late)));
+        if (leases.holds(lease)) return outcome();
+        // The first note may have been worked off before the write took effect.
+        await note();
+        const now = await leases.renew(organizationId);
+        if (now && isUnchanged(lease, now)) return outcome();
+        continue;
+      }
+    } finally {
+      leave();
     }
-    const note = async () => {
-      if (writes && lease.move?.phase === "journal") await writeNotes(db, lease.move.operation_id, writes);
-    };
-    await note();
-    const outcome = await settle(() => use(openScope(db, lease.placement, late)));
-    if (leases.holds(lease)) return outcome();
-    // The first note may have been worked off before the write took effect.
-    await note();
-    const now = await leases.renew(organizationId);
-    if (now && isUnchanged(lease, now)) return outcome();
+    // Without a place: others go on meanwhile.
+    await sleep(pollMs);
   }
 }
 

@@ -25,7 +25,7 @@ beforeAll(async () => {
   client.on("commandStarted", ({ command }) => {
     if (["find", "aggregate"].some((name) => name in command)) sent.push(command);
   });
-  deps = await createDeps(config, client, createLogger("silent"));
+  deps = await createDeps(config, client, createLogger("silent"), undefined, client);
   await client.connect();
   await prepare(deps);
   engine = await engineOf(client);

@@ -28,7 +28,7 @@ let isFerret: boolean;
 beforeAll(async () => {
   const config = testConfig({ AUDIT_RETENTION_DAYS: "60", RATE_LIMIT_STORE: "mongodb", PLACEMENT_LEASE_MS: "20" });
   const client = createMonitored(config.mongodbUrl);
-  deps = await createDeps(config, client, createLogger("silent"));
+  deps = await createDeps(config, client, createLogger("silent"), undefined, client);
   await client.connect();
   isFerret = (await engineOf(client)) === "ferretdb";
   await prepare(deps);

@@ -15,7 +15,7 @@ const active = { _id: new ObjectId(), status: "active", placement: { epoch: 7 },
 const suspended = { ...active, _id: new ObjectId(), status: "suspended", organization_name: "suspended" };
 
 beforeAll(async () => {
-  deps = await createDeps(config, client, createLogger("silent"));
+  deps = await createDeps(config, client, createLogger("silent"), undefined, client);
   await client.connect();
   await organizations(db).insertMany([active, suspended] as never[]);
 });

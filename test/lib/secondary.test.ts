@@ -111,7 +111,7 @@ describe.skipIf(secondary === null)("with a secondary that lags behind", () => {
     const { primary } = await direct.db("admin").command({ hello: 1 });
     const client = createClient(`mongodb://${primary}/?directConnection=true`);
     const db = client.db(freshDatabaseName());
-    const watched = watchPrimary(client, db);
+    const watched = watchPrimary([db]);
     await watched.settled().catch(() => watched.settled());
     const before = watched.generation();
     await client.db("admin").command({ replSetStepDown: 20, secondaryCatchUpPeriodSecs: 10 });

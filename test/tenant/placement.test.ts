@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { ObjectId } from "mongodb";
 import { createLeases } from "../../src/tenant/lease.ts";
+import { createPlaces } from "../../src/lib/places.ts";
 import { withTenant } from "../../src/tenant/door.ts";
 import {
   enterpriseDatabase,
@@ -100,6 +101,7 @@ describe("the place of a tenant", () => {
 });
 
 describe("the one door", () => {
+  const documents = { db: {} as never, places: createPlaces({ atOnce: 1, waitingMax: 0, waitMs: 0 }) };
   const leases = createLeases({
     read: async () => null,
     leaseMs: 100,
@@ -108,12 +110,12 @@ describe("the one door", () => {
   });
 
   test.each([undefined, null, ""])("doesn't open without a tenant: %p", async (tenant) => {
-    const opening = withTenant({ db: {} as never, leases }, tenant as never, "read", async () => "open");
+    const opening = withTenant({ db: {} as never, documents, leases }, tenant as never, "read", async () => "open");
     await expect(opening).rejects.toThrow("without a tenant");
   });
 
   test("doesn't open for a tenant that isn't there", async () => {
-    const opening = withTenant({ db: {} as never, leases }, new ObjectId(), "read", async () => "open");
+    const opening = withTenant({ db: {} as never, documents, leases }, new ObjectId(), "read", async () => "open");
     await expect(opening).rejects.toMatchObject({ failure: "tenant_gone" });
   });
 });

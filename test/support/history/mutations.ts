@@ -24,7 +24,7 @@ export type Mutation = {
 };
 
 const door = "src/tenant/door.ts";
-const use = "const outcome = await settle(() => use(openScope(db, lease.placement, late)));";
+const use = "const outcome = await settle(() => use(openScope(documents.db, lease.placement, late)));";
 const sometimes = (ms: number) => `await (Math.random() < 0.2 ? sleep(Math.random() * ${ms}) : null);`;
 
 /** Some requests stand still between their note and the database, and between the database and their answer. */
