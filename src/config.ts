@@ -40,6 +40,16 @@ const proxies = z
     return z.NEVER;
   });
 
+const systemDatabases = ["admin", "config", "local"];
+
+/** What is wrong with the name of a database (MongoDB manual, "Naming Restrictions"), on whichever system it runs; null when nothing is. */
+function databaseNameProblem(name: string): string | null {
+  if (/[/\\. "$*<>:|?]/.test(name)) return 'must have none of / \\ . " $ * < > : | ? and no space';
+  if (/\p{C}/u.test(name)) return "must have no control characters";
+  if (Buffer.byteLength(name) > 63) return "must have at most 63 bytes in UTF-8";
+  return systemDatabases.includes(name.toLowerCase()) ? "is a database of MongoDB's own" : null;
+}
+
 const settings = z.object({
   CROUPIER_ENV: oneOf("production", "development").default("production"),
   HOST: z.string().default("127.0.0.1"),
@@ -54,7 +64,10 @@ const settings = z.object({
   DOCUMENTS_POOL_SIZE: poolSize,
   MONGODB_DB_NAME: z
     .string()
-    .regex(/^[^/\\. "$*<>:|?\0]{1,63}$/, "must be a name that MongoDB allows for a database")
+    .superRefine((name, context) => {
+      const message = databaseNameProblem(name);
+      if (message) context.addIssue({ code: "custom", message });
+    })
     .default("croupier_master"),
   REDIS_URL: z
     .string()

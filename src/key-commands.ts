@@ -5,6 +5,7 @@ import { depsOfCommand } from "./command-line.ts";
 import type { Config } from "./config.ts";
 import { parseCidr } from "./lib/cidr.ts";
 import { assertFollowsPrimary } from "./lib/primary.ts";
+import { parseTime } from "./lib/time.ts";
 import { createKey } from "./operator/create-key.ts";
 import { isScope, type Scope, scopes, viewKey } from "./operator/key.ts";
 import { revokeKey } from "./operator/revoke-key.ts";
@@ -30,9 +31,7 @@ function readScopes(text: string): Scope[] {
 /** A number of days (`90d`), or a time (RFC 3339). */
 export function readExpiry(text: string): Date {
   const days = /^([1-9]\d{0,4})d$/.exec(text)?.[1];
-  const time = /^\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))?$/.test(text)
-    ? Date.parse(text)
-    : Number.NaN;
+  const time = parseTime(text.length === 10 ? `${text}T00:00:00Z` : text)?.getTime() ?? Number.NaN;
   const at = days === undefined ? time : now().getTime() + Number(days) * dayMs;
   if (at > now().getTime()) return new Date(at);
   throw new InvalidArgumentError("It must be a number of days like 90d, or a time to come like 2027-01-31T12:00:00Z.");

@@ -7,6 +7,7 @@ import { createClient, createDeps, prepare, startService } from "./boot.ts";
 import { readConfig } from "./config.ts";
 import { doctor } from "./fleet/doctor.ts";
 import { addKeyCommands } from "./key-commands.ts";
+import { urlToAsk } from "./lib/address.ts";
 import { assertFollowsPrimary } from "./lib/primary.ts";
 import { service, version } from "./lib/version.ts";
 import { wordsOf } from "./lib/scrub.ts";
@@ -45,7 +46,7 @@ program
   .description(
     "ask the service on this machine whether it is healthy; exit code 0 or 1 (for a container's health check)",
   )
-  .option("--url <url>", "where it listens", `http://127.0.0.1:${process.env.PORT || 8000}`)
+  .option("--url <url>", "where it listens", urlToAsk(process.env))
   .action(async ({ url }: { url: string }) => {
     const answer = await fetch(`${url}/health`, { signal: AbortSignal.timeout(4_000) }).catch(() => null);
     console.log(answer ? await answer.text() : "no answer");

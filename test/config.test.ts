@@ -44,6 +44,24 @@ describe("the configuration", () => {
     expect(() => readConfig({ ...production, JWT_LEEWAY_SECONDS: "301" })).toThrow("JWT_LEEWAY_SECONDS");
   });
 
+  test("takes a name for the database that MongoDB takes, is no database of its own, and says what is wrong with another", () => {
+    const read = (MONGODB_DB_NAME: string) => readConfig({ ...production, MONGODB_DB_NAME }).databaseName;
+    for (const good of ["a", "Kunden_é-1", "ü".repeat(31), "x".repeat(63), "administration"])
+      expect(read(good)).toBe(good);
+    for (const [wrong, because] of [
+      ["x".repeat(64), "must have at most 63 bytes"],
+      ["ü".repeat(32), "must have at most 63 bytes"],
+      ["a\tb", "must have no control characters"],
+      ["a\u007f", "must have no control characters"],
+      ["a\u0085b", "must have no control characters"],
+      ["a b", "must have none of"],
+      ["a/b", "must have none of"],
+      ...["admin", "LOCAL", "config"].map((name) => [name, "is a database of MongoDB's own"]),
+    ] as [string, string][]) {
+      expect(() => read(wrong)).toThrow(`MONGODB_DB_NAME ${because}`);
+    }
+  });
+
   test("takes a number of proxies or their networks, and nothing in between", () => {
     const read = (TRUSTED_PROXIES: string) => readConfig({ ...production, TRUSTED_PROXIES }).trustedProxies;
     expect(readConfig(production).trustedProxies).toBe(0);

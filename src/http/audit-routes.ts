@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { type AuditWanted, readAudit } from "../audit/read.ts";
+import { type AuditWanted, type EntryView, readAudit } from "../audit/read.ts";
 import type { Deps } from "../deps.ts";
 import { auditAnswer, ownAuditQuery, platformAuditQuery } from "./audit-schemas.ts";
 import { requireAdmin } from "./auth.ts";
@@ -29,9 +29,14 @@ export const ownAuditRoutes = (deps: Deps) =>
     query(ownAuditQuery),
     async (c) => {
       const chain = c.get("actor").organizationId.toHexString();
-      return c.json(await readAudit(deps, { ...given(c.req.valid("query")), chain }), 200);
+      const page = await readAudit(deps, { ...given(c.req.valid("query")), chain });
+      return c.json({ ...page, entries: page.entries.map(forTenant) }, 200);
     },
   );
+
+/** Where operators are is no business of a tenant's. */
+const forTenant = (entry: EntryView): EntryView =>
+  entry.who.kind === "operator" ? { ...entry, address: null } : entry;
 
 export const platformAuditRoutes = (deps: Deps) =>
   new Hono<Env>().get(

@@ -42,7 +42,10 @@ const entry = z
       .object({ kind: z.enum(whoKinds), id: z.string().nullable() })
       .meta({ example: { kind: "admin", id: "6743a1f0c2a4b8d9e0f1a2b4" } }),
     organization_id: hexId.nullable().meta({ description: "Null when it concerns none that there is" }),
-    address: z.string().nullable().meta({ example: "203.0.113.7" }),
+    address: z
+      .string()
+      .nullable()
+      .meta({ description: "An operator's is shown to operators only", example: "203.0.113.7" }),
     request_id: z.string().nullable().meta({ example: "7d5c5b1e-5f0f-4a3e-8f5e-0f8a2b3c4d5e" }),
     details: z
       .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))

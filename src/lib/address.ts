@@ -32,3 +32,11 @@ export function normalizeAddress(text: string): string | null {
   }
   return printGroups(groups);
 }
+
+/** Where a service that listens on HOST and PORT is asked from the same machine; one that listens everywhere on loopback. */
+export function urlToAsk({ HOST, PORT }: Record<string, string | undefined>): string {
+  const host = HOST?.replace(/^\[(.*)\]$/, "$1") || "127.0.0.1";
+  const groups = isIP(host) === 6 ? groupsOf(host.toLowerCase()) : null;
+  const one = host === "0.0.0.0" ? "127.0.0.1" : groups?.every((group) => group === 0) ? "::1" : host;
+  return `http://${isIP(one) === 6 ? `[${one}]` : one}:${PORT || 8000}`;
+}

@@ -99,6 +99,10 @@ export const isRefusedDocument = (error: unknown): boolean =>
   isTooLarge(error) ||
   [asServerError(error).writeErrors ?? []].flat().some(isRefusedDocument);
 
+/** The same, and what is no value or too long for an index: the server would refuse it again, whenever it is inserted. */
+const neverStoredCodes = new Set([...refusedCodes, 2, 22, 171, 16746, 17280]);
+export const isRefusedAlways = (error: unknown): boolean => neverStoredCodes.has(codeOf(error));
+
 /** Bad values, options and keys; too large a key; what can't be built: the server would say so again, whenever it is asked. */
 const refusedIndexCodes = new Set([2, 9, 67, 72, 197, 201, 10334, 16746, 17280, 40415]);
 export const isRefusedIndex = (error: unknown): boolean => refusedIndexCodes.has(asServerError(error).code as number);

@@ -106,11 +106,14 @@ async function isOfStep({ db }: DriveDeps, error: unknown): Promise<boolean> {
   return !isUnavailable(error) || (isLate(error) && (await answers(db)));
 }
 
+/** What operators are shown of an error, where that may name a document and so goes into no log. */
+const shownOf = (error: unknown): string | undefined => (error as { shown?: string } | null)?.shown;
+
 /** Says what went wrong and lets others have the operation; false when the lease was lost. */
 async function putDown(deps: DriveDeps, operation: Operation, error: unknown): Promise<boolean> {
   return await releaseFailed(deps.db, operation, {
     pauseMs: (deps.patience?.pauseMs ?? pauseMsOf)(operation.attempts ?? 0),
-    message: wordsOf(error),
+    message: shownOf(error) ?? wordsOf(error),
     counts: await isOfStep(deps, error),
     stops: (error as { stops?: unknown } | null)?.stops === true,
     attemptsMax: deps.patience?.attemptsMax ?? attemptsMax,

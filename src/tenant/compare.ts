@@ -1,9 +1,9 @@
-import { exactBson } from "../lib/bson.ts";
 import { createSlice, type Slice } from "../lib/slices.ts";
 import { BSON, type Db } from "mongodb";
 import { findStored, readBatch } from "./copy.ts";
 import { idOrder, type Position } from "./id-order.ts";
 import { isShared, type Placement } from "./placement.ts";
+import { exactId } from "./portable.ts";
 
 /** What a document is, apart from where it is: its id as bytes in text, and a hash over all that must be the same on both sides. */
 type Print = { id: string; hash: bigint };
@@ -53,14 +53,10 @@ function idOf(placement: Placement, type: number, value: Uint8Array): string {
   return "";
 }
 
-/** The id whose bytes a print has: a document with nothing else in it is made of them, and read. */
+/** The id whose bytes a print has. @throws as `uncarried` */
 function idIn(print: string): unknown {
   const colon = print.indexOf(":");
-  const [type, value] = [Number(print.slice(0, colon)), Buffer.from(print.slice(colon + 1), "latin1")];
-  const head = Buffer.from([0, 0, 0, 0, type, "i".charCodeAt(0), 0]);
-  const bytes = Buffer.concat([head, value, Buffer.alloc(1)]);
-  bytes.writeInt32LE(bytes.length);
-  return BSON.deserialize(bytes, exactBson).i;
+  return exactId(Number(print.slice(0, colon)), Buffer.from(print.slice(colon + 1), "latin1"));
 }
 
 /** How far two sides have been compared: everything up to a position at each. */
@@ -114,7 +110,7 @@ function pair(left: Print[], right: Print[]): { lefts: number; rights: number; d
 }
 
 async function readPrints(db: Db, placement: Placement, after: Position, slice: Slice): Promise<Print[]> {
-  const batch = await readBatch<Uint8Array>(db, placement, after, ({ byteLength }) => byteLength, { raw: true });
+  const batch = await readBatch(db, placement, after);
   const prints: Print[] = [];
   for (const bytes of batch) {
     prints.push(printOf(placement, bytes));

@@ -1,18 +1,20 @@
-import { BSON, type Db, type Document, MongoBulkWriteError, MongoServerError, ObjectId } from "mongodb";
-import { exactBson } from "../lib/bson.ts";
+import { type AnyBulkWriteOperation, type Db, type Document, MongoServerError, ObjectId, Timestamp } from "mongodb";
+import { insertRaw } from "../lib/insert-raw.ts";
 import {
   closeInTime,
   hasErrorCode,
   isDuplicateKeyOfAny,
-  isRefusedDocument,
+  isRefusedAlways,
   isUnavailable,
   majority,
   within,
 } from "../lib/mongo.ts";
+import { elementsOf } from "../lib/raw-bson.ts";
 import { idOrder, type Position } from "./id-order.ts";
 import { isShared, type Placement } from "./placement.ts";
+import { exactId, type Portable, toStage, uncarried } from "./portable.ts";
 import { collectionAt } from "./scope.ts";
-import { idPath, ofTenant, readStored, storedId, type TenantDocument, toStored } from "./stored.ts";
+import { idPath, ofTenant, storedId } from "./stored.ts";
 
 /**
  * What passes through this process: so many documents and bytes at the most, so that neither memory nor a lease runs out and
@@ -27,37 +29,24 @@ const serverBatchBytesMax = 8 * 1024 * 1024;
 const statementMs = 30_000;
 const mergeMsMax = 2_000;
 
-/**
- * The next stored documents after a position, in the order of `_id`, exact for ids of all types; none at the end.
- *
- * @param options `raw`: as bytes
- */
-export async function readBatch<T extends Document | Uint8Array = Document>(
+/** The next stored documents after a position, as bytes, in the order of `_id`, exact for ids of all types; none at the end. */
+export async function readBatch(
   db: Db,
   placement: Placement,
   after: Position,
-  sizeOf: (document: T) => number,
-  { documentsMax = batchDocumentsMax, ...options }: { raw?: boolean; documentsMax?: number } = {},
-): Promise<T[]> {
+  documentsMax = batchDocumentsMax,
+): Promise<Uint8Array[]> {
   const { sort, ranges } = idOrder(placement, 1, after);
-  const batch: T[] = [];
+  const batch: Uint8Array[] = [];
   let bytes = 0;
   for (const range of ranges) {
     const cursor = collectionAt(db, placement).find(
       { $and: [ofTenant(placement), range] },
-      {
-        sort,
-        batchSize: documentsMax,
-        limit: documentsMax,
-        ...exactBson,
-        ...options,
-        ...majority,
-        ...within(statementMs),
-      },
+      { sort, batchSize: documentsMax, limit: documentsMax, raw: true, ...majority, ...within(statementMs) },
     );
     while (bytes < batchBytesMax && (await cursor.hasNext())) {
-      const some = cursor.readBufferedDocuments(piece) as Document[] as T[];
-      for (const document of some) bytes += sizeOf(document);
+      const some = cursor.readBufferedDocuments(piece) as unknown as Uint8Array[];
+      for (const { byteLength } of some) bytes += byteLength;
       batch.push(...some);
     }
     await closeInTime(cursor);
@@ -97,7 +86,7 @@ export async function copyBatch(
   const ids = await readIds(db, source, after, documentsMax);
   const [first, last] = [ids[0], ids.at(-1)];
   if (ids.length === 0) return { next: null, copied: 0, refused: [], isSlow: false };
-  let merged: Merged | null = null;
+  let merged: Merged = "refused";
   if (isRange(first, last)) {
     beforeWrite();
     merged = await merge(db, source, stage, between(source, first, last));
@@ -117,11 +106,16 @@ async function readIds(db: Db, placement: Placement, after: Position, documentsM
       { $limit: documentsMax },
       { $project: { _id: 0, id: `$${idPath(placement)}`, bytes: { $bsonSize: "$$ROOT" } } },
     ];
-    const options = { batchSize: documentsMax, ...exactBson, ...majority, ...within(statementMs) };
-    const found = await collectionAt(db, placement).aggregate(stages, options).toArray();
+    const options = { batchSize: documentsMax, raw: true, ...majority, ...within(statementMs) };
+    const found = await collectionAt(db, placement).aggregate<Uint8Array>(stages, options).toArray();
+    const sized = found.map((each) => {
+      const fields = Object.fromEntries(elementsOf(each).map((field) => [field.name, field]));
+      return { id: fields.id!, bytes: Buffer.from(fields.bytes!.value).readInt32LE() };
+    });
     let bytes = 0;
-    const fitting = found.findIndex((each) => (bytes += Number(each.bytes)) > serverBatchBytesMax);
-    if (found.length > 0) return found.slice(0, fitting < 0 ? undefined : Math.max(1, fitting)).map(({ id }) => id);
+    const fitting = sized.findIndex((each) => (bytes += each.bytes) > serverBatchBytesMax);
+    const some = sized.slice(0, fitting < 0 ? undefined : Math.max(1, fitting));
+    if (some.length > 0) return some.map(({ id }) => exactId(id.type, id.value));
   }
   return [];
 }
@@ -148,7 +142,7 @@ function converted(source: Placement, stage: Placement): Document {
   };
 }
 
-type Merged = "done" | "too_slow" | { refused: MongoServerError };
+type Merged = "done" | "refused" | "too_slow";
 const exceededTimeLimit = 50;
 
 /** The documents from one id to another. */
@@ -185,7 +179,7 @@ async function merge(db: Db, source: Placement, stage: Placement, _id: Document)
     if (!(error instanceof MongoServerError)) throw error;
     if (hasErrorCode(error, exceededTimeLimit)) return "too_slow";
     if (isUnavailable(error)) throw error;
-    return { refused: error };
+    return "refused";
   }
 }
 
@@ -197,34 +191,13 @@ async function copyByHand(
   documentsMax: number,
   beforeWrite: () => void,
 ): Promise<Batch> {
-  const options = { raw: true, documentsMax: Math.min(documentsMax, batchDocumentsMax) };
-  const batch = await readBatch<Uint8Array>(db, source, after, ({ byteLength }) => byteLength, options);
-  const documents = batch.map((bytes) => decode(source, bytes));
+  const batch = await readBatch(db, source, after, Math.min(documentsMax, batchDocumentsMax));
+  const documents = batch.map((bytes) => toStage(source, stage, bytes));
   const last = documents.at(-1);
   if (!last) return { next: null, copied: 0, refused: [], isSlow: false };
   beforeWrite();
-  const refused = await put(db, source, stage, documents);
+  const refused = await put(db, stage, documents);
   return { next: { id: last.id }, copied: documents.length, refused, isSlow: false };
-}
-
-/** A document, and whether it would be written as it was read. */
-type Decoded = TenantDocument & { isExact: boolean };
-
-/**
- * JavaScript doesn't keep all that other clients may have stored: it puts names that are numbers first and in order, and
- * knows no dates beyond its own.
- */
-function decode(placement: Placement, bytes: Uint8Array): Decoded {
-  const stored = BSON.deserialize(bytes, exactBson) as Document;
-  return { ...readStored(placement, stored), isExact: isExact(stored, bytes) };
-}
-
-function isExact(stored: Document, bytes: Uint8Array): boolean {
-  try {
-    return Buffer.compare(BSON.serialize(stored, { ignoreUndefined: true }), bytes) === 0;
-  } catch {
-    return false;
-  }
 }
 
 /**
@@ -246,8 +219,8 @@ export async function copyDocuments(
   const refused: unknown[] = [];
   for await (const batch of findStored(db, source, ids)) {
     beforeWrite();
-    const documents = batch.map((bytes) => decode(source, bytes));
-    refused.push(...(await put(db, source, stage, documents)));
+    const documents = batch.map((bytes) => toStage(source, stage, bytes));
+    refused.push(...(await put(db, stage, documents)));
   }
   return refused;
 }
@@ -287,54 +260,45 @@ const removeFrom = (db: Db, placement: Placement, ids: readonly unknown[]) =>
   );
 
 /** Writes documents to the stage, over those that an interrupted batch left. @returns the ids of those refused */
-async function put(db: Db, source: Placement, stage: Placement, documents: Decoded[]): Promise<unknown[]> {
-  const others = documents.filter((document) => !document.isExact).map(({ id }) => id);
-  if (others.length === 0) return await insert(db, stage, documents);
-  const refused = await insert(
-    db,
-    stage,
-    documents.filter((document) => document.isExact),
-  );
-  // Never through here. Their content may be a newer one by now, which is noted.
-  await removeFrom(db, stage, others);
-  const merged = await merge(db, source, stage, oneOf(source, others));
-  if (typeof merged === "object" && isRefusedDocument(merged.refused)) throw merged.refused;
-  return merged === "done" ? refused : [...refused, ...others];
-}
-
-async function insert(db: Db, stage: Placement, documents: TenantDocument[]): Promise<unknown[]> {
-  if (documents.length === 0) return [];
-  const failed = await insertAll(
-    db,
-    stage,
-    documents.map((document) => toStored(stage, document)),
-  );
+async function put(db: Db, stage: Placement, documents: Portable[]): Promise<unknown[]> {
+  const failed = await insert(db, stage, documents);
   if (failed.length === 0) return [];
-  const again = failed.map((index) => documents[index]!);
-  await removeFrom(
-    db,
-    stage,
-    again.map(({ id }) => id),
-  );
-  const refused = await insertAll(
-    db,
-    stage,
-    again.map((document) => toStored(stage, document)),
-  );
-  return refused.map((index) => again[index]!.id);
+  const ids = failed.map(({ id }) => id);
+  await removeFrom(db, stage, ids);
+  return (await insert(db, stage, failed)).map(({ id }) => id);
 }
 
-/** @returns which of them met a duplicate key */
-async function insertAll(db: Db, stage: Placement, documents: Document[]): Promise<number[]> {
-  try {
-    // Otherwise the driver would give an id to one whose id is null.
-    const options = { ordered: false, forceServerObjectId: true, ...within(statementMs) };
-    await collectionAt(db, stage).insertMany(documents, options);
-    return [];
-  } catch (error) {
-    if (!(error instanceof MongoBulkWriteError)) throw error;
-    const failures = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
-    if (failures.length === 0 || !failures.every(isDuplicateKeyOfAny)) throw error;
-    return failures.map(({ index }) => index);
+/** @returns those that met a duplicate key. @throws as `uncarried` */
+async function insert(db: Db, stage: Placement, documents: Portable[]): Promise<Portable[]> {
+  const at = db.client.db(stage.database);
+  const bytes = documents.map((document) => document.bytes);
+  const refusals = await insertRaw(at, stage.collection, bytes, statementMs);
+  for (const refusal of refusals) {
+    if (isDuplicateKeyOfAny(refusal)) continue;
+    if (isRefusedAlways(refusal)) {
+      throw uncarried(documents[refusal.index]!.id, `the database refuses it (code ${refusal.code})`);
+    }
+    throw new MongoServerError(refusal);
   }
+  const places = new Set(refusals.map(({ index }) => index));
+  await emptyTimestamps(
+    db,
+    stage,
+    documents.filter((_, index) => !places.has(index)),
+  );
+  return documents.filter((_, index) => places.has(index));
+}
+
+/**
+ * An empty Timestamp at the top of a document is the server's time as soon as it is inserted (MongoDB manual, "Timestamps");
+ * not so when a field is set.
+ */
+async function emptyTimestamps(db: Db, stage: Placement, documents: Portable[]): Promise<void> {
+  const writes = documents.flatMap(({ id, empty }): AnyBulkWriteOperation<Document>[] => {
+    if (empty.length === 0) return [];
+    const $set = Object.fromEntries(empty.map((name) => [name, new Timestamp({ t: 0, i: 0 })]));
+    return [{ updateOne: { filter: { _id: storedId(stage, id) as never, ...ofTenant(stage) }, update: { $set } } }];
+  });
+  if (writes.length === 0) return;
+  await collectionAt(db, stage).bulkWrite(writes, { ordered: false, ...within(statementMs) });
 }

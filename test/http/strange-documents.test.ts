@@ -1,5 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { type Document, ObjectId } from "mongodb";
+import { documentOf, element, elementsOf, textValue } from "../../src/lib/raw-bson.ts";
+import type { Placement } from "../../src/tenant/placement.ts";
+import { insertAsIs, oddFields, storeOdd } from "../support/odd-documents.ts";
 import { expectProblem } from "../support/problem.ts";
 import { useService } from "../support/service.ts";
 import { type Client, joinAs, moveTo } from "../support/tenants.ts";
@@ -65,4 +68,55 @@ test("a patch leaves names alone that no caller may store, and brings none", asy
     path: "/org/documents/y",
     pointers: ["#/$top"],
   });
+});
+
+const placeOf = async ({ id }: Client): Promise<Placement> => {
+  const organization = await service.db.collection("organizations").findOne({ _id: new ObjectId(id) });
+  return organization!.placement;
+};
+
+/** The fields of each document but Croupier's own, as bytes, by its `_id`. */
+async function storedFields(client: Client): Promise<Map<string, Buffer>> {
+  const { database, collection, key } = await placeOf(client);
+  const all = service.db.client.db(database).collection(collection);
+  const found = new Map<string, Buffer>();
+  for await (const bytes of all.find({ tenant_id: key }, { raw: true }) as AsyncIterable<unknown>) {
+    const fields = elementsOf(bytes as Uint8Array);
+    const _id = fields.find(({ name }) => name === "_id")!;
+    const id = _id.type === 2 ? _id : elementsOf(_id.value).find(({ name }) => name === "i")!;
+    const own = fields.filter(({ name }) => !["_id", "tenant_id", "_croupier"].includes(name));
+    found.set(
+      Buffer.from(id.value).toString("utf8", 4, id.value.length - 1),
+      Buffer.concat(own.map((each) => each.bytes)),
+    );
+  }
+  return found;
+}
+
+test("a move carries what other clients have stored byte for byte, through all tiers", async () => {
+  const me = await joinAs(service);
+  const { collection } = await placeOf(me);
+  await storeOdd(service.db, collection, me.id);
+  const expected = new Map(Object.entries(oddFields).map(([id, fields]) => [id, Buffer.concat(fields)]));
+  const differing = async () => {
+    const found = await storedFields(me);
+    return [...expected].filter(([id, bytes]) => !found.get(id)?.equals(bytes)).map(([id]) => id);
+  };
+  expect(await differing()).toEqual([]);
+  for (const tier of ["starter", "enterprise", "professional"] as const) {
+    await moveTo(service, me.id, tier);
+    expect({ tier, differing: await differing() }).toEqual({ tier, differing: [] });
+  }
+});
+
+test("a move that can't carry a document stops, and says which one and why", async () => {
+  const me = await joinAs(service);
+  const { collection } = await placeOf(me);
+  const odd = element(3, "_id", documentOf([element(10, "2", Buffer.alloc(0)), element(10, "1", Buffer.alloc(0))]));
+  await insertAsIs(service.db, collection, [documentOf([odd, element(2, "tenant_id", textValue(me.id))])]);
+  const stopped = await moveTo(service, me.id, "enterprise").catch((error: Error) => JSON.parse(error.message));
+  expect(stopped).toMatchObject({ status: "stopped", phase: "copy" });
+  expect(stopped.error).toContain('the document with the _id {"1":null,"2":null} can\'t be carried as it is');
+  // It goes on being used where it is.
+  expect((await me.ask("POST", "/documents", { _id: "x" })).status).toBe(201);
 });

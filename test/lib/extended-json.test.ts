@@ -119,6 +119,7 @@ describe("what is no Extended JSON is refused, with a pointer to it", () => {
       '{"$numberDecimal":"12345678901234567890123456789012345"}',
       '{"$date":"2021-02-30T00:00:00Z"}',
       '{"$date":"yesterday"}',
+      '{"$date":"2021-02-01T24:00:00Z"}',
       '{"$date":"2020-01-01"}',
       '{"$date":1.5}',
       '{"$date":null}',
@@ -216,4 +217,23 @@ describe("Extended JSON is printed relaxed, and loses nothing", () => {
       { numRuns: 500 },
     );
   });
+});
+
+test("a binary is read however large it is, and base64 that is none isn't", () => {
+  const large = Buffer.alloc(12_000_000, 7);
+  const read = (base64: string) => parseExtendedJson(JSON.stringify({ $binary: { base64, subType: "00" } }));
+  expect(Buffer.compare((read(large.toString("base64")) as Binary).value(), large)).toBe(0);
+  const good = large.toString("base64").slice(0, 8_000_000);
+  for (const wrong of [
+    `${good}=`,
+    `${good}a===`,
+    `=${good.slice(1)}`,
+    `${good.slice(1)}-`,
+    `${good.slice(2)}=a`,
+    "====",
+    "a",
+  ]) {
+    expect(() => read(wrong)).toThrow("$binary");
+  }
+  for (const short of ["", "AA==", "AAA=", "AAAA"]) expect(read(short)).toBeInstanceOf(Binary);
 });

@@ -1,12 +1,16 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { Binary, Decimal128, type Document, Double, Int32, Long, MongoClient, ObjectId, UUID } from "mongodb";
+import { insertRaw } from "../../src/lib/insert-raw.ts";
+import { documentOf, element, elementsOf } from "../../src/lib/raw-bson.ts";
 import { compareBatch, type Compared, compareDocuments } from "../../src/tenant/compare.ts";
 import { copyBatch, copyDocuments, findStored } from "../../src/tenant/copy.ts";
 import type { Position } from "../../src/tenant/id-order.ts";
 import { offerPlace, type Placement, sharedCollection, type Tier, tiers } from "../../src/tenant/placement.ts";
+import { toStage } from "../../src/tenant/portable.ts";
 import { collectionAt } from "../../src/tenant/scope.ts";
 import { createSharedCollection } from "../../src/tenant/storage.ts";
 import { firstMeta, nextMeta, toStored } from "../../src/tenant/stored.ts";
+import { oddFields, storeOdd } from "../support/odd-documents.ts";
 
 setDefaultTimeout(60_000);
 
@@ -49,6 +53,7 @@ const fieldsOf = (index: number): Document => ({
   "9": index,
 });
 
+const none = Buffer.alloc(0);
 let number = 0;
 /** A place that nothing was ever at. */
 function placeOf(tier: Tier): Placement {
@@ -158,32 +163,50 @@ describe("copying a tenant's documents", () => {
   });
 
   test.each(["starter", "enterprise"] satisfies Tier[])(
-    "what JavaScript can't hold as another client has stored it comes to %s as it is, in whichever way",
+    "what JavaScript can't hold as another client has stored it comes to %s byte for byte, in whichever way",
     async (to) => {
       const source: Placement = { ...placeOf("professional"), unstamped: true };
       const stage = placeOf(to);
-      const collection = collectionAt(db, source);
-      const numbered = (...names: string[]) => new Map<string, unknown>(names.map((name) => [name, 1]));
-      const documents = [
-        numbered("b", "2"),
-        new Map([["years", numbered("2024", "2023")]]),
-        new Map([["list", [numbered("1", "0")]]]),
-        new Map<string, unknown>([["plain", 1]]),
-      ].map((fields, index) => new Map<string, unknown>([["_id", `id ${index}`], ...fields]));
-      await collection.insertMany(documents as never[]);
-      // Long after the last year of a Date.
-      const late = { $set: { late: { $add: [new Date(0), Long.fromString("9000000000000000")] } } };
-      await collection.updateOne({ _id: "id 3" as never }, [late]);
-      const all = ["id 0", "id 1", "id 2", "id 3"];
+      const stored = await storeOdd(db.client.db(source.database), source.collection, null);
+      const all = [...stored.keys()];
       await copyAll(source, stage, 10, true);
-      expect(await differences(source, stage)).toMatchObject({ documents: 4, differing: [] });
+      expect(await differences(source, stage)).toMatchObject({ documents: all.length, differing: [] });
       // Over what is there, as in a move that goes on after an interruption, and one by one, as when they were written to.
       await copyAll(source, stage, 10, true);
       expect(await copyDocuments(db, source, stage, all, () => {})).toEqual([]);
-      expect(await differences(source, stage)).toMatchObject({ documents: 4, differing: [] });
+      expect(await differences(source, stage)).toMatchObject({ documents: all.length, differing: [] });
       expect(await compareDocuments(db, source, stage, all)).toEqual([]);
+      // A comparison might overlook it as the copy did.
+      for await (const batch of findStored(db, stage, all)) {
+        for (const bytes of batch) {
+          const { id } = toStage(stage, source, bytes);
+          const fields = elementsOf(bytes).filter(({ name }) => !["_id", "tenant_id", "_croupier"].includes(name));
+          expect([id, Buffer.concat(fields.map((field) => field.bytes))]).toEqual([
+            id,
+            Buffer.concat(oddFields[id as string]!),
+          ]);
+        }
+      }
     },
   );
+
+  test.each([
+    ["text that isn't UTF-8", element(2, "_id", Buffer.from([2, 0, 0, 0, 0xff, 0]))],
+    ["names in another order", element(3, "_id", documentOf([element(10, "2", none), element(10, "1", none)]))],
+    ["a name twice", element(3, "_id", documentOf([element(10, "a", none), element(10, "a", none)]))],
+    ["a late date", element(9, "_id", Buffer.alloc(8, 0x7f))],
+  ])("an _id that can't be carried ends the copying and is named: %s", async (_, id) => {
+    const source: Placement = { ...placeOf("professional"), unstamped: true };
+    const at = db.client.db(source.database);
+    await insertRaw(at, source.collection, [documentOf([id, element(10, "a", none)])], 10_000);
+    await collectionAt(db, source).insertMany([{ _id: "A" }, { _id: "B" }] as never[]);
+    for (const byHand of [true, false]) {
+      const copied = copyBatch(db, source, placeOf("enterprise"), null, { documentsMax: 10, byHand }, () => {});
+      const error = await copied.catch((thrown) => thrown);
+      expect(error).toMatchObject({ stops: true, shown: expect.stringContaining("the _id ") });
+      expect(error.message).not.toContain("_id");
+    }
+  });
 
   test("another's documents beside are left alone", async () => {
     const [source, other, stage] = [placeOf("starter"), placeOf("starter"), placeOf("professional")];
