@@ -238,15 +238,17 @@ async function settle(deps: DriveDeps, organization_id: ObjectId, deadline: numb
       open.lease.until <= deps.now() &&
       (await holding(deps, (leaseMs) => claim(deps.db, { organization_id }, deps.owner, leaseMs)));
     if (!held) await sleep(pollMs);
-    else if (!(await drive(deps, held, remaining).then(() => true, unlessAway))) return false;
+    else if (!(await drive(deps, held, remaining).then(() => true, unlessAway(deps)))) return false;
   }
 }
 
 /** A failure of another's operation is none of who waits for it. @throws when the database is away, which is */
-function unlessAway(error: unknown): false {
-  if (isUnavailable(error)) throw error;
-  return false;
-}
+const unlessAway =
+  (deps: DriveDeps) =>
+  async (error: unknown): Promise<false> => {
+    if (isUnavailable(error) && !(await isOfStep(deps, error))) throw error;
+    return false;
+  };
 
 export type NewOperation = {
   _id: ObjectId;

@@ -3,7 +3,11 @@
  * and after which any process may stall for as long as it likes.
  *
  * The client's operations follow each other, but it may stop waiting for any write, which then stays on its way. What it sees must be explained
- * by a register: every write takes effect once, between its start and its answer, and no value comes back after a newer one was seen. */
+ * by a register: every write takes effect once, between its start and its answer, and no value comes back after a newer one was seen.
+ *
+ * The mover's labels are the steps of the code: journal, copy, drain, verify, drain again, gate, clean. Both sides are compared as a whole once,
+ * in `verify`; from then on what a note names is compared after it was copied, and noted anew when it differs. The gate does that once: what still
+ * differs opens it again, and after TRIES of it the move stops where it is. */
 #ifndef WRITES
 #define WRITES 2
 #endif
@@ -19,8 +23,15 @@
 #ifndef PRESENT           /* 1: the document is there at first; 0: it is there, or isn't */
 #define PRESENT 0
 #endif
-#ifndef STRICT            /* 1: even a write that arrives after its lease ran out may not be seen and vanish */
+#ifndef STRICT            /* 1: even a write that arrives after its lease ran out may not be seen and vanish; the code doesn't go so far */
 #define STRICT 0
+#endif
+#ifndef FAULTY            /* 1: any copy may leave the document as it was at the target, and say nothing of it; where none does the comparisons
+                           * find nothing but what is noted as well, and are left out */
+#define FAULTY 0
+#endif
+#ifndef TRIES
+#define TRIES 2
 #endif
 /* The rules; each is taken out by setting it to 0. */
 #ifndef WAIT_IN_JOURNAL
@@ -40,6 +51,18 @@
 #endif
 #ifndef DRAIN_IN_GATE
 #define DRAIN_IN_GATE 1
+#endif
+#ifndef COMPARE_ALL           /* both sides are compared before the gate, once; what differs is noted */
+#define COMPARE_ALL 1
+#endif
+#ifndef COMPARE_ONCE          /* however often the gate opens again, everything is not compared once more */
+#define COMPARE_ONCE 1
+#endif
+#ifndef GATES_BOUNDED         /* a gate that fails so often isn't closed again */
+#define GATES_BOUNDED 1
+#endif
+#ifndef COMPARE_NOTED         /* what is copied for a note after that is compared by itself */
+#define COMPARE_NOTED 1
 #endif
 #ifndef REMOVE_GONE
 #define REMOVE_GONE 1
@@ -236,9 +259,14 @@ answer:
 
 inline here()           { copied = ids[from]; value = last[from] }
 inline there(me, wipes) { if :: copied || wipes -> ids[INTO(me)] = copied; last[INTO(me)] = value :: else fi; copied = 0; value = 0 }
+inline forgotten()      { copied = 0; value = 0 }
+#define DIFFERS(me) (ids[from] != ids[INTO(me)] || last[from] != last[INTO(me)])
 
 proctype Mover(byte me) {
   byte from, done, copied, value;
+#if FAULTY
+  byte tries, rounds; bool verified, differs;
+#endif
   atomic {
     if
     :: me == 1 -> guard = 1; phase = JOURNAL; epoch++
@@ -258,6 +286,7 @@ proctype Mover(byte me) {
   :: else
   fi;
 #endif
+journal:
 #if WAIT_IN_JOURNAL
   waitEnds(me);
 #endif
@@ -275,27 +304,42 @@ proctype Mover(byte me) {
 #if REGISTER_PLACE && SECOND
   atomic { if :: guard != me -> goto stop :: else fi }
 #endif
+copy:
   do
   :: atomic { done < BATCHES ->
        if :: batch == done + 1 -> here() :: else -> goto mark fi }
-     d_step { there(me, false) }
+     atomic { if :: there(me, false) :: FAULTY -> forgotten() fi }
 mark:
      atomic { done++; if :: marker[INTO(me)] -> marker[INTO(me)] = done + 1 :: else -> if :: MARKER_BEFORE_UNNOTE -> goto stop :: else fi fi }
   :: atomic { done == BATCHES -> done = 0; break }
   od;
+drain:
   do
   :: atomic { notes -> see(me); if :: SETTLE_LATE -> waitBegins(me) :: else fi }
 #if SETTLE_LATE
      waitEnds(me);
 #endif
      d_step { here() }
-     d_step { there(me, REMOVE_GONE) }
+     atomic { if :: there(me, REMOVE_GONE) :: FAULTY -> forgotten() fi }
+#if FAULTY && COMPARE_NOTED
+     if :: atomic { verified -> differs = DIFFERS(me) } :: !verified fi;
+#endif
 #if MARKER_BEFORE_UNNOTE && SECOND
      atomic { if :: marker[INTO(me)] == 0 -> goto stop :: else fi }
 #endif
+#if FAULTY
+     atomic { unnote(me); if :: differs -> note(); differs = false :: else fi }
+  :: atomic { !verified -> break }
+  :: atomic { verified -> if :: guard == me -> phase = GATE; epoch++; waitBegins(me); goto gate :: else -> goto stop fi }
+  od;
+verify:
+  atomic { verified = true; rounds++; assert(rounds == 1); if :: COMPARE_ALL && DIFFERS(me) -> note() :: else fi; goto drain }
+#else
      unnote(me)
   :: atomic { if :: guard == me -> phase = GATE; epoch++; waitBegins(me); break :: else -> goto stop fi }
   od;
+#endif
+gate:
 #if WAIT_IN_GATE
   waitEnds(me);
 #endif
@@ -303,12 +347,27 @@ mark:
   atomic { if :: guard == me -> phase = SEALED; epoch++ :: else -> goto stop fi }
 #endif
   atomic { if :: STRICT || (DRAIN_IN_GATE && notes) -> here() :: else -> goto cutover fi }
-  d_step { there(me, REMOVE_GONE) }
+  atomic { if :: there(me, REMOVE_GONE) :: FAULTY -> forgotten() fi }
+#if FAULTY && COMPARE_NOTED
+  /* writers come first: the gate opens again, and the notes are there still */
+  atomic {
+    if
+    :: DIFFERS(me) -> if :: guard == me -> phase = JOURNAL; epoch++; tries++ :: else -> goto stop fi;
+       assert(tries <= TRIES);
+       if :: tries == TRIES && GATES_BOUNDED -> goto stop :: else -> if :: !COMPARE_ONCE -> verified = false :: else fi; goto drain fi
+    :: else
+    fi }
+#endif
 cutover:
   atomic { if :: (guard == me || !GUARD_IN_CUTOVER) -> place = INTO(me); phase = NONE; epoch++ :: else -> goto stop fi }
+clean:
   gone(from);
 stop:
-  atomic { aging[me] = 0; from = 0; done = 0 }
+  atomic {
+#if FAULTY
+    tries = 0; rounds = 0; verified = false; differs = false;
+#endif
+    aging[me] = 0; from = 0; done = 0 }
 }
 
 init {

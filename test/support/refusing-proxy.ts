@@ -1,10 +1,11 @@
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { BSON, type Document } from "mongodb";
 import { findPrimary } from "./proxy.ts";
+import { messages } from "./swallow.ts";
 
 export type Command = { name: string; database: string; body: Document };
-/** What the proxy answers instead of the database; null: the database is asked. */
-export type Rule = (command: Command) => Document | null;
+/** What the proxy answers instead of the database; null: the database is asked; `lost`: it is, and its answer never comes. */
+export type Rule = (command: Command) => Document | "lost" | null;
 
 export type RefusingProxy = {
   /** The database, by way of the proxy. */
@@ -46,19 +47,19 @@ export async function startRefusingProxy(databaseUrl: string): Promise<RefusingP
     const database = connect(target.port, target.host);
     join(client, database);
     join(database, client);
-    database.on("data", (data) => client.write(data));
-    let rest = Buffer.alloc(0);
-    client.on("data", (data: Buffer) => {
-      rest = Buffer.concat([rest, data]);
-      while (rest.length >= headerBytes && rest.length >= rest.readInt32LE(0)) {
-        const message = rest.subarray(0, rest.readInt32LE(0));
-        rest = rest.subarray(message.length);
-        const command = readCommand(message);
-        const made = command && rule?.(command);
-        if (made) client.write(answerTo(message, made));
-        else database.write(message);
-      }
+    const lost = new Set<number>();
+    const answered = messages((message) => {
+      if (!lost.delete(message.readInt32LE(8))) client.write(message);
     });
+    const asked = messages((message) => {
+      const command = readCommand(message);
+      const made = command && rule?.(command);
+      if (made === "lost") lost.add(message.readInt32LE(4));
+      if (made && made !== "lost") client.write(answerTo(message, made));
+      else database.write(message);
+    });
+    database.on("data", answered);
+    client.on("data", asked);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {

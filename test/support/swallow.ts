@@ -12,7 +12,7 @@ export type SwallowingProxy = {
 };
 
 /** Cuts a stream of the wire protocol into messages, each of which begins with its length. */
-function messages(take: (message: Buffer) => void): (data: Buffer) => void {
+export function messages(take: (message: Buffer) => void): (data: Buffer) => void {
   let rest: Buffer = Buffer.alloc(0);
   return (data) => {
     rest = Buffer.concat([rest, data]);
