@@ -1,3 +1,4 @@
+import { domainToASCII, domainToUnicode } from "node:url";
 import type { ObjectId } from "mongodb";
 
 export type AdminFailure = "email_taken" | "passwords_busy";
@@ -7,8 +8,8 @@ export type AdminDocument = {
   _id: ObjectId;
   email: string;
   /**
-   * What the admin is found by: the email in lower case, and while an update is under way the new one too. A unique index
-   * on it makes emails unique without regard to case.
+   * What the admin is found by: the forms of the email, and while an update is under way those of the new one too. A unique
+   * index on it makes emails unique, however they are spelled.
    */
   email_keys: string[];
   /** bcrypt, `$2b$`. */
@@ -46,8 +47,54 @@ export const sessionHolds = (
   admin.organization_id === session.organization_id.toHexString() &&
   (session.gen >= (admin.tokens?.generation ?? 0) || session._id === admin.tokens?.kept_session);
 
-/** The form in which two emails are compared. */
-export const emailKey = (email: string): string => email.normalize("NFC").toLowerCase();
+/**
+ * The form in which two emails are compared: the name before the @ folded, the domain in ASCII, as a name with other letters
+ * and its `xn--…` are one domain (UTS 46).
+ */
+export function emailKey(email: string): string {
+  const [name, domain] = partsOf(email);
+  return `${foldCase(name)}@${asciiDomain(domain)}`;
+}
+
+/**
+ * All that an admin of this email holds, the best first: what it is compared by, what an earlier version compared it by, and
+ * the same with a readable domain, by which that version may have stored it. So neither meets a namesake of before.
+ */
+export function emailKeys(email: string): [string, ...string[]] {
+  const key = emailKey(email);
+  const at = key.lastIndexOf("@");
+  const readable = domainToUnicode(key.slice(at + 1));
+  const others = [email.normalize("NFC").toLowerCase(), ...(readable ? [`${key.slice(0, at)}@${readable}`] : [])];
+  return [key, ...new Set(others.filter((other) => other !== key))];
+}
+
+const partsOf = (email: string): [name: string, domain: string] => {
+  const at = email.lastIndexOf("@");
+  return [email.slice(0, at), email.slice(at + 1)];
+};
+
+/** What isn't a domain stays as it is, in lower case. */
+function asciiDomain(domain: string): string {
+  const lower = domain.normalize("NFC").toLowerCase();
+  return /^(?!.*xn--)[\0-\x7f]*$/.test(lower) ? lower : domainToASCII(lower) || lower;
+}
+
+/**
+ * Without regard to case, whatever form the text came in (Unicode, 3.13, "canonical caseless matching", with simple folding):
+ * letter by letter, as JavaScript ends a word with another sigma, and decomposed, as not every composed letter has a capital.
+ */
+const foldCase = (text: string): string =>
+  text
+    .normalize("NFD")
+    .replace(/[^\0-\x7f]/gu, foldLetter)
+    .toLowerCase()
+    .normalize("NFC");
+
+function foldLetter(letter: string): string {
+  const capital = letter.toUpperCase();
+  // Dotless i is a letter of its own, though its capital is I.
+  return ([...capital].length === 1 && letter !== "ı" ? capital : letter).toLowerCase();
+}
 
 /** The form in which an email is kept: as typed, but for the domain, whose case has no meaning (RFC 5321, 2.4). */
 export function normalizeEmail(email: string): string {

@@ -1,6 +1,6 @@
 import type { Collection, Db, ObjectId } from "mongodb";
 import { isDuplicateKey, isUnavailable, retryDeadlock, toBuild, within } from "../lib/mongo.ts";
-import { type AdminDocument, emailKey } from "./admin.ts";
+import { type AdminDocument, emailKey, emailKeys } from "./admin.ts";
 
 /** `admin_users` as the first Croupier named it. */
 export const admins = (db: Db): Collection<AdminDocument> => db.collection("admin_users");
@@ -27,11 +27,12 @@ export const findByIds = (db: Db, ids: readonly ObjectId[]): Promise<AdminDocume
     .toArray();
 
 /**
- * Finds the admin that an email means. Two of the first Croupier's may differ in case only; then the one spelled just so
- * is meant, else the one that holds the lower-case key.
+ * Finds the admin that an email means. Two of the first Croupier's may be spelled in different ways only; then the one spelled
+ * just so is meant, then as an earlier version compared it, else the one that holds the key of both.
  */
 export async function findByEmail(db: Db, email: string): Promise<AdminDocument | null> {
-  const keys = [email, email.normalize("NFC"), emailKey(email)];
+  const [key, ...others] = emailKeys(email);
+  const keys = [...new Set([email, email.normalize("NFC"), ...others, key])];
   const found = await admins(db)
     .find({ email_keys: { $in: keys } }, within())
     .limit(keys.length)
@@ -74,16 +75,16 @@ export async function raiseGuards(db: Db, organizationId: ObjectId, guard: numbe
 /** Claims a further email for an admin; the one in use stays. */
 export const reserveEmail = (db: Db, { id, guard }: Guarded, email: string): Promise<Written> =>
   decided(async () => {
-    const claimed = { $addToSet: { email_keys: emailKey(email) } };
+    const claimed = { $addToSet: { email_keys: { $each: emailKeys(email) } } };
     const { matchedCount } = await admins(db).updateOne({ _id: id, guard }, claimed, within());
     return matchedCount === 1;
   });
 
-/** Gives a claimed email back, unless it is the one in use, perhaps spelled in other case. */
+/** Gives a claimed email back, unless it is the one in use, perhaps spelled in another way. */
 export async function releaseEmail(db: Db, { id, guard }: Guarded, email: string): Promise<void> {
   const admin = await findById(db, id);
   if (!admin || emailKey(admin.email) === emailKey(email)) return;
-  await admins(db).updateOne({ _id: id, guard }, { $pull: { email_keys: emailKey(email) } }, within());
+  await admins(db).updateOne({ _id: id, guard }, { $pullAll: { email_keys: emailKeys(email) } }, within());
 }
 
 export type AdminChanges = { email?: string; email_keys?: string[]; password?: string; updated_at: Date };

@@ -1,5 +1,5 @@
 import type { ObjectId } from "mongodb";
-import { type AdminDocument, emailKey } from "../admin/admin.ts";
+import { type AdminDocument, emailKeys } from "../admin/admin.ts";
 import * as adminStore from "../admin/store.ts";
 import { isUnauthorized } from "../lib/mongo.ts";
 import type { Flow, Next, Operation, Step, StepDeps } from "../operation/operation.ts";
@@ -86,7 +86,7 @@ const insertAdmin: ProvisionStep = async (deps, operation) => {
   const admin: AdminDocument = {
     _id: input.admin_id,
     email,
-    email_keys: [emailKey(email)],
+    email_keys: emailKeys(email),
     password: password_hash,
     organization_id: organization_id.toHexString(),
     organization_name,

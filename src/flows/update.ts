@@ -1,5 +1,5 @@
 import type { ObjectId } from "mongodb";
-import { emailKey } from "../admin/admin.ts";
+import { emailKeys } from "../admin/admin.ts";
 import * as adminStore from "../admin/store.ts";
 import type { Flow, Operation, Step } from "../operation/operation.ts";
 import * as guarded from "../organization/guarded.ts";
@@ -80,7 +80,7 @@ const writeAdmin: UpdateStep = async ({ db }, operation) => {
   const { input } = operation;
   const { organization_name, email, password_hash } = changesOf(operation);
   const changes = {
-    ...(email !== undefined && { email, email_keys: [emailKey(email)] }),
+    ...(email !== undefined && { email, email_keys: emailKeys(email) }),
     updated_at: input.updated_at,
   };
   if (password_hash === undefined) await adminStore.writeChanges(db, adminOf(operation), changes);

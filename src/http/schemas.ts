@@ -24,7 +24,11 @@ export const email = text
   .regex(emailPattern, "must be an email address")
   // Neither white space nor what isn't seen: two addresses that look alike would be two accounts.
   .refine((address) => address.indexOf("@") <= 64 && !/[\p{C}\p{Z}]/u.test(address), "must be an email address")
-  .meta({ description: "Compared without regard to case", example: "ada@acme.example", format: "idn-email" });
+  .meta({
+    description: "Compared without regard to case; a domain with other letters is one with its `xn--…`",
+    example: "ada@acme.example",
+    format: "idn-email",
+  });
 
 export const newPassword = password
   // Before it is normalized, which takes the square of the length for marks in the wrong order.
