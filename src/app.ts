@@ -1,5 +1,4 @@
 import { Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { createMiddleware } from "hono/factory";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
@@ -24,20 +23,14 @@ import { organizationRoutes } from "./http/organization-routes.ts";
 import { type HttpFailure, handleError, sendProblem } from "./http/problems.ts";
 import { platformOrganizationRoutes } from "./http/platform-organization-routes.ts";
 import { platformRoutes } from "./http/platform-routes.ts";
+import { boundBodies } from "./http/receive.ts";
 import { requestLog } from "./http/request-log.ts";
 import { sessionRoutes } from "./http/session-routes.ts";
 import { serviceRoutes } from "./http/service-routes.ts";
 import { timeLimit } from "./http/time-limit.ts";
 import { whenReady } from "./http/when-ready.ts";
+import { createBudget } from "./lib/budget.ts";
 import { failure } from "./lib/failure.ts";
-
-const limitBody = (maxSize: number) =>
-  bodyLimit({
-    maxSize,
-    onError: () => {
-      throw failure<HttpFailure>("body_too_large", `The body may have ${maxSize} bytes.`);
-    },
-  });
 
 /** Queries don't: as BSON one can be many times its size as JSON, and more than a statement may have. */
 const carriesDocuments = (method: string, path: string) =>
@@ -86,8 +79,13 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
   for (const group of groups)
     app.use(group, noteRefusals(deps), timeLimit(deps.config.requestTimeoutMs), limitRefused(deps));
   app.use(refuseEncoded);
-  const limits = { documents: limitBody(deps.config.documentsBytesMax), others: limitBody(deps.config.bodyBytesMax) };
-  app.use((c, next) => limits[carriesDocuments(c.req.method, c.req.path) ? "documents" : "others"](c, next));
+  const { documentsBytesMax, bodyBytesMax, bodiesBytesMax } = deps.config;
+  app.use(
+    boundBodies(
+      (method, path) => (carriesDocuments(method, path) ? documentsBytesMax : bodyBytesMax),
+      createBudget(bodiesBytesMax),
+    ),
+  );
 
   app.route("/", serviceRoutes(deps, isReady));
   app.route("/docs", docsRoutes());

@@ -28,6 +28,9 @@ const listOf = (text: string): string[] => text.split(",").flatMap((part) => par
 /** As browsers write it: no path, no default port, no capitals; `*` and `null` are none. */
 const isOrigin = (text: string) => /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
 
+/** Of the largest body: one organization may have half of it. */
+const bodiesTimes = 4;
+
 /** A count, or networks. */
 const proxies = z
   .string()
@@ -95,6 +98,7 @@ const settings = z.object({
   DEFAULT_TIER: oneOf(...tiers).default("professional"),
   MAX_BODY_BYTES: wholeNumber(1_048_576, 1_024, 64 * 1_048_576),
   MAX_DOCUMENTS_BYTES: wholeNumber(17 * 1_048_576, 1_024, 48_000_000),
+  MAX_BODIES_BYTES: wholeNumberOf(1_048_576, 2 ** 40).optional(),
   TRUSTED_PROXIES: proxies,
   PUBLIC_ORIGIN: z
     .string()
@@ -175,6 +179,8 @@ export type Config = {
   bodyBytesMax: number;
   /** For bodies with documents. */
   documentsBytesMax: number;
+  /** Of all requests that are at work together. */
+  bodiesBytesMax: number;
   /** How many proxies before the service write X-Forwarded-For and X-Forwarded-Proto, or their networks; with 0 both are ignored. */
   trustedProxies: number | string[];
   /** Where callers reach the service. Null: it isn't known. */
@@ -245,6 +251,8 @@ export function readConfig(environment: Record<string, string | undefined>): Con
   if (parsed.data?.ENFORCE_HTTPS === "true" && parsed.data.TRUSTED_PROXIES === 0) {
     wrong.push("ENFORCE_HTTPS needs TRUSTED_PROXIES: only a proxy in front of the service can say what callers use");
   }
+  if (parsed.data?.MAX_BODIES_BYTES !== undefined && parsed.data.MAX_BODIES_BYTES < 2 * parsed.data.MAX_DOCUMENTS_BYTES)
+    wrong.push("MAX_BODIES_BYTES must be twice MAX_DOCUMENTS_BYTES or more: no organization may have more than half");
   if (parsed.data?.RATE_LIMIT_STORE === "redis" && !given.REDIS_URL)
     wrong.push("RATE_LIMIT_STORE is redis, and REDIS_URL is missing");
   if (!parsed.success || wrong.length > 0) throw new Error(`The configuration is wrong:\n  ${wrong.join("\n  ")}`);
@@ -284,6 +292,7 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     defaultTier: value.DEFAULT_TIER,
     bodyBytesMax: value.MAX_BODY_BYTES,
     documentsBytesMax: value.MAX_DOCUMENTS_BYTES,
+    bodiesBytesMax: value.MAX_BODIES_BYTES ?? bodiesTimes * Math.max(value.MAX_DOCUMENTS_BYTES, value.MAX_BODY_BYTES),
     trustedProxies: value.TRUSTED_PROXIES,
     publicOrigin: value.PUBLIC_ORIGIN ?? null,
     enforceHttps: value.ENFORCE_HTTPS === "true",

@@ -20,7 +20,11 @@ export type ByAddress = { each: RateLimit; around: RateLimit };
 export type Limits = {
   /** With one email, right ones too: each costs a core for a while. */
   signIns: RateLimit;
+  /** With one email from one network, or from an address where it is known, and with one from anywhere. */
+  signInByEmailHere: RateLimit;
   signInByEmail: RateLimit;
+  /** By email and address: whether it has signed in rightly there of late. */
+  signedInHere: Memory;
   signInByAddress: ByAddress;
   createByAddress: ByAddress;
   credentialsByOrganization: RateLimit;
@@ -38,6 +42,26 @@ export type Limits = {
   /** What stands in the store for an email or an address: nobody can read it out of there without the key that signs tokens. */
   keyOf(text: string): string;
 };
+
+/** What is remembered for a while, by key. */
+export type Memory = { holds(key: string): Promise<boolean>; note(key: string): Promise<void> };
+
+/** So long an email is known where it has signed in. */
+const memorySeconds = 30 * 24 * 60 * 60;
+
+function createMemory(name: string, counters: Counters): Memory {
+  const nowKey = (key: string) => `${name}:${key}`;
+  return {
+    holds: async (key) => (await counters.read(nowKey(key))) !== null,
+    async note(key) {
+      const known = await counters.read(nowKey(key));
+      if (known && known.endsMs > Date.now() + memorySeconds * 500) return;
+      // A window that is open isn't made longer by counting.
+      if (known) await counters.remove(nowKey(key));
+      await counters.add(nowKey(key), 1, memorySeconds);
+    },
+  };
+}
 
 const minute = 60;
 const hour = 60 * minute;
@@ -64,7 +88,7 @@ function sharedCounters({ config, db, redis, log }: LimitDeps): Counters {
   });
 }
 
-/** Some of these are a company or a small provider, with more than one who comes from there. */
+/** Some networks are a company or a small provider, with more than one who comes from there. */
 const aroundTimes = 10;
 
 const byAddress = (settings: Parameters<typeof createRateLimit>[0]): ByAddress => ({
@@ -90,12 +114,20 @@ export function createLimits(deps: LimitDeps): Limits {
   const growing = { windowSeconds: limits.signInWindowSeconds, windowSecondsMax: limits.signInWaitSecondsMax };
   return {
     signIns: perMinute("sign-in", limits.signIns),
-    signInByEmail: createRateLimit({
+    signInByEmailHere: createRateLimit({
       name: "sign-in-email",
       limit: limits.signInsPerEmail,
       ...growing,
       counters: shared,
     }),
+    signInByEmail: createRateLimit({
+      name: "sign-in-email-anywhere",
+      limit: limits.signInsPerEmail * aroundTimes,
+      ...growing,
+      counters: shared,
+    }),
+    // Of its own, as above: tries with ever other emails don't drive these out.
+    signedInHere: createMemory("signed-in", limits.store === "memory" ? createMemoryCounters() : shared),
     signInByAddress: byAddress({
       name: "sign-in-address",
       limit: limits.signInsPerAddress,

@@ -13,6 +13,9 @@ export const limitedAs = (address: string): string =>
 export const networkOf = (address: string): string | null =>
   address.includes(":") ? `${printGroups(groupsOf(address).slice(0, 3))}::/48` : null;
 
+/** The addresses that one caller may easily have many of: the /48 of an IPv6 address, the /24 of an IPv4 one. */
+export const neighbourhoodOf = (address: string): string => networkOf(address) ?? address.replace(/\.\d+$/, ".0/24");
+
 /** Who is believed about callers: so many proxies in a row, or all in these networks (as `parseCidr` gives them). */
 export type TrustedProxies = number | readonly string[];
 

@@ -7,7 +7,7 @@ import { callerOf } from "./address.ts";
 import { requireAdmin } from "./auth.ts";
 import type { Env } from "./context.ts";
 import { answer, bodilessProblems, body, databaseProblems, describe, recordProblems } from "./describe.ts";
-import { limitSignIns } from "./limits.ts";
+import { limitSignInAddresses, limitSignIns } from "./limits.ts";
 import { signInAnswer, signInRequest, whoAnswer } from "./schemas.ts";
 import { forRequest } from "./time-limit.ts";
 
@@ -45,6 +45,7 @@ export const adminRoutes = (deps: Deps) =>
           passwords_busy: "Too many sign-ins are waiting",
         },
       }),
+      limitSignInAddresses(deps),
       body(signInRequest),
       limitSignIns(deps),
       async (c) => {

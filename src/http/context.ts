@@ -14,6 +14,8 @@ export type Env = {
     operator: Operator;
     /** What limits have said of the request so far. */
     taken?: readonly Taken[];
+    /** Reads the body, see `receive.ts`. */
+    receive: () => Promise<void>;
     /** Aborted when the request's time is up. */
     late?: AbortSignal;
   };

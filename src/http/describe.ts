@@ -9,6 +9,7 @@ import {
 } from "zod-openapi";
 import { type FieldError, failure } from "../lib/failure.ts";
 import { service, version } from "../lib/version.ts";
+import { receive } from "./receive.ts";
 import { type HttpFailure, problemOf, problemSchema, problemTypes } from "./problems.ts";
 
 type ProblemCode = keyof typeof problemTypes;
@@ -96,8 +97,9 @@ const inQuery = (path: PropertyKey[]) => `?${path.map(shown).join(".")}`;
 export const isJson = (c: Context) =>
   /^application\/([\w.-]+\+)?json\s*(;|$)/i.test(c.req.header("content-type") ?? "");
 
-/** Problems of the routes that are sent a body. */
+/** Problems of all routes that may be sent a body, and of those that read it. */
 export const encodingProblems = { unsupported_content_encoding: "The body comes with a Content-Encoding" };
+export const receiveProblems = { ...encodingProblems, bodies_busy: "Too much is being read, of all requests together" };
 
 const wrongType = (pointerTo: (path: PropertyKey[]) => string, schema: z.ZodObject): FieldError => ({
   pointer: pointerTo(Object.keys(schema.shape).slice(0, 1)),
@@ -118,19 +120,27 @@ const counted = z.unknown().superRefine((value, context) => {
   if (typeof value !== "object" || value === null) return;
   for (const [name, part] of Object.entries(value)) if (countParts(part) > partsMax) refuse([name]);
 });
+/** As the middleware is, once the body is there. */
+const received = <M extends MiddlewareHandler>(middleware: M): M =>
+  (async (c, next) => {
+    await receive(c);
+    return await middleware(c, next);
+  }) as M;
 
 /** Validates a JSON body and describes it. */
 export const body = <S extends z.ZodObject>(schema: S) =>
   withDescription(
-    zValidator("json", counted.pipe(schema), (result, c) => {
-      if (!isJson(c)) {
-        throw failure<HttpFailure>(
-          "unsupported_content_type",
-          "Send the body as JSON: Content-Type: application/json.",
-        );
-      }
-      refuse(inBody, result);
-    }),
+    received(
+      zValidator("json", counted.pipe(schema), (result, c) => {
+        if (!isJson(c)) {
+          throw failure<HttpFailure>(
+            "unsupported_content_type",
+            "Send the body as JSON: Content-Type: application/json.",
+          );
+        }
+        refuse(inBody, result);
+      }),
+    ),
     {
       requestBody: { required: true, content: json(schema) },
       wrongField: wrongType(inBody, schema),
@@ -138,7 +148,7 @@ export const body = <S extends z.ZodObject>(schema: S) =>
         body_too_large: "The body has more than MAX_BODY_BYTES",
         invalid_request: "A field is missing or wrong, or there is one that the request doesn't have",
         malformed_json: "The body is not JSON",
-        ...encodingProblems,
+        ...receiveProblems,
         unsupported_content_type: "The body is not sent as JSON",
       },
     },

@@ -7,8 +7,9 @@ import { parseExtendedJson, printExtendedJson } from "../lib/extended-json.ts";
 import { invalid, under } from "../lib/invalid.ts";
 import { createSlice } from "../lib/slices.ts";
 import type { Env } from "./context.ts";
-import { encodingProblems, isJson, withDescription } from "./describe.ts";
+import { isJson, receiveProblems, withDescription } from "./describe.ts";
 import type { HttpFailure } from "./problems.ts";
+import { receive } from "./receive.ts";
 
 /** What was sent: as text, and what MongoDB Extended JSON makes of it. */
 export type Sent = { text: string; value: unknown };
@@ -47,6 +48,7 @@ export function extendedBody(schema: z.ZodType, shown: Record<string, unknown>, 
           "Send the body as JSON: Content-Type: application/json.",
         );
       }
+      await receive(c);
       c.set("sent", readSent(await c.req.arrayBuffer()));
       await next();
     }),
@@ -59,7 +61,7 @@ export function extendedBody(schema: z.ZodType, shown: Record<string, unknown>, 
         body_too_large: "The body has more than MAX_DOCUMENTS_BYTES",
         invalid_request: "Something in the request isn't allowed or isn't Extended JSON",
         malformed_json: "The body is not JSON",
-        ...encodingProblems,
+        ...receiveProblems,
         unsupported_content_type: "The body is not sent as JSON",
       },
     },

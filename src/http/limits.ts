@@ -6,7 +6,7 @@ import { failure, isFailure } from "../lib/failure.ts";
 import type { Crowd } from "../lib/crowd.ts";
 import type { RateLimit, Taken } from "../lib/rate-limit.ts";
 import type { ByAddress } from "../limits.ts";
-import { limitedAs, networkOf } from "./address.ts";
+import { limitedAs, neighbourhoodOf, networkOf } from "./address.ts";
 import type { Env } from "./context.ts";
 import { withDescription } from "./describe.ts";
 import { type HttpFailure, sendProblem } from "./problems.ts";
@@ -22,6 +22,11 @@ function tell(c: Context<Env>, taken: readonly Taken[]): void {
 
 const tooMany = (seconds: number) =>
   failure<HttpFailure>("rate_limited", `Too many requests; try again in ${seconds} s.`, { retryAfterSeconds: seconds });
+
+function refuse(c: Context<Env>, spent: Taken): never {
+  tell(c, [...(c.get("taken") ?? []), spent]);
+  throw tooMany(spent.resetSeconds);
+}
 
 /** Counts a request on several limits, one after the other; what one refuses, then the last one, isn't counted on the next. */
 async function count(limits: readonly (readonly [RateLimit, string])[]): Promise<Taken[]> {
@@ -68,23 +73,46 @@ export const limitCreates = (deps: LimitDeps) =>
 export const limitReads = (deps: LimitDeps) =>
   limitAddress(deps, deps.limits.readByAddress, "Too many requests without a token came from this address");
 
+/** Counts tries to sign in by address, before anything is read. Who signs in rightly has not tried. */
+export const limitSignInAddresses = (deps: LimitDeps) =>
+  createMiddleware<Env>(async function limitSignInAddresses(c, next) {
+    const byAddress = countsOf(deps, c, deps.limits.signInByAddress);
+    const taken = await takeAll(c, byAddress);
+    await next();
+    if (c.res.status !== 200) return;
+    const now = await Promise.all(byAddress.map(([limit, key], index) => limit.giveBack(key, taken[index]!)));
+    tell(c, [...now, ...c.get("taken")!.slice(now.length)]);
+  });
+
 /**
- * Counts tries to sign in before anything is looked up or hashed. It is the same for an email that nobody has. Who signs in
- * rightly is forgiven: the email starts anew, and the address has not tried. Only so many in a minute are right, too.
+ * Counts tries to sign in with an email before anything is looked up or hashed: strictly those from one network, and loosely
+ * all. It is the same for an email that nobody has. Who signs in rightly starts anew there, and from then on that address has
+ * a count of its own: whatever others try with the email, nobody can lock its owner out there. Only so many in a minute are
+ * right, too.
  */
 export const limitSignIns = (deps: LimitDeps) =>
   withDescription(
     createMiddleware<Env>(async (c, next) => {
-      const { signInByAddress, signInByEmail, signIns, keyOf } = deps.limits;
+      const { signInByEmailHere, signInByEmail, signIns, signedInHere, keyOf } = deps.limits;
       const { email } = (c.req.valid as (target: "json") => { email: string })("json");
-      const byAddress = countsOf(deps, c, signInByAddress);
-      const byEmail = [signInByEmail, keyOf(emailKey(email))] as const;
-      const taken = await takeAll(c, [...byAddress, byEmail, [signIns, byEmail[1]]]);
+      const { address } = c.get("arrival");
+      const everywhere = keyOf(emailKey(email));
+      const at = (place: string) => keyOf(`${emailKey(email)}\0${place}`);
+      const own = at(limitedAs(address));
+      const isKnown = await signedInHere.holds(own);
+      const here = isKnown ? own : at(neighbourhoodOf(address));
+      const before = c.get("taken") ?? [];
+      await takeAll(c, [[signInByEmailHere, here]]);
+      // Told only when it refuses: who sees that it isn't counted would see that somebody has the email.
+      const anywhere = isKnown ? null : await signInByEmail.take(everywhere);
+      if (anywhere?.allowed === false) refuse(c, anywhere);
+      const [last] = await takeAll(c, [[signIns, isKnown ? own : everywhere]]);
       await next();
       if (c.res.status !== 200) return;
-      const addressNow = await Promise.all(byAddress.map(([limit, key], index) => limit.giveBack(key, taken[index]!)));
-      const forgiven = await signInByEmail.forgive(byEmail[1]);
-      tell(c, [...addressNow, forgiven, taken.at(-1)!]);
+      const forgiven = await signInByEmailHere.forgive(here);
+      if (anywhere) await signInByEmail.giveBack(everywhere, anywhere);
+      await signedInHere.note(own);
+      tell(c, [...before, forgiven, last!]);
     }),
     { problems: { rate_limited: "Too many tries to sign in from this address, or with this email" } },
   );
@@ -179,9 +207,7 @@ const refusals: ReadonlySet<string> = new Set([
 export async function refuseSpent(deps: LimitDeps, c: Context<Env>): Promise<void> {
   for (const [limit, key] of countsOf(deps, c, deps.limits.refusedByAddress)) {
     const spent = await limit.spent(key);
-    if (!spent) continue;
-    tell(c, [...(c.get("taken") ?? []), spent]);
-    throw tooMany(spent.resetSeconds);
+    if (spent) refuse(c, spent);
   }
 }
 

@@ -50,8 +50,8 @@ export const organizationRoutes = (deps: Deps) =>
           ...busy,
         },
       }),
-      body(createRequest),
       limitCreates(deps),
+      body(createRequest),
       async (c) => c.json(await createOrganization(forRequest(deps, c), c.req.valid("json")), 201),
     )
     .get(

@@ -27,6 +27,7 @@ export type HttpFailure =
   | "not_found"
   | "method_not_allowed"
   | "body_too_large"
+  | "bodies_busy"
   | "https_required"
   | "timeout"
   | "rate_limited"
@@ -109,6 +110,7 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   revocations_unknown: { status: 503, title: "Which tokens were ended is not known" },
   passwords_busy: { status: 503, title: "Too many sign-ins are waiting" },
   documents_busy: { status: 503, title: "Too many are at work on documents" },
+  bodies_busy: { status: 503, title: "Too much is being read" },
   timeout: { status: 503, title: "The request took too long" },
   database_unavailable: { status: 503, title: "The database is away" },
   rights_missing: { status: 503, title: "The database's user lacks a right" },

@@ -73,7 +73,7 @@ afterEach(() => {
 const wait = (seconds: number) => void setSystemTime(new Date(Date.now() + seconds * 1000));
 
 describe("tries to sign in", () => {
-  test("of 50 at once with one email, from as many addresses, exactly 10 are let through", async () => {
+  test("of 50 at once with one email, from as many addresses of one network, exactly 10 are let through", async () => {
     const { email } = newcomer();
     const answers = await Promise.all(times(50, () => signIn(email)));
     expect(statuses(answers)).toEqual({ 401: 10, 429: 40 });

@@ -1,0 +1,79 @@
+import { describe, expect, test } from "bun:test";
+import { newcomer, send, useService } from "../support/service.ts";
+
+const service = useService({
+  RATE_LIMIT_STORE: "mongodb",
+  TRUSTED_PROXIES: "1",
+  RATE_LIMIT_SIGN_IN: "100000",
+  RATE_LIMIT_SIGN_IN_EMAIL: "3",
+  RATE_LIMIT_CREATE: "4",
+  RATE_LIMIT_SIGN_IN_ADDRESS: "8",
+});
+
+const from = (address: string) => ({ "x-forwarded-for": address });
+const signIn = (email: string, address: string, password = "Wrong-Horse-7") =>
+  service.send("POST", "/admin/login", { body: { email, password }, headers: from(address) });
+const strangers = (network: string, count: number) =>
+  Array.from({ length: count }, (_, index) => `${network}.${index + 1}`);
+/** Addresses of as many networks. */
+const botnet = (count: number) => Array.from({ length: count }, (_, index) => `203.${index + 1}.113.7`);
+const statusesOf = async (answers: Promise<{ status: number }>[]) =>
+  (await Promise.all(answers)).map((one) => one.status);
+
+async function join(address: string) {
+  const who = newcomer("locked");
+  expect((await service.send("POST", "/org/create", { body: who, headers: from(address) })).status).toBe(201);
+  const { body, status } = await signIn(who.email, address, who.password);
+  expect(status).toBe(200);
+  return { ...who, refreshToken: body.refresh_token as string };
+}
+
+describe("an admin whose email others try wrong passwords with", () => {
+  test("signs in from other networks, while one network has only few tries however many addresses it has", async () => {
+    const who = await join("192.0.2.1");
+    const answers = await statusesOf(strangers("198.51.100", 20).map((address) => signIn(who.email, address)));
+    expect(answers.filter((status) => status === 401)).toHaveLength(3);
+    expect((await signIn(who.email, "198.51.100.77", who.password)).status).toBe(429);
+    expect((await signIn(who.email, "192.0.77.5", who.password)).status).toBe(200);
+  });
+
+  test("isn't locked out where the email has signed in of late, nor kept from renewing, by tries from everywhere", async () => {
+    const who = await join("192.0.3.1");
+    const answers = await statusesOf(botnet(60).map((address) => signIn(who.email, address)));
+    expect(answers.filter((status) => status === 401)).toHaveLength(30);
+    expect((await signIn(who.email, "203.200.113.7", who.password)).status).toBe(429);
+    // Its neighbours are no help to them, either.
+    await statusesOf(
+      strangers("192.0.3", 20)
+        .slice(1)
+        .map((address) => signIn(who.email, address)),
+    );
+    for (let round = 0; round < 5; round++) {
+      expect((await signIn(who.email, "192.0.3.1", who.password)).status).toBe(200);
+    }
+    const renewed = { body: { refresh_token: who.refreshToken }, headers: from("203.200.113.7") };
+    expect((await service.send("POST", "/admin/refresh", renewed)).status).toBe(200);
+  });
+
+  test("has as few tries as anybody where the email has signed in", async () => {
+    const who = await join("192.0.4.1");
+    const wrong = await statusesOf(Array.from({ length: 7 }, () => signIn(who.email, "192.0.4.1")));
+    expect(wrong.filter((status) => status === 401)).toHaveLength(3);
+  });
+});
+
+describe("a request that isn't valid", () => {
+  const invalid = [{}, { organization_name: 7 }, "not JSON"];
+
+  test.each([
+    ["/org/create", 4],
+    ["/admin/login", 8],
+  ])("counts for POST %s like one that is", async (path, allowed) => {
+    const headers = from(`192.0.9.${allowed}`);
+    const answers = await statusesOf(
+      Array.from({ length: 30 }, (_, index) => send(service.url, "POST", path, { body: invalid[index % 3], headers })),
+    );
+    expect(answers.filter((status) => status === 422)).toHaveLength(allowed);
+    expect(answers.filter((status) => status === 429)).toHaveLength(30 - allowed);
+  });
+});
