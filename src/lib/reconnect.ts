@@ -3,6 +3,9 @@ import type { MongoClient } from "mongodb";
 
 export type Reconnecting = { stop(): void };
 
+/** How often a loop that isn't busy finds the answer missing before it is believed. */
+const checks = 4;
+
 /**
  * Starts a client's connections anew when the driver waits for an answer to its own heartbeat for longer than it may.
  *
@@ -13,6 +16,7 @@ export type Reconnecting = { stop(): void };
  * @param answerMsMax longer than the driver's own limit for a heartbeat: connectTimeoutMS + heartbeatFrequencyMS
  */
 export function reconnectWhenStuck(client: MongoClient, answerMsMax: number): Reconnecting {
+  /** The checks that wait for each address's answer. */
   const waiting = new Map<string, Timer>();
   let stopped = false;
   let reconnecting = false;
@@ -38,7 +42,17 @@ export function reconnectWhenStuck(client: MongoClient, answerMsMax: number): Re
   };
   const asked = (event: { connectionId: string }) => {
     answered(event);
-    if (!stopped) waiting.set(event.connectionId, setTimeout(() => void reconnect(), answerMsMax).unref());
+    if (!stopped) check(event.connectionId, answerMsMax / checks, checks);
+  };
+  /** One that a busy loop made late says nothing: the answer may be there and not read yet. */
+  const check = (connectionId: string, everyMs: number, left: number) => {
+    const dueMs = performance.now() + everyMs;
+    const look = () => {
+      const wasBusy = performance.now() - dueMs > everyMs;
+      if (left === 1 && !wasBusy) return void reconnect();
+      check(connectionId, everyMs, wasBusy ? checks : left - 1);
+    };
+    waiting.set(connectionId, setTimeout(look, everyMs).unref());
   };
   const forget = () => {
     for (const timer of waiting.values()) clearTimeout(timer);

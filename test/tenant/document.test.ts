@@ -123,6 +123,11 @@ describe("one id", () => {
     [new Double(Number.NaN), Decimal128.fromString("NaN"), true],
     [new Double(Infinity), Decimal128.fromString("Infinity"), true],
     [new Double(1e300), Decimal128.fromString("1E+300"), false],
+    [new Double(1e-300), Decimal128.fromString("1E-300"), false],
+    [new Double(2 ** -48), Decimal128.fromString("3.552713678800500929355621337890625E-15"), true],
+    [new Double(5 ** 22), Decimal128.fromString("2384185791015625"), true],
+    [new Double(5 ** 22 * 2 ** 22), Decimal128.fromString("1E+22"), true],
+    [new Double(-0), new Int32(0), true],
     [new Int32(5), "5", false],
     [true, "true", false],
     [5, new Int32(5), true],
@@ -139,6 +144,11 @@ describe("one id", () => {
     expect(idKey(one) === idKey(other)).toBe(same);
     expect(isScalarId(one)).toBe(true);
   });
+});
+
+test("the key of an id that is the smallest double has no hundreds of digits", () => {
+  expect(idKey(new Double(5e-324)).length).toBeLessThan(40);
+  expect(idKey(new Double(Number.MAX_VALUE)).length).toBeLessThan(40);
 });
 
 describe("a stored document as its tenant knows it", () => {
