@@ -201,7 +201,7 @@ const call = (arg: fc.Arbitrary<unknown>) =>
     arg.map(textOr),
     fc.tuple(arg, arg, arg).map((args) => ({ $cond: args })),
     arg.map((input) => ({ $getField: { field: "tenant_id", input: objectOr(input) } })),
-    arg.map((input) => ({ $map: { input: arrayOr(input), as: "x", in: ["$$x", "$_id"] } })),
+    arg.map((input) => ({ $map: { input: arrayOr(input), as: "x", in: ["$$x", "$$x._id"] } })),
     arg.map((value) => ({ $setField: { field: "x", input: "$$ROOT", value } })),
     arg.map((value) => ({ $mergeObjects: ["$$ROOT", { n: value }] })),
     arg.map((value) => ({ n: value, m: [value, "$$REMOVE"] })),

@@ -6,6 +6,7 @@ import { reservedNames } from "../document.ts";
 import { placeFilter } from "./filter.ts";
 import { joiningOperators } from "./operators.ts";
 import { checkPath, type IdPath, placePath } from "./path.ts";
+import { checkCost } from "./pipeline-cost.ts";
 import { stageChecks } from "./stages.ts";
 
 /** Those inside a `$facet` count too. */
@@ -38,10 +39,15 @@ function checkPipeline(value: unknown, pointer: string, inFacet: boolean): numbe
   }, 0);
 }
 
-/** A tenant's pipeline if it stays with the tenant's own documents and runs no code, else throws `invalid_request`. */
+/**
+ * A tenant's pipeline if it stays with the tenant's own documents, runs no code and ends in time.
+ *
+ * @throws Failure `invalid_request`, `expression_too_costly`
+ */
 export function readPipeline(value: unknown, pointer = "#/pipeline"): Document[] {
   const stages = checkPipeline(value, pointer, false);
   if (stages > stagesMax) throw invalid(pointer, `must have at most ${stagesMax} stages`, "too_many");
+  checkCost(value as Document[], pointer);
   return value as Document[];
 }
 
