@@ -10,6 +10,7 @@ export type DocumentFailure =
   | "index_unfit"
   | "precondition_failed"
   | "query_refused"
+  | "query_too_slow"
   | "write_conflict"
   | "write_in_doubt"
   | "idempotency_key_reused";

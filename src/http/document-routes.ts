@@ -72,6 +72,7 @@ const stored = {
 const queried = {
   ...databaseProblems,
   invalid_request: "The query has something that isn't allowed",
+  query_too_slow: "It was still running when its time was up: the same again would take as long",
   query_refused: "The database finds it wrong: an operator doesn't fit a value",
 };
 const aggregated = {

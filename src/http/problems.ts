@@ -96,6 +96,7 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   invalid_cursor: { status: 422, title: "The cursor is not of this query" },
   unsupported_sort: { status: 422, title: "There is no paging in this order" },
   expression_too_costly: { status: 422, title: "The expression may take too long" },
+  query_too_slow: { status: 422, title: "The query ran out of time" },
   query_refused: { status: 422, title: "The database refuses the query" },
   idempotency_key_reused: { status: 422, title: "The Idempotency-Key was used" },
   index_limit: { status: 422, title: "Too many indexes" },
