@@ -1,0 +1,76 @@
+// Expressions of the allowed grammar over a document with arrays of 100,000 elements: each ends in its time, and in the
+// database too. EXPRESSION_RUNS sets how many.
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import fc from "fast-check";
+import { type Document, MongoClient } from "mongodb";
+import { printExtendedJson } from "../../../src/lib/extended-json.ts";
+import { isFailure } from "../../../src/lib/failure.ts";
+import { readPipeline } from "../../../src/tenant/query/pipeline.ts";
+import { anyExpression, largeDocument } from "../../support/any-expression.ts";
+import { freshDatabaseName } from "../../support/service.ts";
+
+const runs = Number(process.env.EXPRESSION_RUNS ?? 15);
+const arrayLength = 100_000;
+const maxTimeMS = 10_000;
+const graceMs = 1_000;
+
+let client: MongoClient;
+let name: string;
+beforeAll(async () => {
+  client = await MongoClient.connect(process.env.MONGODB_URL!);
+  name = freshDatabaseName();
+  await client.db(name).collection<{ _id: string }>("large").insertOne(largeDocument(arrayLength));
+}, 60_000);
+afterAll(async () => {
+  await client.db(name).dropDatabase();
+  await client.close();
+});
+
+const isPermitted = (expression: unknown): boolean => {
+  try {
+    readPipeline([{ $project: { r: expression } }]);
+    return true;
+  } catch (error) {
+    if (isFailure(error) && error.failure === "expression_too_costly") return false;
+    throw error;
+  }
+};
+/** What the database works on in ours: MongoDB asks its threads, FerretDB `pg_stat_activity`. */
+async function running(): Promise<Document[]> {
+  const { inprog } = await client.db("admin").command({ currentOp: 1, active: true });
+  return (inprog as Document[]).filter(({ ns }) => ns === `${name}.large`);
+}
+
+test(
+  `none of ${runs} random expressions is still running a second after its answer or time-out`,
+  async () => {
+    const slowest = { ms: 0, expression: "" };
+    const codes: Record<string, number> = {};
+    const permitted = anyExpression.filter(isPermitted);
+    await fc.assert(
+      fc.asyncProperty(permitted, async (expression) => {
+        const startMs = performance.now();
+        // The size of it only: what comes out may be large.
+        const pipeline = [{ $project: { r: { $type: expression } } }];
+        const answer = client.db(name).collection("large").aggregate(pipeline, { maxTimeMS }).toArray();
+        const outcome = await answer.then(
+          () => "answered",
+          (error) => String(error.code),
+        );
+        codes[outcome] = (codes[outcome] ?? 0) + 1;
+        const ms = performance.now() - startMs;
+        if (ms > slowest.ms) Object.assign(slowest, { ms, expression: printExtendedJson(expression) });
+        if (ms > maxTimeMS + graceMs) throw new Error(`${Math.round(ms)} ms`);
+        const deadlineMs = performance.now() + graceMs;
+        while ((await running()).length > 0) {
+          if (performance.now() > deadlineMs) throw new Error(`still running: ${printExtendedJson(await running())}`);
+          await Bun.sleep(50);
+        }
+      }),
+      { numRuns: runs, endOnFailure: true },
+    );
+    if (process.env.EXPRESSION_RUNS) console.log(codes, slowest);
+    expect(codes.answered ?? 0).toBeGreaterThan(runs / 4);
+  },
+  60_000 + runs * 3_000,
+);
