@@ -13,7 +13,8 @@ import {
   walksMax,
 } from "./cost.ts";
 import { createMeasure } from "./expression-cost.ts";
-import { constant, type Growth, keyUnder, largest, plus, shareOf, sizeOf } from "./growth.ts";
+import { constant, type Growth, keyUnder, largest, plus, shareOf, sizeOf, times } from "./growth.ts";
+import { isPlain, mapTargets } from "./nested-target.ts";
 import type { AggregationStage } from "./operators.ts";
 
 /** What all expressions of a pipeline do together for one document. */
@@ -21,27 +22,32 @@ type Spent = { steps: number; walks: number };
 type Measure = (value: unknown, pointer: string) => Growth;
 type StageCost = (argument: any, pointer: string, shape: Shape, measure: Measure, spent: Spent) => Shape | void;
 
-const isOperator = (value: unknown): boolean =>
-  isDocument(value) && Object.keys(value).some((name) => name.startsWith("$"));
+const isFlag = (value: unknown): boolean => typeof value === "boolean" || !Number.isNaN(toNumber(value));
 
-/** Fields that a stage sets; an object without operators is one of paths further down. */
+/** Where an array is on the way, only a plain value is set for each of its elements (`nested-target.ts`). */
 const setFields: StageCost = (argument: Document, pointer, shape, measure) => {
   const fields = new Map(shape.fields);
-  const set = (path: string, value: unknown, at: string): void => {
-    if (isDocument(value) && !isOperator(value)) {
-      for (const [name, part] of Object.entries(value)) set(`${path}.${name}`, part, under(at, name));
-      return;
-    }
-    const [top = "", ...beneath] = path.split(".");
-    const size = measure(value, at);
-    const before = fields.get(top) ?? sizeOfField(shape, top);
-    fields.set(top, beneath.length === 0 ? size : plus(before, size));
-  };
-  for (const [path, value] of Object.entries(argument)) {
-    // A flag of `$project`.
-    if (typeof value !== "boolean" && Number.isNaN(toNumber(value))) set(path, value, under(pointer, path));
-  }
+  mapTargets(
+    argument,
+    (value, path, at) => {
+      // A flag of `$project`, or a number, which is as large as one.
+      if (isFlag(value)) return;
+      const [top = "", ...beneath] = path.split(".");
+      const size = measure(value, at);
+      const before = fields.get(top) ?? sizeOfField(shape, top);
+      const forEach = isPlain(value) ? times(before, size.constant) : size;
+      fields.set(top, beneath.length === 0 ? size : plus(before, forEach));
+    },
+    pointer,
+  );
   return { ...shape, fields };
+};
+
+const atTop = (paths: string[], pointer: string): void => {
+  const nested = paths.find((path) => path.includes("."));
+  if (nested === undefined) return;
+  const instead = "set a field at the top, and put it into its place by $set";
+  throw tooCostly(under(pointer, nested), "may be set in each element of an array", instead);
 };
 
 /** A document of its own; one that gathers several is itself what the next stage looks at. */
@@ -124,6 +130,7 @@ const stageCosts: Record<AggregationStage, StageCost> = {
   $replaceWith: (argument, pointer, _shape, measure) => ({ fields: new Map(), rest: measure(argument, pointer) }),
   $setWindowFields({ partitionBy, output }, pointer, shape, measure) {
     if (partitionBy !== undefined) measure(partitionBy, under(pointer, "partitionBy"));
+    atTop(Object.keys(output), under(pointer, "output"));
     const made = accumulate(output, under(pointer, "output"), measure);
     return {
       ...shape,
@@ -134,6 +141,7 @@ const stageCosts: Record<AggregationStage, StageCost> = {
     if (partitionBy !== undefined) measure(partitionBy, under(pointer, "partitionBy"));
     const values = Object.entries(output as Document).filter(([, { value }]) => value !== undefined);
     const at = under(pointer, "output");
+    atTop(Object.keys(output), at);
     const made = values.map(([path, { value }]): [string, Growth] => {
       const top = path.split(".")[0]!;
       return [top, plus(sizeOfField(shape, top), measure(value, under(under(at, path), "value")))];

@@ -5,6 +5,7 @@ import { invalid, under } from "../../lib/invalid.ts";
 import { reservedNames } from "../document.ts";
 import { placeFilter } from "./filter.ts";
 import { joiningOperators } from "./operators.ts";
+import { guardTargets } from "./nested-target.ts";
 import { checkPath, type IdPath, placePath } from "./path.ts";
 import { checkCost } from "./pipeline-cost.ts";
 import { stageChecks } from "./stages.ts";
@@ -48,7 +49,7 @@ export function readPipeline(value: unknown, pointer = "#/pipeline"): Document[]
   const stages = checkPipeline(value, pointer, false);
   if (stages > stagesMax) throw invalid(pointer, `must have at most ${stagesMax} stages`, "too_many");
   checkCost(value as Document[], pointer);
-  return value as Document[];
+  return guardTargets(value as Document[]);
 }
 
 /** An expression sees the whole stored document, so that it has to wait until that is the tenant's own again. */

@@ -271,6 +271,8 @@ describe("an expression costs too much that", () => {
     ["$fill", `{"partitionBy":${costly},"output":{"n":{"value":1}}}`, "/partitionBy/$map/in"],
     ["$fill", `{"output":{"n":{"value":${costly}}}}`, "/output/n/value/$map/in"],
     ["$facet", `{"f":[{"$set":{"x":${costly}}}]}`, "/f/0/$set/x/$map/in"],
+    ["$setWindowFields", '{"output":{"a.b":{"$push":"$c"}}}', "/output/a.b"],
+    ["$fill", '{"output":{"a.b":{"value":"$c"}}}', "/output/a.b"],
     ["$densify", '{"field":"a","range":{"step":1,"bounds":"full"}}', "/range/bounds"],
     ["$densify", '{"field":"a","range":{"step":1,"bounds":"partition"},"partitionByFields":["b"]}', "/range/bounds"],
     ["$densify", '{"field":"a","range":{"step":1,"bounds":[0,10001]}}', "/range/bounds"],
@@ -287,6 +289,7 @@ describe("an expression costs too much that", () => {
   test.each([
     ["doubles an array", repeated(20, '{"$set":{"a":{"$concatArrays":["$a","$a"]}}}'), /^\d\/\$set\/a$/],
     ["doubles a text", repeated(20, '{"$set":{"a":{"$concat":["$a","$a"]}}}'), /^\d\/\$set\/a$/],
+    ["sets long texts in elements", `[{"$set":{"a.b":"${"x".repeat(1_000)}"}}]`, /^0\/\$set/],
     ["wraps the document in itself", repeated(45, '{"$set":{"a":"$$ROOT"}}'), /^\d+\/\$set/],
     [
       "wraps the document twice in its place",
