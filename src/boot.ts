@@ -32,6 +32,7 @@ import { createOperationIndexes } from "./operation/store.ts";
 import { createKnownKeys } from "./operator/known-keys.ts";
 import * as keyStore from "./operator/store.ts";
 import { createOrganizationIndexes, findStanding } from "./organization/store.ts";
+import { createOverdueWatch } from "./process/overdue.ts";
 import { createPresence } from "./process/presence.ts";
 import * as processStore from "./process/store.ts";
 import { createRevocationNews } from "./session/revocation-news.ts";
@@ -247,7 +248,13 @@ export async function startService(config: Config, log: Logger, onStep?: StepObs
     if (done) log.info("ready");
     return done;
   });
-  const chores = [createChores(deps), createAuditChores(deps), createInspectChore(deps), createExpiryChore(deps)];
+  const chores = [
+    createChores(deps),
+    createAuditChores(deps),
+    createInspectChore(deps),
+    createExpiryChore(deps),
+    createOverdueWatch(deps),
+  ];
   const worker = ready.then((done) => (done ? startWorker(deps, chores) : null));
   log.info({ version, url: server.url.href, environment: config.environment }, "listening");
 

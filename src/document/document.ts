@@ -11,6 +11,7 @@ export type DocumentFailure =
   | "document_refused"
   | "precondition_failed"
   | "query_refused"
+  | "query_too_slow"
   | "write_conflict"
   | "write_in_doubt"
   | "idempotency_key_reused";

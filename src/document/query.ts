@@ -1,9 +1,9 @@
-import { MongoServerError, type Document, type ObjectId } from "mongodb";
+import { type Db, MongoServerError, type Document, type ObjectId } from "mongodb";
 import { isInteger, toNumber } from "../lib/bson.ts";
 import { type Engine, engineOf } from "../lib/engine.ts";
 import { failure } from "../lib/failure.ts";
 import { invalid } from "../lib/invalid.ts";
-import { isUnauthorized, isUnavailable } from "../lib/mongo.ts";
+import { answers, hasErrorCode, isLate, isUnauthorized, isUnavailable } from "../lib/mongo.ts";
 import { fromStored } from "../tenant/document.ts";
 import { type DoorDeps, withTenant } from "../tenant/door.ts";
 import type { Walk } from "../tenant/id-order.ts";
@@ -38,7 +38,7 @@ export type Page = { documents: Document[]; next_cursor: string | null };
  * Lists documents, a page at a time. A page begins after the last document of the one before, wherever that is by then:
  * what is there all the time is shown exactly once, whatever is written meanwhile. One of large documents is shorter.
  *
- * @throws Failure `invalid_request`, `invalid_cursor`, `unsupported_sort`, `query_refused`; of `withTenant`
+ * @throws Failure `invalid_request`, `invalid_cursor`, `unsupported_sort`, `query_refused`, `query_too_slow`; of `withTenant`
  */
 export async function listDocuments(
   deps: DoorDeps,
@@ -127,7 +127,7 @@ export async function countDocuments(deps: DoorDeps, organizationId: ObjectId, f
   return await read(deps, organizationId, (scope, engine) => scope.count(placeFilter(wanted, scope.idPath, engine)));
 }
 
-/** Runs a pipeline over nothing but the tenant's own documents; gives at most `limitMax` results. @throws Failure likewise */
+/** Runs a pipeline over nothing but the tenant's own documents; gives at most `limitMax` results. @throws Failure likewise, `expression_too_costly` */
 export async function aggregateDocuments(
   deps: DoorDeps,
   organizationId: ObjectId,
@@ -152,9 +152,23 @@ const read = <T>(
     try {
       return await use(scope, engine);
     } catch (error) {
+      if (await isTooSlow(deps.db, error)) {
+        const detail =
+          "The query ran out of time: narrow it by a filter that an index serves, or ask for less at once.";
+        throw failure<DocumentFailure>("query_too_slow", detail, { cause: error });
+      }
       if (!(error instanceof MongoServerError) || isUnavailable(error) || isUnauthorized(error)) throw error;
       const name = /^\w{1,60}$/.test(String(error.codeName)) ? ` (${error.codeName})` : "";
       const detail = `The database can't run this query${name}: an operator may not fit the values it meets.`;
       throw failure<DocumentFailure>("query_refused", detail, { cause: error });
     }
   });
+
+/** Its time was up, by the database's clock or by ours, and the database goes on answering. */
+async function isTooSlow(db: Db, error: unknown): Promise<boolean> {
+  if (hasErrorCode(error, maxTimeExpired)) return true;
+  // So the driver calls a signal's time-out while it reads the answer.
+  const isOurs = isLate(error) || (error instanceof Error && error.name === "MongoOperationTimeoutError");
+  return isOurs && (await answers(db));
+}
+const maxTimeExpired = 50;

@@ -16,6 +16,7 @@ import type { SessionFailure } from "../session/session.ts";
 import type { TenantFailure } from "../tenant/door.ts";
 import type { IndexFailure } from "../tenant/indexes.ts";
 import type { RightsFailure } from "../tenant/rights.ts";
+import type { CostFailure } from "../tenant/query/cost.ts";
 import type { PageFailure } from "../tenant/query/page.ts";
 
 export type HttpFailure =
@@ -39,6 +40,7 @@ export type HttpFailure =
 type FailureCode =
   | HttpFailure
   | AdminFailure
+  | CostFailure
   | DocumentFailure
   | IndexFailure
   | OrganizationFailure
@@ -95,6 +97,8 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   unsupported_content_type: { status: 422, title: "The body must be sent as JSON" },
   invalid_cursor: { status: 422, title: "The cursor is not of this query" },
   unsupported_sort: { status: 422, title: "There is no paging in this order" },
+  expression_too_costly: { status: 422, title: "The expression may take too long" },
+  query_too_slow: { status: 422, title: "The query ran out of time" },
   query_refused: { status: 422, title: "The database refuses the query" },
   idempotency_key_reused: { status: 422, title: "The Idempotency-Key was used" },
   index_limit: { status: 422, title: "Too many indexes" },

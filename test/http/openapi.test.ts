@@ -285,6 +285,7 @@ describe("/openapi.json", () => {
       ["post", "/org/documents/count", { token, body: {} }],
       ["post", "/org/documents/aggregate", { token, body: { pipeline: [{ $count: "n" }] } }],
       ["post", "/org/documents/aggregate", { token, body: { pipeline: [{ $set: { n: { $toInt: "x" } } }] } }],
+      ["post", "/org/documents/aggregate", { token, body: { pipeline: [{ $set: { n: { $range: [0, "$n"] } } }] } }],
       ["get", "/org/documents/{id}", { token, at: "a" }],
       ["get", "/org/documents/{id}", { token, at: "a", headers: { "if-none-match": "*" } }],
       ["get", "/org/documents/{id}", { token, at: "a", headers: { "if-none-match": "x" } }],

@@ -143,6 +143,8 @@ const pipelines: [pipeline: unknown, pointer: string][] = [
   ["[]", ""],
   [5, ""],
 ];
+/** About 1 MB. */
+const filling = { $map: { input: { $range: [0, 50] }, in: { $literal: "x".repeat(20_000) } } };
 refuses(service, "POST /org/documents/aggregate", { method: "POST", path: "/org/documents/aggregate", authorization }, [
   ...strangers,
   ...wrongBodies({ pipeline: [] }, reader),
@@ -151,14 +153,23 @@ refuses(service, "POST /org/documents/aggregate", { method: "POST", path: "/org/
   refused("a text taken for a number", { pipeline: [{ $set: { a: { $toInt: "$s" } } }] }),
   refused("a root that is no object", { pipeline: [{ $replaceWith: "$s" }] }),
   refused("documents larger than 16 MB", {
-    pipeline: [
-      {
-        $set: {
-          a: { $reduce: { input: { $range: [0, 25] }, initialValue: "x", in: { $concat: ["$$value", "$$value"] } } },
-        },
-      },
-    ],
+    pipeline: [{ $set: { a: Array.from({ length: 18 }, () => filling) } }],
   }),
+  {
+    name: "an expression without end",
+    status: 422,
+    type: "expression_too_costly",
+    pointers: ["#/pipeline/0/$set/a/$reduce/in"],
+    body: {
+      pipeline: [
+        {
+          $set: {
+            a: { $reduce: { input: { $range: [0, 25] }, initialValue: "x", in: { $concat: ["$$value", "$$value"] } } },
+          },
+        },
+      ],
+    },
+  },
 ]);
 
 const query = (name: string, search: string, pointer?: string): Row => ({

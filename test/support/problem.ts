@@ -14,7 +14,7 @@ export type ExpectedProblem = {
 // What would tell a stranger how the service is made: stack frames, drivers, servers, libraries.
 export const leaks = /\bat .+:\d+:\d+|\.ts\b|node_modules|mongo|ferret|E11000|ECONN|BSON\w*Error|zod|hono|Error:/i;
 /** Problems that point to what was wrong; others may. */
-const pointing = ["invalid_request", "document_exists", "invalid_cursor", "unsupported_sort"];
+const pointing = ["invalid_request", "expression_too_costly", "document_exists", "invalid_cursor", "unsupported_sort"];
 const mayPoint = [...pointing, "unique_violated", "index_unfit", "document_refused"];
 
 const challengeOf = ({ status, type }: ExpectedProblem) => {

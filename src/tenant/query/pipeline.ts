@@ -5,7 +5,9 @@ import { assertAtMost, invalid, under } from "../../lib/invalid.ts";
 import { reservedNames } from "../document.ts";
 import { placeFilter } from "./filter.ts";
 import { joiningOperators } from "./operators.ts";
+import { guardTargets } from "./nested-target.ts";
 import { checkPath, type IdPath, placePath } from "./path.ts";
+import { checkCost } from "./pipeline-cost.ts";
 import { stageChecks } from "./stages.ts";
 
 /** Those inside a `$facet` count too. */
@@ -40,11 +42,16 @@ function checkPipeline(value: unknown, pointer: string, inFacet: boolean): numbe
   }, 0);
 }
 
-/** A tenant's pipeline if it stays with the tenant's own documents and runs no code, else throws `invalid_request`. */
+/**
+ * A tenant's pipeline if it stays with the tenant's own documents, runs no code and ends in time.
+ *
+ * @throws Failure `invalid_request`, `expression_too_costly`
+ */
 export function readPipeline(value: unknown, pointer = "#/pipeline"): Document[] {
   const stages = checkPipeline(value, pointer, false);
   assertAtMost(stages, stagesMax, "stages", pointer);
-  return value as Document[];
+  checkCost(value as Document[], pointer);
+  return guardTargets(value as Document[]);
 }
 
 /** An expression sees the whole stored document, so that it has to wait until that is the tenant's own again. */

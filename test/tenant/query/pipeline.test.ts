@@ -29,9 +29,9 @@ describe("a tenant's pipeline may use", () => {
     '{"$replaceWith":{"$setField":{"field":"a.b","input":"$$ROOT","value":"$$REMOVE"}}}',
     '{"$facet":{"a":[{"$count":"n"}],"b":[{"$match":{"x":1}},{"$limit":1}]}}',
     '{"$setWindowFields":{"partitionBy":"$a","sortBy":{"b":1},"output":{"r":{"$rank":{}},"s":{"$sum":"$b","window":{"documents":["unbounded","current"]}}}}}',
-    '{"$densify":{"field":"a","partitionByFields":["b"],"range":{"step":1,"bounds":"full"}}}',
+    '{"$densify":{"field":"a","partitionByFields":["b"],"range":{"step":1,"bounds":[0,100]}}}',
     '{"$fill":{"sortBy":{"a":1},"output":{"b":{"method":"locf"},"c":{"value":0}}}}',
-    '{"$set":{"a":{"$let":{"vars":{"x":"$a"},"in":{"$map":{"input":"$b","as":"y","in":["$$x","$$y.z"]}}}}}}',
+    '{"$set":{"a":{"$let":{"vars":{"x":"$b"},"in":{"$map":{"input":"$$x","as":"y","in":["$$y","$$y.z"]}}}}}}',
     '{"$set":{"a":{"$filter":{"input":"$b","cond":{"$gt":["$$this",1]}}},"b":{"$reduce":{"input":"$b","initialValue":0,"in":{"$add":["$$value","$$this"]}}}}}',
     '{"$set":{"a":{"$getField":{"field":{"$literal":"$x"},"input":"$$ROOT"}}}}',
   ])("%s", (stage) => {
