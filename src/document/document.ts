@@ -34,8 +34,8 @@ export const indexUnfit = () =>
   );
 
 export const documentRefused = () => failure<DocumentFailure>("document_refused", refusedBy);
-/** Whoever runs the database has put it there. */
-export const refusedBy = "The collection has a validator in the database that refuses it.";
+export const refusedBy =
+  "The database refuses it, by a validator of the collection or as something in it is too large.";
 
 /** Better no answer than a wrong one: the tenant was moved just then, and others have written since. */
 export const inDoubt = () =>

@@ -75,12 +75,19 @@ const lateBatchToo: Edit = {
   find: "beforeWrite();\n  const refused",
   replace: "beforeWrite(); if (!paused) { paused = true; Bun.sleepSync(5_000); }\n  const refused",
 };
-/** What is copied once more is compared: a second wall, which often hides that the first is gone. Alone it isn't missed. */
-const noCompare: Edit = {
-  file: "src/tenant/drain.ts",
-  find: "const differing = verified ? await compareDocuments(db, source, stage, ids) : [];",
-  replace: "const differing: unknown[] = []; void [verified, compareDocuments];",
-};
+/** Both sides are compared once, and what is copied after that: a second wall, which often hides that the first is gone. Alone it isn't missed. */
+const noCompare: Edit[] = [
+  {
+    file: "src/flows/move.ts",
+    find: "const batch = await compareBatch(db, from, stage, at);",
+    replace: "const batch = at ? null : await compareBatch(db, from, stage, at);",
+  },
+  {
+    file: "src/tenant/drain.ts",
+    find: "const differing = verified ? await compareDocuments(db, source, stage, ids) : [];",
+    replace: "const differing: unknown[] = []; void [verified, compareDocuments];",
+  },
+];
 
 /** The mover stands still between the last drain and the cutover. */
 const slowGate: Edit = {
@@ -96,15 +103,29 @@ const anyDirection: Mutation["shownBy"] = [
 ];
 const load = [slowRequests, slowMover, ...longDrain];
 
+/**
+ * A longer lease may be set, and a gate stays closed for as long as that takes: on a busy machine the other steps take as long
+ * as the longest that can be set.
+ */
+const longerLease: Edit[] = [
+  {
+    file: "src/config.ts",
+    find: "PLACEMENT_LEASE_MS: wholeNumber(500, 20, 5_000)",
+    replace: "PLACEMENT_LEASE_MS: wholeNumber(500, 20, 60_000)",
+  },
+  { file: "src/flows/move-gate.ts", find: "const closedMsMax = 4_000;", replace: "const closedMsMax = 30_000;" },
+];
+
 /** Placements are held for so long that a move is done while some still hold the one before it. */
 const longLease = { PLACEMENT_LEASE_MS: "2000", OPERATION_LEASE_MS: "10000" };
+const longestLease = { ...longLease, PLACEMENT_LEASE_MS: "20000" };
 
 export const mutations: Mutation[] = [
   {
     name: "no mutation, all pauses",
     breaks: "nothing: the pauses alone must do no harm",
     edits: [],
-    pauses: [...load, noCompare, lateCutover, lateBatch, lateBatchToo],
+    pauses: [...load, ...noCompare, lateCutover, lateBatch, lateBatchToo],
     shownBy: anyDirection,
   },
   {
@@ -118,23 +139,23 @@ export const mutations: Mutation[] = [
     name: "no note",
     breaks: "rule 3: a write is noted before it is done",
     edits: [{ file: door, find: `await note();\n    ${use}`, replace: use }],
-    pauses: [...load, noCompare],
+    pauses: [...load, ...noCompare],
     shownBy: anyDirection,
   },
   {
     name: "not noted again",
     breaks: "rule 3: a write whose lease ran out is noted once more",
     edits: [{ file: door, find: "await note();\n    const now =", replace: "const now =" }],
-    // It shows in a write that takes effect after the whole was compared, and after its note was worked off.
-    pauses: [lateRequests, slowMover, ...longDrain, noCompare],
+    // It shows in a write that takes effect after its note was worked off.
+    pauses: [lateRequests, slowMover, ...longDrain, ...noCompare],
     shownBy: anyDirection,
   },
   {
     name: "no wait in journal",
     breaks: "rule 5: the move waits until every process knows that it has to note",
     edits: [{ file: "src/flows/move.ts", find: "await afterLeases(deps);", replace: "void afterLeases;" }],
-    pauses: [noCompare],
-    config: { PLACEMENT_LEASE_MS: "5000", OPERATION_LEASE_MS: "10000" },
+    pauses: [...noCompare, ...longerLease],
+    config: longestLease,
     shownBy: anyDirection,
   },
   {
@@ -147,8 +168,8 @@ export const mutations: Mutation[] = [
         replace: "void afterMoveLeases;",
       },
     ],
-    pauses: [slowRequests, noCompare],
-    config: longLease,
+    pauses: [slowRequests, ...noCompare, ...longerLease],
+    config: longestLease,
     shownBy: anyDirection,
   },
   {
@@ -161,7 +182,7 @@ export const mutations: Mutation[] = [
         replace: "return leaseMs;",
       },
     ],
-    pauses: [noCompare],
+    pauses: [...noCompare],
     shownBy: [
       ["s>p", "leases"],
       ["p>e", "leases"],
@@ -178,7 +199,7 @@ export const mutations: Mutation[] = [
         replace: "0; void [drainAll, sides, proveHeld];",
       },
     ],
-    pauses: [...load, noCompare],
+    pauses: [...load, ...noCompare],
     shownBy: anyDirection,
   },
   {
@@ -248,7 +269,7 @@ export const mutations: Mutation[] = [
       },
     ],
     // It shows in a write that takes effect within its lease, but after its note was worked off: so leases are long.
-    pauses: [lateRequests, ...longDrain, noCompare],
+    pauses: [lateRequests, ...longDrain, ...noCompare],
     config: longLease,
     shownBy: anyDirection,
   },
@@ -262,7 +283,7 @@ export const mutations: Mutation[] = [
         replace: "const refused",
       },
     ],
-    pauses: [noCompare],
+    pauses: [...noCompare],
     config: { MOVE_DOCUMENTS_PER_SECOND: "300" },
     shownBy: anyDirection,
   },
