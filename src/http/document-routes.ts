@@ -1,7 +1,7 @@
 import { type Context, Hono } from "hono";
 import * as z from "zod";
 import type { Deps } from "../deps.ts";
-import { changeDocument } from "../document/change.ts";
+import { type Change, changeDocument } from "../document/change.ts";
 import { documentMissing } from "../document/document.ts";
 import { patched, postDocuments, readPatch, readReplacement } from "../document/post.ts";
 import { aggregateDocuments, countDocuments, getDocument, limitMax, listDocuments } from "../document/query.ts";
@@ -241,7 +241,7 @@ export function documentRoutes(deps: Deps) {
       async (c) => {
         const id = idOf(c);
         const fields = readReplacement(c.get("sent").value, id);
-        return sendDocument(c, await change(c, id, () => fields));
+        return sendDocument(c, await change(c, id, () => ({ fields })));
       },
     )
     .patch(
@@ -259,7 +259,7 @@ export function documentRoutes(deps: Deps) {
       async (c) => {
         const id = idOf(c);
         const patch = readPatch(c.get("sent").value, id);
-        return sendDocument(c, await change(c, id, ({ fields }) => patched(fields, patch)));
+        return sendDocument(c, await change(c, id, (current) => patched(current, patch)));
       },
     )
     .delete(
@@ -283,11 +283,7 @@ export function documentRoutes(deps: Deps) {
       },
     );
 
-  async function change(
-    c: Context<ExtendedEnv>,
-    id: unknown,
-    to: (current: TenantDocument) => TenantDocument["fields"],
-  ) {
+  async function change(c: Context<ExtendedEnv>, id: unknown, to: Change) {
     return (await changeDocument(deps, organizationOf(c), id, conditionOf(c), to))!;
   }
 }
