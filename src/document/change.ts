@@ -3,7 +3,7 @@ import { BSON, type Document, type ObjectId } from "mongodb";
 import { failure } from "../lib/failure.ts";
 import { etagOf } from "../tenant/etag.ts";
 import { type DoorDeps, withTenant } from "../tenant/door.ts";
-import type { TenantScope } from "../tenant/scope.ts";
+import type { FoundDocument, TenantScope } from "../tenant/scope.ts";
 import { nextMeta, type TenantDocument } from "../tenant/stored.ts";
 import {
   documentBytesMax,
@@ -18,9 +18,13 @@ import {
   uniqueViolated,
 } from "./document.ts";
 import { markRemoved } from "./idempotency.ts";
+import type { Patching } from "./patch.ts";
 
-/** What is to become of a document: its new fields, or `null` to remove it. May throw a failure instead. */
-export type Change = (current: TenantDocument) => Document | null;
+/**
+ * What is to become of a document: its new fields, all of them or by what a patch changes, or `null` to remove it. May throw a
+ * failure instead.
+ */
+export type Change = (current: FoundDocument) => { fields: Document; patching?: Patching } | null;
 
 /** Whether a document is one that the caller means, by its ETag; without a condition all are. */
 export type Condition = (current: TenantDocument | null) => boolean;
@@ -55,11 +59,12 @@ export async function changeDocument(
       }
       if (!isMeant(current)) throw preconditionFailed(current);
       if (!current) throw documentMissing();
-      const fields = change(current);
-      const made = fields && { id: current.id, fields, meta: nextMeta(current.meta, writeId) };
-      if (made) assertSize(made);
+      const changed = change(current);
+      const made = changed && { id: current.id, fields: changed.fields, meta: nextMeta(current.meta, writeId) };
+      if (changed?.patching) assertBytes(changed.patching.bytes);
+      else if (made) assertSize(made);
       else if (current.meta.k) await markRemoved(deps.db, current.meta.k, id);
-      if (await write(scope, made, current)) {
+      if (await write(scope, made, current, changed?.patching)) {
         effect = { found: current.meta, made };
         return made;
       }
@@ -70,8 +75,17 @@ export async function changeDocument(
   });
 }
 
-async function write(scope: TenantScope, made: TenantDocument | null, current: TenantDocument): Promise<boolean> {
-  const written = made ? await scope.replace(made, current) : await scope.remove(current);
+async function write(
+  scope: TenantScope,
+  made: TenantDocument | null,
+  current: TenantDocument,
+  patching: Patching | undefined,
+): Promise<boolean> {
+  const written = !made
+    ? await scope.remove(current)
+    : patching
+      ? await scope.change(patching, made.meta, current)
+      : await scope.replace(made, current);
   if (written === "unique_taken") throw uniqueViolated();
   if (written === "unfit") throw indexUnfit();
   if (written === "refused") throw documentRefused();
@@ -85,7 +99,10 @@ export const preconditionFailed = (current: TenantDocument | null) =>
   });
 
 /** @throws Failure `document_too_large` */
-export function assertSize({ id, fields }: Pick<TenantDocument, "id" | "fields">): void {
-  if (BSON.calculateObjectSize({ _id: id, ...fields }, { ignoreUndefined: true }) <= documentBytesMax) return;
+export const assertSize = ({ id, fields }: Pick<TenantDocument, "id" | "fields">): void =>
+  assertBytes(BSON.calculateObjectSize({ _id: id, ...fields }, { ignoreUndefined: true }));
+
+function assertBytes(bytes: number): void {
+  if (bytes <= documentBytesMax) return;
   throw failure<DocumentFailure>("document_too_large", `A document may have ${documentBytesMax} bytes as BSON.`);
 }

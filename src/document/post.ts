@@ -1,12 +1,14 @@
 import { type Document, ObjectId } from "mongodb";
-import { invalid, under } from "../lib/invalid.ts";
+import { invalid } from "../lib/invalid.ts";
 import { mergePatch } from "../lib/merge-patch.ts";
 import type { Deps } from "../deps.ts";
 import { assertStorable } from "../tenant/document.ts";
 import { idKey } from "../tenant/document-id.ts";
+import type { FoundDocument } from "../tenant/scope.ts";
 import { firstMeta, type TenantDocument } from "../tenant/stored.ts";
 import { newWriteId } from "./document.ts";
 import { keyOf, markInsertDone, rememberInsert } from "./idempotency.ts";
+import { planPatch } from "./patch.ts";
 import { insertDocuments, type InsertWrite, type NewDocument, type Refused, refusalOf } from "./insert.ts";
 
 /** MongoDB's limit for one statement. */
@@ -97,13 +99,8 @@ export function readPatch(value: unknown, id: unknown): Document {
   return patch;
 }
 
-/**
- * What a patch makes of a document, no deeper than the deeper of the two. Names that other clients of the database have
- * stored stay, but for those that it doesn't take in a replacement.
- */
-export function patched(fields: Document, patch: Document): Document {
-  const made = mergePatch(fields, patch);
-  const special = Object.keys(made).find((name) => name.startsWith("$"));
-  if (special === undefined) return made;
-  throw invalid(under("#", special), "can't be stored again: its name begins with $", "invalid_name");
-}
+/** What a patch makes of a document, and what it changes: nothing else is written. @throws as `planPatch` */
+export const patched = (current: FoundDocument, patch: Document) => ({
+  fields: mergePatch(current.fields, patch),
+  patching: planPatch(current, patch),
+});

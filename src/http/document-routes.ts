@@ -1,7 +1,7 @@
 import { type Context, Hono } from "hono";
 import * as z from "zod";
 import type { Deps } from "../deps.ts";
-import { changeDocument } from "../document/change.ts";
+import { type Change, changeDocument } from "../document/change.ts";
 import { documentMissing } from "../document/document.ts";
 import { patched, postDocuments, readPatch, readReplacement } from "../document/post.ts";
 import { aggregateDocuments, countDocuments, getDocument, limitMax, listDocuments } from "../document/query.ts";
@@ -247,7 +247,7 @@ export function documentRoutes(deps: Deps) {
       async (c) => {
         const id = idOf(c);
         const fields = readReplacement(c.get("sent").value, id);
-        return sendDocument(c, await change(c, id, () => fields));
+        return sendDocument(c, await change(c, id, () => ({ fields })));
       },
     )
     .patch(
@@ -265,7 +265,7 @@ export function documentRoutes(deps: Deps) {
       async (c) => {
         const id = idOf(c);
         const patch = readPatch(c.get("sent").value, id);
-        return sendDocument(c, await change(c, id, ({ fields }) => patched(fields, patch)));
+        return sendDocument(c, await change(c, id, (current) => patched(current, patch)));
       },
     )
     .delete(
@@ -289,11 +289,7 @@ export function documentRoutes(deps: Deps) {
       },
     );
 
-  async function change(
-    c: Context<ExtendedEnv>,
-    id: unknown,
-    to: (current: TenantDocument) => TenantDocument["fields"],
-  ) {
+  async function change(c: Context<ExtendedEnv>, id: unknown, to: Change) {
     return (await changeDocument(deps, organizationOf(c), id, conditionOf(c), to))!;
   }
 }

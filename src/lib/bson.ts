@@ -15,6 +15,19 @@ export function isDocument(value: unknown): value is Document {
   return prototype === Object.prototype || prototype === null;
 }
 
+/** The fields of an object; a Map where JavaScript would put their names in another order, or can't hold them. */
+export type Fields = Document | Map<string, unknown>;
+
+/** The entries of an object's fields; null for what is none. */
+export const fieldsOf = (value: unknown): [string, unknown][] | null =>
+  value instanceof Map ? [...value] : isDocument(value) ? Object.entries(value) : null;
+
+/** A value of BSON that JavaScript has none for: its type, and its bytes. */
+export type Kept = { readonly type: number; readonly bytes: Buffer };
+const kept = Object.freeze({});
+export const keep = (type: number, bytes: Buffer): Kept => Object.assign(Object.create(kept), { type, bytes });
+export const isKept = (value: object): value is Kept => Object.getPrototypeOf(value) === kept;
+
 /** The value of an int, a long that JavaScript can hold, or a double; NaN for anything else. */
 export function toNumber(value: unknown): number {
   if (typeof value === "number") return value;

@@ -3,7 +3,6 @@ import {
   BSONRegExp,
   BSONSymbol,
   Code,
-  DBRef,
   Decimal128,
   Double,
   Int32,
@@ -12,7 +11,7 @@ import {
   ObjectId,
   Timestamp,
 } from "mongodb";
-import { isDocument, isLong, isUuid } from "./bson.ts";
+import { isDocument, isKept, isLong, isUuid, type Kept } from "./bson.ts";
 
 const quote = (text: string): string => JSON.stringify(text);
 /** For text in which nothing needs to be escaped. */
@@ -47,7 +46,25 @@ function printBinary(value: Binary): string {
   return `{"$binary":{"base64":"${base64}","subType":"${subType}"}}`;
 }
 
-// A page has hundreds of fields, so these two add to one text and make no arrays in between.
+/** A date beyond JavaScript's, a DBPointer, text that isn't UTF-8, or a pattern with options that there aren't. */
+function printKept({ type, bytes }: Kept): string {
+  if (type === 2) return quote(bytes.toString());
+  if (type === 9) return `{"$date":${wrap("$numberLong", String(bytes.readBigInt64LE()))}}`;
+  if (type === 12) {
+    const id = wrap("$oid", bytes.toString("hex", bytes.length - 12));
+    return `{"$dbPointer":{"$ref":${quote(bytes.toString("utf8", 4, bytes.length - 13))},"$id":${id}}}`;
+  }
+  const [pattern = "", options = ""] = bytes.toString().split("\0");
+  return `{"$regularExpression":{"pattern":${quote(pattern)},"options":${quote(options)}}}`;
+}
+
+// A page has hundreds of fields, so these three add to one text and make no arrays in between.
+function printMap(fields: Map<string, unknown>): string {
+  let text = "";
+  for (const [name, value] of fields) text += `${text && ","}${quote(name)}:${printExtendedJson(value)}`;
+  return `{${text}}`;
+}
+
 function printFields(fields: Record<string, unknown>): string {
   let text = "";
   for (const name of Object.keys(fields)) text += `${text && ","}${quote(name)}:${printExtendedJson(fields[name])}`;
@@ -63,6 +80,7 @@ function printArray(values: unknown[]): string {
 function printObject(value: object): string {
   if (Array.isArray(value)) return printArray(value);
   if (isDocument(value)) return printFields(value);
+  if (value instanceof Map) return printMap(value);
   if (value instanceof ObjectId) return wrap("$oid", value.toHexString());
   if (value instanceof Int32) return String(value.value);
   if (value instanceof Double) return printDouble(value.value);
@@ -81,12 +99,7 @@ function printObject(value: object): string {
   if (value instanceof Code) {
     return printFields({ $code: value.code, ...(value.scope && { $scope: value.scope }) });
   }
-  if (value instanceof DBRef) {
-    const names = { $ref: value.collection, $id: value.oid, ...(value.db !== undefined && { $db: value.db }) };
-    const fields = printFields(value.fields);
-    // Not one object of all, as names that are numbers would come first in it.
-    return fields === "{}" ? printFields(names) : `${printFields(names).slice(0, -1)},${fields.slice(1)}`;
-  }
+  if (isKept(value)) return printKept(value);
   throw new TypeError("Not a BSON value");
 }
 

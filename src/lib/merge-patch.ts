@@ -1,18 +1,29 @@
 import type { Document } from "mongodb";
-import { isDocument } from "./bson.ts";
+import { type Fields, fieldsOf, isDocument } from "./bson.ts";
+
+/** Names in the order in which a database adds new fields: that of their bytes. */
+export const byName = ([a]: [string, unknown], [b]: [string, unknown]): number =>
+  Buffer.compare(Buffer.from(a), Buffer.from(b));
 
 /**
  * JSON Merge Patch (RFC 7396) on BSON: null removes a field, an object is merged, anything else (an array, an ObjectId, a
- * date, a Decimal128…) is set. Changes neither of the two; fields keep their order, new ones come last.
+ * date, a Decimal128…) is set. Changes neither of the two; fields keep their order, new ones come last, in the order of their
+ * names where there was an object before.
  */
-export function mergePatch(target: Document, patch: Document): Document {
-  const fields = new Map<string, unknown>(Object.entries(target));
-  for (const [name, value] of Object.entries(patch)) {
-    if (value === null) fields.delete(name);
-    else fields.set(name, isDocument(value) ? mergePatch(asDocument(fields.get(name)), value) : value);
-  }
+export const mergePatch = (target: Document, patch: Document): Document =>
   // Not by assignment: a field of an old document may be called `__proto__`.
-  return Object.fromEntries(fields);
+  Object.fromEntries(merge(target, patch));
+
+function merge(target: unknown, patch: Document): Map<string, unknown> {
+  const before = fieldsOf(target);
+  const fields = new Map(before);
+  const changes = Object.entries(patch);
+  for (const [name, value] of before?.length ? changes.sort(byName) : changes) {
+    if (value === null) fields.delete(name);
+    else fields.set(name, isDocument(value) ? asBefore(fields.get(name), merge(fields.get(name), value)) : value);
+  }
+  return fields;
 }
 
-const asDocument = (value: unknown): Document => (isDocument(value) ? value : {});
+const asBefore = (target: unknown, fields: Map<string, unknown>): Fields =>
+  target instanceof Map ? fields : Object.fromEntries(fields);

@@ -1,5 +1,6 @@
 import type { AbstractCursor, Collection, Db, Document, Filter, Sort } from "mongodb";
 import { exactBson } from "../lib/bson.ts";
+import { readBson } from "../lib/bson-reader.ts";
 import {
   closeInTime,
   insertParts,
@@ -19,6 +20,7 @@ import { idOrder, type Position, type Walk } from "./id-order.ts";
 import type { Direction } from "./query/sort.ts";
 import {
   atVersion,
+  type FieldChanges,
   idPath,
   type Meta,
   ofTenant,
@@ -47,18 +49,23 @@ const refusalOf = (error: unknown): Refusal | null =>
 /** As many documents as the database sends at once: at most 16 MB. `isCut`: there are more within the limit. */
 export type Batch = { documents: Document[]; isCut: boolean };
 
+/** A document, and all of it as it is stored. */
+export type FoundDocument = TenantDocument & { bytes: Uint8Array };
+
 /** One tenant's documents at one placement: every statement carries the tenant, and no handle of the collection leaves. */
 export type TenantScope = {
   placement: Placement;
   /** Where the tenant's `_id` is stored, for filters and sorts that are made outside. */
   idPath: "_id" | "_id.i";
-  find(id: unknown): Promise<TenantDocument | null>;
+  find(id: unknown): Promise<FoundDocument | null>;
   /** What Croupier keeps of those documents that are there, by `idKey`. */
   findMetas(ids: readonly unknown[]): Promise<Map<string, Meta>>;
   /** @returns for each document, in order, how it went */
   insert(documents: readonly TenantDocument[]): Promise<("written" | Refusal)[]>;
   /** Replaces a document if it is still at this version. */
   replace(document: TenantDocument, before: TenantDocument): Promise<Written>;
+  /** Changes nothing but these fields of a document if it is still at this version. */
+  change(changes: FieldChanges, meta: Meta, before: TenantDocument): Promise<Written>;
   /** Removes a document if it is still at this version. */
   remove(before: TenantDocument): Promise<Written>;
   /** All documents in the order of `_id`, from a position on, in parts for `list` to be asked one after the other. */
@@ -111,8 +118,10 @@ export function openScope(db: Db, placement: Placement, late?: Late): TenantScop
     placement,
     idPath: idPath(placement),
     async find(id) {
-      const found = await collection.findOne(one(id), { ...exactBson, ...majority, ...within() });
-      return found && readStored(placement, found);
+      const found = await collection.findOne(one(id), { raw: true, ...majority, ...within() });
+      if (!found) return null;
+      const bytes = found as unknown as Uint8Array;
+      return { ...readStored(placement, readBson(bytes)), bytes };
     },
     async findMetas(ids) {
       const metas = new Map<string, Meta>();
@@ -156,6 +165,15 @@ export function openScope(db: Db, placement: Placement, late?: Late): TenantScop
         const filter = { ...one(before.id), ...atVersion(before.meta) };
         return (await collection.replaceOne(filter, toStored(placement, document), within())).matchedCount;
       }),
+    change: ({ set, unset }, meta, before) =>
+      guarded(async () => {
+        const filter = { ...one(before.id), ...atVersion(before.meta) };
+        const update = {
+          $set: { ...set, tenant_id: placement.key, _croupier: meta },
+          ...(unset.length > 0 && { $unset: Object.fromEntries(unset.map((path) => [path, ""])) }),
+        };
+        return (await collection.updateOne(filter, update, within())).matchedCount;
+      }),
     remove: (before) =>
       guarded(async () => {
         const filter = { ...one(before.id), ...atVersion(before.meta) };
@@ -169,7 +187,7 @@ export function openScope(db: Db, placement: Placement, late?: Late): TenantScop
           limit,
           batchSize: limit,
           ...(projection && { projection }),
-          ...exactBson,
+          raw: true,
           ...query(),
         }),
         placement.key,
@@ -180,7 +198,7 @@ export function openScope(db: Db, placement: Placement, late?: Late): TenantScop
         collection.aggregate([...pipeline(tenant), { $limit: limit }], {
           // MongoDB doesn't look for the end after a batch that is just full.
           batchSize: limit + 1,
-          ...exactBson,
+          raw: true,
           ...query(),
         }),
         placement.key,
@@ -193,9 +211,8 @@ async function firstBatch(cursor: AbstractCursor<Document>, key: string): Promis
   try {
     const documents: Document[] = [];
     const slice = createSlice(key);
-    // They are read out of the answer as they are asked for.
     for (let more = await cursor.hasNext(); more; more = cursor.bufferedCount() > 0) {
-      documents.push(...cursor.readBufferedDocuments(piece));
+      documents.push(...(cursor.readBufferedDocuments(piece) as unknown as Uint8Array[]).map(readBson));
       await slice();
     }
     return { documents, isCut: cursor.id !== undefined && !cursor.id.isZero() };

@@ -10,6 +10,12 @@ export type Meta = { v: number; h: string[]; k?: string };
 /** A tenant's document, without anything of Croupier's. `id` is any scalar; `fields` are in the tenant's order. */
 export type TenantDocument = { id: unknown; fields: Document; meta: Meta };
 
+/** Whether a field at the top of a stored document is none of the tenant's own but its `_id`, or Croupier's. */
+export const isOwn = (name: string): boolean => ["_id", "tenant_id", "_croupier"].includes(name);
+
+/** Fields of a document to be set and to be removed, by their paths. */
+export type FieldChanges = { set: Document; unset: string[] };
+
 /** As many writes as may come between a write's first try and its second, for that one to be recognized. */
 const historyMax = 4;
 

@@ -6,7 +6,6 @@ import {
   BSONRegExp,
   BSONSymbol,
   Code,
-  DBRef,
   Decimal128,
   Double,
   Int32,
@@ -195,7 +194,7 @@ describe("Extended JSON is printed relaxed, and loses nothing", () => {
     [new Code("f()"), '{"$code":"f()"}'],
     [new BSONSymbol("a"), '{"$symbol":"a"}'],
     [undefined, '{"$undefined":true}'],
-    [new DBRef("c", new ObjectId(id), "d", { a: 1 }), `{"$ref":"c","$id":{"$oid":"${id}"},"$db":"d","a":1}`],
+    [{ $ref: "c", $id: new ObjectId(id), $db: "d", a: 1 }, `{"$ref":"c","$id":{"$oid":"${id}"},"$db":"d","a":1}`],
     [JSON.parse('{"_bsontype":"ObjectId","__proto__":1}'), '{"_bsontype":"ObjectId","__proto__":1}'],
   ];
   test.each(printed)("%#: %p", (value, text) => {

@@ -1,5 +1,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { ObjectId } from "mongodb";
+import { insertRaw } from "../../src/lib/insert-raw.ts";
+import { documentOf, element } from "../../src/lib/raw-bson.ts";
 import { createLogger } from "../../src/log.ts";
 import { driveAbandoned, enqueue } from "../../src/operation/drive.ts";
 import { findById, findOpen, operations } from "../../src/operation/store.ts";
@@ -77,6 +79,20 @@ test("documents that a foreign validator doesn't let be marked stop it with thei
   const { placement } = (await organizations(db).findOne({ _id }))!;
   const plain = collectionOf(db, placement!);
   await plain.insertMany([{ text: "planted-content" }, { text: "planted-content" }, { good: true }]);
+  // Neither of these can be asked for by what JavaScript makes of its `_id`: one at the end, one in between.
+  const odd = [
+    element(9, "_id", Buffer.alloc(8, 0x7f)),
+    element(3, "_id", documentOf([element(10, "2", Buffer.alloc(0)), element(10, "1", Buffer.alloc(0))])),
+  ];
+  const good = element(8, "good", Buffer.from([1]));
+  expect(
+    await insertRaw(
+      db,
+      placement!.collection,
+      odd.map((each) => documentOf([each, good])),
+      10_000,
+    ),
+  ).toEqual([]);
   await db.command({ collMod: placement!.collection, validator: { good: true }, validationLevel: "strict" });
   const wanted = { _id: new ObjectId(), organization_id: _id, kind: "stamp", input: {} };
   await enqueue(deps, wanted);
@@ -92,7 +108,7 @@ test("documents that a foreign validator doesn't let be marked stop it with thei
   for (const attempts of [1, 1]) {
     const stopped = await stop();
     expect(stopped).toMatchObject({ step: "mark", attempts, progress: { stamped: 1 } });
-    expect(stopped.error!.message).toContain("refuses to mark 2 documents");
+    expect(stopped.error!.message).toContain("refuses to mark 4 documents");
     expect(lines.join("") + JSON.stringify(stopped)).not.toContain("planted-content");
     await resumeOperation(deps, wanted._id);
   }

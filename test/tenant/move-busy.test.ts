@@ -82,7 +82,7 @@ function startWriting({ _id }: Lodger) {
   };
   const change = async (n: number) => {
     const id = textOf(firstNumber + (n % 10));
-    const more = ({ fields }: TenantDocument) => ({ value: Number(fields.value) + 1 });
+    const more = ({ fields }: TenantDocument) => ({ fields: { value: Number(fields.value) + 1 } });
     await changeDocument(fleet.deps, _id, id, () => true, more);
     counted.set(id, (counted.get(id) ?? 0) + 1);
   };

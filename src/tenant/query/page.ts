@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { DBRef, type Document } from "mongodb";
+import type { Document } from "mongodb";
 import { isDocument } from "../../lib/bson.ts";
 import { parseExtendedJson, printExtendedJson } from "../../lib/extended-json.ts";
 import { type Failure, failure } from "../../lib/failure.ts";
@@ -17,12 +17,17 @@ const unsupportedSort = (path: string, because: string): Failure<PageFailure> =>
 
 const arrayThere = "a document has an array there, which sorts by one of its elements";
 
+function fieldOf(value: unknown, name: string): unknown {
+  if (value instanceof Map) return value.get(name) ?? null;
+  return isDocument(value) && Object.hasOwn(value, name) ? value[name] : null;
+}
+
 /** The value that a document sorts by, null when there is none. Throws `unsupported_sort` when an array is on the way. */
 function keyOf(document: Document, path: string): unknown {
   let value: unknown = document;
   for (const part of path.split(".")) {
-    value = isDocument(value) && Object.hasOwn(value, part) ? value[part] : null;
-    if (Array.isArray(value) || value instanceof DBRef) throw unsupportedSort(path, arrayThere);
+    value = fieldOf(value, part);
+    if (Array.isArray(value) || fieldOf(value, "$ref") !== null) throw unsupportedSort(path, arrayThere);
   }
   if (bracketOf(value) === null) throw unsupportedSort(path, "a document has a value there that no filter can compare");
   return value;

@@ -1,5 +1,5 @@
 import type { Document } from "mongodb";
-import { isDocument, toNumber } from "../../lib/bson.ts";
+import { fieldsOf, isDocument, toNumber } from "../../lib/bson.ts";
 import { assertAtMost, invalid, under } from "../../lib/invalid.ts";
 import { reservedNames } from "../document.ts";
 import { checkOwnPath } from "./path.ts";
@@ -77,7 +77,7 @@ function treeOf(paths: string[]): Tree {
   return root;
 }
 
-const isNested = (value: unknown): boolean => Array.isArray(value) || isDocument(value);
+const isNested = (value: unknown): boolean => Array.isArray(value) || fieldsOf(value) !== null;
 
 /** As the server does it: paths go through arrays, and including a path drops what is no object on the way. */
 function project(value: unknown, tree: Tree, including: boolean): unknown {
@@ -85,14 +85,15 @@ function project(value: unknown, tree: Tree, including: boolean): unknown {
     const elements = including ? value.filter(isNested) : value;
     return elements.map((element) => project(element, tree, including));
   }
-  if (!isDocument(value)) return value;
-  const entries = Object.entries(value).flatMap(([name, part]): [string, unknown][] => {
+  const fields = fieldsOf(value);
+  if (!fields) return value;
+  const entries = fields.flatMap(([name, part]): [string, unknown][] => {
     const beneath = tree.get(name);
     if (beneath === undefined) return including ? [] : [[name, part]];
     if (beneath === null) return including ? [[name, part]] : [];
     return including && !isNested(part) ? [] : [[name, project(part, beneath, including)]];
   });
-  return Object.fromEntries(entries);
+  return value instanceof Map ? new Map(entries) : Object.fromEntries(entries);
 }
 
 const reserved = Object.fromEntries(reservedNames.map((name) => [name, 0]));

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { BSONRegExp, Code, DBRef, type Document, Int32, Long, ObjectId } from "mongodb";
+import { BSONRegExp, Code, type Document, Int32, Long, ObjectId } from "mongodb";
 import { printExtendedJson } from "../../../src/lib/extended-json.ts";
 import { isFailure } from "../../../src/lib/failure.ts";
 import {
@@ -88,7 +88,7 @@ describe("what a document sorts by", () => {
     [{ _id: 1, b: [{ c: 1 }] }],
     [{ _id: 1, b: { c: [1] } }],
     [{ _id: 1, a: new Code("f()") }],
-    [{ _id: 1, b: new DBRef("c", new ObjectId(), undefined, { c: 1 }) }],
+    [{ _id: 1, b: { $ref: "c", $id: new ObjectId(), c: 1 } }],
     [{ _id: 1, a: new Date(Number.NaN) }],
     [{ _id: 1, a: undefined }],
   ])("%#: no page can begin after it", (document) => {

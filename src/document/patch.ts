@@ -1,0 +1,51 @@
+import { BSON, type Document } from "mongodb";
+import { isDocument } from "../lib/bson.ts";
+import { invalid, under } from "../lib/invalid.ts";
+import { byName, mergePatch } from "../lib/merge-patch.ts";
+import { bsonType, type Element, elementsOf } from "../lib/raw-bson.ts";
+import type { FoundDocument } from "../tenant/scope.ts";
+import { type FieldChanges, isOwn } from "../tenant/stored.ts";
+
+/** What a merge patch changes in a document as it is stored, by paths; `bytes`: what the document has then. */
+export type Patching = FieldChanges & { bytes: number };
+
+/**
+ * Finds out what a merge patch (RFC 7396) changes, so that nothing else is written: what other clients have stored JavaScript
+ * can't always write again as it was.
+ *
+ * @param patch with names that a path can hold
+ * @throws Failure `invalid_request` when it names what stands twice in the document
+ */
+export function planPatch({ id, bytes }: Pick<FoundDocument, "id" | "bytes">, patch: Document): Patching {
+  const fields = elementsOf(bytes).filter(({ name }) => !isOwn(name));
+  const now = fields.reduce((sum, field) => sum + field.bytes.byteLength, BSON.calculateObjectSize({ _id: id }));
+  const patching: Patching = { set: {}, unset: [], bytes: now };
+  plan(patching, fields, patch, "", "#");
+  return patching;
+}
+
+function plan(patching: Patching, fields: Element[], patch: Document, path: string, pointer: string): void {
+  const wanted = new Map(Object.keys(patch).map((name) => [Buffer.from(name).toString("latin1"), name]));
+  const found = new Map<string, Element>();
+  for (const field of fields) {
+    const name = wanted.get(field.name);
+    if (name === undefined) continue;
+    if (found.has(name)) throw invalid(under(pointer, name), "is there twice in the document", "duplicate_name");
+    found.set(name, field);
+  }
+  for (const [name, value] of Object.entries(patch).sort(byName)) {
+    const [field, at] = [found.get(name), path + name];
+    if (isDocument(value) && field?.type === bsonType.object) {
+      plan(patching, elementsOf(field.value), value, `${at}.`, under(pointer, name));
+      continue;
+    }
+    patching.bytes -= field?.bytes.byteLength ?? 0;
+    if (value === null) {
+      if (field) patching.unset.push(at);
+      continue;
+    }
+    const made = isDocument(value) ? mergePatch({}, value) : value;
+    patching.set[at] = made;
+    patching.bytes += BSON.calculateObjectSize({ [name]: made }, { ignoreUndefined: true }) - 5;
+  }
+}
