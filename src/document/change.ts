@@ -82,8 +82,9 @@ export const preconditionFailed = (current: TenantDocument | null) =>
     ...(current && { etag: etagOf(current.meta) }),
   });
 
-/** @throws Failure `document_too_large` */
-export function assertSize({ id, fields }: Pick<TenantDocument, "id" | "fields">): void {
-  if (BSON.calculateObjectSize({ _id: id, ...fields }, { ignoreUndefined: true }) <= documentBytesMax) return;
+/** @returns how many bytes the document has as BSON. @throws Failure `document_too_large` */
+export function assertSize({ id, fields }: Pick<TenantDocument, "id" | "fields">): number {
+  const bytes = BSON.calculateObjectSize({ _id: id, ...fields }, { ignoreUndefined: true });
+  if (bytes <= documentBytesMax) return bytes;
   throw failure<DocumentFailure>("document_too_large", `A document may have ${documentBytesMax} bytes as BSON.`);
 }
