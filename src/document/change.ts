@@ -98,9 +98,12 @@ export const preconditionFailed = (current: TenantDocument | null) =>
     ...(current && { etag: etagOf(current.meta) }),
   });
 
-/** @throws Failure `document_too_large` */
-export const assertSize = ({ id, fields }: Pick<TenantDocument, "id" | "fields">): void =>
-  assertBytes(BSON.calculateObjectSize({ _id: id, ...fields }, { ignoreUndefined: true }));
+/** @returns how many bytes the document has as BSON. @throws Failure `document_too_large` */
+export function assertSize({ id, fields }: Pick<TenantDocument, "id" | "fields">): number {
+  const bytes = BSON.calculateObjectSize({ _id: id, ...fields }, { ignoreUndefined: true });
+  assertBytes(bytes);
+  return bytes;
+}
 
 function assertBytes(bytes: number): void {
   if (bytes <= documentBytesMax) return;

@@ -1,5 +1,6 @@
 import type { ObjectId } from "mongodb";
 import { type FieldError, failure } from "../lib/failure.ts";
+import { createSlice } from "../lib/slices.ts";
 import { type DoorDeps, withTenant } from "../tenant/door.ts";
 import type { Refusal, TenantScope } from "../tenant/scope.ts";
 import { idKey } from "../tenant/document-id.ts";
@@ -26,15 +27,21 @@ export async function insertDocuments(
   wanted: readonly NewDocument[],
   write: InsertWrite,
 ): Promise<Refused> {
-  for (const each of wanted) assertSize(each);
-  const documents = wanted.map((each): TenantDocument => ({ ...each, meta: firstMeta(write.id, write.key) }));
+  const slice = createSlice(organizationId.toHexString());
+  const bytes = new Map<TenantDocument, number>();
+  for (const each of wanted) {
+    bytes.set({ ...each, meta: firstMeta(write.id, write.key) }, assertSize(each));
+    const pause = slice();
+    if (pause) await pause;
+  }
+  const documents = [...bytes.keys()];
   const ids = wanted.map(({ id }) => id);
   // What a try before this one has stored, perhaps at a place that the tenant has left.
   const stored = new Set<TenantDocument>();
   const refused = await withTenant(deps, organizationId, { write: ids }, async (scope) => {
     await assertBroughtAlong(scope, [...stored], write);
     const missing = documents.filter((document) => !stored.has(document));
-    const outcomes = await insertMissing(scope, missing, write);
+    const outcomes = await insertMissing(scope, missing, write, (document) => bytes.get(document)!);
     const refusals = new Map<TenantDocument, Refusal>();
     for (const [index, outcome] of outcomes.entries()) {
       if (outcome === "written") stored.add(missing[index]!);
@@ -58,11 +65,12 @@ async function insertMissing(
   scope: TenantScope,
   documents: TenantDocument[],
   write: InsertWrite,
+  bytesOf: (document: TenantDocument) => number,
 ): Promise<("written" | Refusal)[]> {
   const madeBefore = await findMade(scope, write.isAgain ? documents : [], write);
   const missing = documents.filter((document) => !madeBefore.has(document));
   if (missing.length === 0) return documents.map(() => "written");
-  const outcomes = new Map((await scope.insert(missing)).map((outcome, index) => [missing[index]!, outcome]));
+  const outcomes = new Map((await scope.insert(missing, bytesOf)).map((outcome, index) => [missing[index]!, outcome]));
   const made = await findMade(
     scope,
     missing.filter((document) => outcomes.get(document) !== "written"),

@@ -1,6 +1,7 @@
 import { type Document, ObjectId } from "mongodb";
 import { invalid } from "../lib/invalid.ts";
 import { mergePatch } from "../lib/merge-patch.ts";
+import { createSlice, type Slice } from "../lib/slices.ts";
 import type { Deps } from "../deps.ts";
 import { assertStorable } from "../tenant/document.ts";
 import { idKey } from "../tenant/document-id.ts";
@@ -33,7 +34,7 @@ export async function postDocuments(
   idempotencyKey: string | undefined,
 ): Promise<Posted> {
   const isMany = Array.isArray(sent.value);
-  const wanted = readDocuments(sent.value);
+  const wanted = await readDocuments(sent.value, createSlice(organizationId.toHexString()));
   const writeId = newWriteId();
   const posted = (documents: NewDocument[], write: InsertWrite, refused: Refused): Posted => {
     if (refused.length > 0) throw refusalOf(documents, refused, isMany);
@@ -64,15 +65,23 @@ export async function postDocuments(
 /** `isMade`: its id was not given. */
 type ReadDocument = NewDocument & { isMade: boolean };
 
-function readDocuments(value: unknown): ReadDocument[] {
+async function readDocuments(value: unknown, slice: Slice): Promise<ReadDocument[]> {
   if (!Array.isArray(value)) return [readDocument(value, "#")];
   if (value.length === 0) throw invalid("#", "must hold a document", "too_few");
   if (value.length > batchMax) throw invalid("#", `must hold at most ${batchMax} documents`, "too_many");
-  const documents = value.map((each, index) => readDocument(each, `#/${index}`));
+  const documents: ReadDocument[] = [];
+  for (const [index, each] of value.entries()) {
+    documents.push(readDocument(each, `#/${index}`));
+    const pause = slice();
+    if (pause) await pause;
+  }
   const seen = new Set<string>();
   for (const [index, { id }] of documents.entries()) {
-    if (seen.has(idKey(id))) throw invalid(`#/${index}/_id`, "is there twice", "duplicate_id");
-    seen.add(idKey(id));
+    const key = idKey(id);
+    if (seen.has(key)) throw invalid(`#/${index}/_id`, "is there twice", "duplicate_id");
+    seen.add(key);
+    const pause = slice();
+    if (pause) await pause;
   }
   return documents;
 }

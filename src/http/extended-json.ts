@@ -3,9 +3,9 @@ import { createMiddleware } from "hono/factory";
 import type * as z from "zod";
 import { isDocument } from "../lib/bson.ts";
 import { failure, isFailure } from "../lib/failure.ts";
-import { parseExtendedJson, printExtendedJson } from "../lib/extended-json.ts";
+import { parseInSlices, printExtendedJson } from "../lib/extended-json.ts";
 import { invalid, under } from "../lib/invalid.ts";
-import { createSlice } from "../lib/slices.ts";
+import { createSlice, type Slice } from "../lib/slices.ts";
 import type { Env } from "./context.ts";
 import { isJson, receiveProblems, withDescription } from "./describe.ts";
 import type { HttpFailure } from "./problems.ts";
@@ -17,7 +17,7 @@ export type ExtendedEnv = { Variables: Env["Variables"] & { sent: Sent } };
 
 const malformed = (detail: string) => failure<HttpFailure>("malformed_json", detail);
 
-function readSent(bytes: ArrayBuffer): Sent {
+async function readSent(bytes: ArrayBuffer, slice: Slice): Promise<Sent> {
   let text: string;
   try {
     // Otherwise a broken character would be stored as another one.
@@ -26,7 +26,7 @@ function readSent(bytes: ArrayBuffer): Sent {
     throw malformed("The body is not UTF-8.");
   }
   try {
-    return { text, value: parseExtendedJson(text) };
+    return { text, value: await parseInSlices(text, slice) };
   } catch (error) {
     if (isFailure(error) && error.errors?.[0]?.code === "malformed_json") throw malformed(error.message);
     throw error;
@@ -49,7 +49,8 @@ export function extendedBody(schema: z.ZodType, shown: Record<string, unknown>, 
         );
       }
       await receive(c);
-      c.set("sent", readSent(await c.req.arrayBuffer()));
+      const slice = createSlice(c.get("actor").organizationId.toHexString(), c.get("late"));
+      c.set("sent", await readSent(await c.req.arrayBuffer(), slice));
       await next();
     }),
     {

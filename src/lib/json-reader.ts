@@ -22,12 +22,22 @@ const words = [
 // With these an object would not be what it looks like: to JavaScript, or to the driver.
 export const namesRefused = new Set(["__proto__", "_bsontype"]);
 
+/** An array or an object of which not all has been read; the name of the part that comes next is the last of the path. */
+type Open = { values: unknown[] } | { values: null; fields: Record<string, unknown>; special: boolean };
+const unfinished = Symbol("unfinished");
+
+/** Reads on, at most so many values, and says whether that was the end: then `value` is all of it. */
+export type JsonReader = { read(values: number): boolean; readonly value: unknown };
+
 /**
  * Reads JSON (RFC 8259) more strictly than JSON.parse: numbers come as the text that they were, and a name that stands
- * twice in an object, half a surrogate pair, NUL in a name and nesting beyond `depthMax` are refused.
+ * twice in an object, half a surrogate pair, NUL in a name and nesting beyond `depthMax` are refused. It can be read some
+ * values at a time, as there may be millions.
  */
-export function readJson(text: string, pointer: string, make: JsonMakers): unknown {
+export function createJsonReader(text: string, pointer: string, make: JsonMakers): JsonReader {
   const path: (string | number)[] = [];
+  const open: Open[] = [];
+  let whole: unknown;
   const at = () => path.reduce<string>(under, pointer);
   const malformed = (): Failure => invalid(pointer, `is not JSON (at character ${position + 1})`, "malformed_json");
   const notText = () => invalid(at(), "has half a surrogate pair in it", "invalid_text");
@@ -75,45 +85,36 @@ export function readJson(text: string, pointer: string, make: JsonMakers): unkno
     return read;
   }
 
-  function readArray(): unknown[] {
-    const values: unknown[] = [];
-    if (take("]")) return values;
-    do {
-      path.push(values.length);
-      values.push(readValue());
-      path.pop();
-    } while (take(","));
-    expect("]");
-    return values;
+  function readName(object: Open & { values: null }): void {
+    expect('"');
+    const name = readText();
+    path.push(name);
+    if (namesRefused.has(name)) throw invalid(at(), "is a name that no field can have", "invalid_name");
+    if (name.includes("\0")) throw invalid(at(), "has NUL in its name", "invalid_name");
+    if (Object.hasOwn(object.fields, name)) throw invalid(at(), "is there twice", "duplicate_name");
+    object.special ||= name.startsWith("$");
+    expect(":");
   }
 
-  function readObject(): unknown {
-    const fields: Record<string, unknown> = {};
-    let special = false;
-    if (take("}")) return make.object(fields, special, at);
-    do {
-      expect('"');
-      const name = readText();
-      path.push(name);
-      if (namesRefused.has(name)) throw invalid(at(), "is a name that no field can have", "invalid_name");
-      if (name.includes("\0")) throw invalid(at(), "has NUL in its name", "invalid_name");
-      if (Object.hasOwn(fields, name)) throw invalid(at(), "is there twice", "duplicate_name");
-      special ||= name.startsWith("$");
-      expect(":");
-      fields[name] = readValue();
-      path.pop();
-    } while (take(","));
-    expect("}");
-    return make.object(fields, special, at);
-  }
-
-  function readValue(): unknown {
+  /** A value, or `unfinished` where an array or object begins that isn't empty. */
+  function begin(): unknown {
     skipSpace();
     const first = text[position] ?? "";
-    if ((first === "{" || first === "[") && path.length >= depthMax)
+    if ((first === "{" || first === "[") && open.length >= depthMax)
       throw invalid(at(), `is nested deeper than ${depthMax} levels`, "too_deep");
-    if (take("{")) return readObject();
-    if (take("[")) return readArray();
+    if (take("{")) {
+      const object = { values: null, fields: {}, special: false };
+      if (take("}")) return make.object(object.fields, false, at);
+      open.push(object);
+      readName(object);
+      return unfinished;
+    }
+    if (take("[")) {
+      if (take("]")) return [];
+      open.push({ values: [] });
+      path.push(0);
+      return unfinished;
+    }
     if (take('"')) return readText();
     for (const [word, value] of words) {
       if (!text.startsWith(word, position)) continue;
@@ -125,9 +126,50 @@ export function readJson(text: string, pointer: string, make: JsonMakers): unkno
     return make.number(digits, at);
   }
 
+  /** Puts a value into what it is in: that, when it was the last one, else `unfinished`. */
+  function put(into: Open, value: unknown): unknown {
+    const name = path.pop()!;
+    if (into.values) {
+      into.values.push(value);
+      if (take(",")) {
+        path.push(into.values.length);
+        return unfinished;
+      }
+      expect("]");
+      open.pop();
+      return into.values;
+    }
+    into.fields[name] = value;
+    if (take(",")) {
+      readName(into);
+      return unfinished;
+    }
+    expect("}");
+    open.pop();
+    return make.object(into.fields, into.special, at);
+  }
+
   if (!text.isWellFormed()) throw notText();
-  const value = readValue();
-  match(space);
-  if (position < text.length) throw malformed();
-  return value;
+  return {
+    read(values) {
+      for (let left = values; left > 0; left--) {
+        let value = begin();
+        while (value !== unfinished) {
+          const into = open.at(-1);
+          if (into) {
+            value = put(into, value);
+            continue;
+          }
+          match(space);
+          if (position < text.length) throw malformed();
+          whole = value;
+          return true;
+        }
+      }
+      return false;
+    },
+    get value() {
+      return whole;
+    },
+  };
 }

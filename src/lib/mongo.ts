@@ -44,9 +44,23 @@ export async function dropOutdatedIndex<T extends Document>(collection: Collecti
 /** FerretDB takes no more documents in one statement; MongoDB takes 100,000. */
 const insertMax = 25_000;
 
-/** What one statement may insert, part by part. */
-export function* insertParts<T>(all: readonly T[]): Generator<T[]> {
-  for (let start = 0; start < all.length; start += insertMax) yield all.slice(start, start + insertMax);
+/** The driver makes BSON of a statement in one go, in which nobody else has a turn. */
+const insertBytesMax = 512 * 1024;
+
+/** What one statement may insert, part by part; a part of more bytes than it may have is alone. */
+export function* insertParts<T>(all: readonly T[], bytesOf: (one: T) => number): Generator<T[]> {
+  let part: T[] = [];
+  let bytes = 0;
+  for (const one of all) {
+    const more = bytesOf(one);
+    if (part.length === insertMax || (part.length > 0 && bytes + more > insertBytesMax)) {
+      yield part;
+      [part, bytes] = [[], 0];
+    }
+    part.push(one);
+    bytes += more;
+  }
+  if (part.length > 0) yield part;
 }
 
 type ServerError = {

@@ -11,7 +11,7 @@ export { etagOf, matchesTag, parseIfMatch, parseIfNoneMatch, type Stamp, type Ta
 export const reservedNames = ["tenant_id", "_croupier"] as const;
 export const isReserved = (name: string): boolean => (reservedNames as readonly string[]).includes(name);
 
-function assertName(name: string, pointer: string): void {
+function assertName(name: string, at: () => string): void {
   const wrong =
     name === ""
       ? "is empty"
@@ -24,17 +24,19 @@ function assertName(name: string, pointer: string): void {
             : name === "__proto__" || name === "_bsontype"
               ? "is a name that no field can have"
               : null;
-  if (wrong) throw invalid(pointer, `can't be stored: its name ${wrong}`, "invalid_name");
+  if (wrong) throw invalid(at(), `can't be stored: its name ${wrong}`, "invalid_name");
 }
 
-function assertStorableValue(value: unknown, pointer: string, depth: number): void {
-  const nested = Array.isArray(value) ? value.entries() : isDocument(value) ? Object.entries(value) : null;
-  if (!nested) return;
-  if (depth > depthMax) throw invalid(pointer, `is nested deeper than ${depthMax} levels`, "too_deep");
-  for (const [name, part] of nested) {
-    const at = under(pointer, name);
+/** @param path to the value; the pointer to it is only made when it is refused, as there may be millions */
+function assertStorableValue(value: unknown, path: (string | number)[], at: () => string): void {
+  const isArray = Array.isArray(value);
+  if (!isArray && !isDocument(value)) return;
+  if (path.length >= depthMax) throw invalid(at(), `is nested deeper than ${depthMax} levels`, "too_deep");
+  for (const name of isArray ? value.keys() : Object.keys(value)) {
+    path.push(name);
     if (typeof name === "string") assertName(name, at);
-    assertStorableValue(part, at, depth + 1);
+    assertStorableValue((value as Record<string | number, unknown>)[name], path, at);
+    path.pop();
   }
 }
 
@@ -52,7 +54,8 @@ export function assertStorable(document: unknown, pointer = "#"): asserts docume
   const reserved = Object.keys(document).find(isReserved);
   if (reserved) throw invalid(under(pointer, reserved), "is a field that Croupier keeps for itself", "reserved_name");
   if (Object.hasOwn(document, "_id")) assertId(document._id, under(pointer, "_id"));
-  assertStorableValue(document, pointer, 1);
+  const path: (string | number)[] = [];
+  assertStorableValue(document, path, () => path.reduce<string>(under, pointer));
 }
 
 /** A stored document as its tenant knows it; `shared`: it comes from the shared collection, where `_id` is `{t, i}`. */

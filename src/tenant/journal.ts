@@ -1,6 +1,7 @@
 import { type Collection, type Db, ObjectId } from "mongodb";
 import { exactBson } from "../lib/bson.ts";
 import { insertParts, majority, toBuild, within } from "../lib/mongo.ts";
+import { idBytes } from "./document-id.ts";
 
 /** That a document is about to be written while its tenant is being moved. Each note is a record of its own. */
 export type Note = { _id: ObjectId; operation_id: ObjectId; id: unknown };
@@ -11,9 +12,12 @@ export async function createNoteIndexes(db: Db): Promise<void> {
   await notes(db).createIndex({ operation_id: 1, _id: 1 }, toBuild());
 }
 
+/** At the most, as BSON. */
+const noteBytes = (id: unknown): number => idBytes(id) + 100;
+
 /** Notes documents by their tenant's ids; they are there, for the majority, when it returns. */
 export async function writeNotes(db: Db, operationId: ObjectId, ids: readonly unknown[]): Promise<void> {
-  for (const some of insertParts(ids)) {
+  for (const some of insertParts(ids, noteBytes)) {
     const documents = some.map((id): Note => ({ _id: new ObjectId(), operation_id: operationId, id }));
     await notes(db).insertMany(documents, { ordered: false, ...within() });
   }

@@ -61,7 +61,10 @@ export type TenantScope = {
   /** What Croupier keeps of those documents that are there, by `idKey`. */
   findMetas(ids: readonly unknown[]): Promise<Map<string, Meta>>;
   /** @returns for each document, in order, how it went */
-  insert(documents: readonly TenantDocument[]): Promise<("written" | Refusal)[]>;
+  insert(
+    documents: readonly TenantDocument[],
+    bytesOf: (document: TenantDocument) => number,
+  ): Promise<("written" | Refusal)[]>;
   /** Replaces a document if it is still at this version. */
   replace(document: TenantDocument, before: TenantDocument): Promise<Written>;
   /** Changes nothing but these fields of a document if it is still at this version. */
@@ -135,9 +138,9 @@ export function openScope(db: Db, placement: Placement, late?: Late): TenantScop
       }
       return metas;
     },
-    async insert(documents) {
+    async insert(documents, bytesOf) {
       const outcomes = documents.map((): "written" | Refusal => "written");
-      for (const part of insertParts(inTurn(documents))) {
+      for (const part of insertParts(inTurn(documents), (place) => bytesOf(documents[place]!))) {
         let places = part;
         await retryDeadlock(async () => {
           try {
