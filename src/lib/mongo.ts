@@ -199,7 +199,8 @@ export async function unlessUnauthorized<T>(look: () => Promise<T>): Promise<T |
 /** A limit of ours, or of the connection, has ended the statement: whether the database is away isn't said by that. */
 export const isLate = (error: unknown): boolean => {
   const { name, errorResponse } = asServerError(error);
-  if (["TimeoutError", "MongoNetworkTimeoutError"].includes(String(name))) return true;
+  // The second is how the driver tells of the first where it waits for an answer.
+  if (["TimeoutError", "MongoOperationTimeoutError", "MongoNetworkTimeoutError"].includes(String(name))) return true;
   // As above.
   return (
     [50, 262].some((code) => hasErrorCode(error, code)) || (errorResponse instanceof Error && isLate(errorResponse))
