@@ -73,12 +73,9 @@ const stored = {
 const queried = {
   ...databaseProblems,
   invalid_request: "The query has something that isn't allowed",
+  expression_too_costly: "An expression or a pattern may do more than a few steps for each part of a document",
   query_too_slow: "It was still running when its time was up: the same again would take as long",
   query_refused: "The database finds it wrong: an operator doesn't fit a value",
-};
-const aggregated = {
-  ...queried,
-  expression_too_costly: "An expression may do more than a fixed number of steps for each part of a document",
 };
 const listed = {
   ...queried,
@@ -202,7 +199,7 @@ export function documentRoutes(deps: Deps) {
         summary: `Run an aggregation pipeline over the organization's documents (at most ${limitMax} results)`,
         tags,
         answers: { "200": answer("What comes out", aggregateAnswer) },
-        problems: aggregated,
+        problems: queried,
       }),
       reader,
       extendedBody(pipelineRequest, { group: { pipeline: [{ $group: { _id: "$color", count: { $sum: 1 } } }] } }),

@@ -52,12 +52,12 @@ export function createOverdueWatch(
 async function findOverdue({ client }: Db, limitMs: number) {
   const question = { currentOp: 1, $ownOps: true, active: true };
   const { inprog } = await client.db("admin").command(question, within());
-  return (inprog as Document[]).flatMap(({ opid, ns, appName = service, command = {}, secs_running: seconds }) => {
+  return (inprog as Document[]).flatMap(({ opid, ns, appName = service, command = {}, ...took }) => {
     const [operation = ""] = Object.keys(command);
+    // FerretDB counts whole seconds only.
+    const seconds = Number(took.microsecs_running ?? took.secs_running * 1e6) / 1e6;
     const overdueMs = 2 * (Number(command.maxTimeMS) || limitMs);
     const isOurs = appName === service && limited.has(operation);
-    return isOurs && seconds * 1_000 >= overdueMs
-      ? [{ opid: String(opid), operation, ns, seconds: Number(seconds) }]
-      : [];
+    return isOurs && seconds * 1_000 >= overdueMs ? [{ opid: String(opid), operation, ns, seconds }] : [];
   });
 }

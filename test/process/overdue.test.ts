@@ -16,7 +16,7 @@ afterAll(async () => {
   await client.close();
 });
 
-const range = { $range: [0, 2_000] };
+const range = { $range: [0, 2_500] };
 const sum = (added: unknown) => ({ $reduce: { input: range, initialValue: 0, in: { $add: ["$$value", added] } } });
 
 test("a statement that runs on after twice its time is reported once, and those in time are not", async () => {

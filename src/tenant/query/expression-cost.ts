@@ -44,6 +44,8 @@ const found = (key: string): Value => ({ ...valueOf(sizeOf(key)), key });
 /** Of the steps of an operator. A path is found by going through the names beside it, and FerretDB copies what is there. */
 const pathSteps = 0.2;
 const scanSteps = 0.05;
+/** To begin a loop, for FerretDB. */
+const loopSteps = 60;
 
 const flatten = "$unwind and $group do that for one element after the other";
 const bindIt = 'what comes from outside has to be a variable of a loop around it: {"$map":{"input":["$a"],"as":"a",…}}';
@@ -120,7 +122,7 @@ export function createMeasure(shape: Shape, spend: (work: Growth, pointer: strin
     const part = name === "$map" ? "in" : "cond";
     const at = under(pointer, part);
     const made = measure(value[part], at, body);
-    frame.work.push(over.count, rounds(plus(...body.work), root, over, at, bindIt));
+    frame.work.push(constant(loopSteps), over.count, rounds(plus(...body.work), root, over, at, bindIt));
     return name === "$filter"
       ? valueOf(over.size, over.count)
       : valueOf(plus(constant(1), rounds(made.size, root, over, at, bindIt)), over.count);
@@ -144,7 +146,7 @@ export function createMeasure(shape: Shape, spend: (work: Growth, pointer: strin
     }
     const fresh = without(made.size, result);
     const all = rounds(fresh, root, over, at, bindIt);
-    frame.work.push(over.count, rounds(without(work, result), root, over, at, bindIt));
+    frame.work.push(constant(loopSteps), over.count, rounds(without(work, result), root, over, at, bindIt));
     frame.work.push(times(plus(first.size, all), used));
     const last = plus(without(fresh, root), times(over.size, shareOf(fresh, root)));
     return valueOf(plus(first.size, kept > 0 ? all : last));

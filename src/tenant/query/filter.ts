@@ -1,8 +1,10 @@
 import { Binary, BSONRegExp, type Document } from "mongodb";
 import { isDocument, isInteger, isNumeric, toNumber } from "../../lib/bson.ts";
 import { invalid, under } from "../../lib/invalid.ts";
+import { tooCostly, walksMax } from "./cost.ts";
 import { filterOperators, joiningOperators, type OperandKind, typeNames } from "./operators.ts";
 import { checkOwnPath, checkPath } from "./path.ts";
+import { checkPattern } from "./pattern.ts";
 
 export { placeFilter } from "./place-filter.ts";
 
@@ -18,6 +20,7 @@ const notAllowed = (pointer: string) => invalid(pointer, "is no operator that ma
 
 /** A value that is compared as it is. No stored document has names with `$`, so that one is an operator out of place. */
 function checkLiteral(value: unknown, pointer: string): void {
+  if (value instanceof BSONRegExp) checkPattern(value, pointer);
   if (Array.isArray(value)) value.forEach((part, index) => checkLiteral(part, under(pointer, index)));
   if (!isDocument(value)) return;
   for (const [name, part] of Object.entries(value)) {
@@ -62,7 +65,7 @@ const operands: Record<OperandKind, Check> = {
     else check(value, pointer);
   },
   condition(value, pointer) {
-    if (value instanceof BSONRegExp) return;
+    if (value instanceof BSONRegExp) return checkPattern(value, pointer);
     if (!isDocument(value) || !Object.keys(value).some((name) => name.startsWith("$"))) {
       throw refuse(pointer, "must be a regular expression or an object of operators");
     }
@@ -84,8 +87,10 @@ const operands: Record<OperandKind, Check> = {
     }
   },
   pattern(value, pointer) {
-    if (value instanceof BSONRegExp) return;
-    if (typeof value !== "string" || value.includes("\0")) throw refuse(pointer, "must be a regular expression");
+    if (!(value instanceof BSONRegExp) && (typeof value !== "string" || value.includes("\0"))) {
+      throw refuse(pointer, "must be a regular expression");
+    }
+    checkPattern(value, pointer);
   },
   options(value, pointer) {
     if (typeof value !== "string" || !/^[imsux]*$/.test(value)) throw refuse(pointer, "must be some of i, m, s, u, x");
@@ -132,9 +137,28 @@ function checkQuery(query: unknown, pointer: string, check: typeof checkPath, sc
   }
 }
 
-/** A tenant's filter if it is one that may be asked, else throws `invalid_request`. No filter is the empty one. */
+const isPattern = (value: unknown) => value instanceof BSONRegExp;
+const further: ReadonlySet<string> = new Set([...joiningOperators, "$elemMatch", "$not"]);
+
+/** How many conditions a filter that was checked has: each may go through the same array. */
+export function countConditions(query: unknown): number {
+  if (Array.isArray(query)) return query.reduce<number>((sum, part) => sum + countConditions(part), 0);
+  if (!isDocument(query)) return 1;
+  return Object.entries(query).reduce((sum, [name, part]) => {
+    if (name === "$expr") return sum;
+    if (name === "$all") return sum + (part as unknown[]).length;
+    if (name === "$in" || name === "$nin") return sum + 1 + (part as unknown[]).filter(isPattern).length;
+    const isCondition = isDocument(part) && Object.keys(part).some((each) => each.startsWith("$"));
+    return sum + (further.has(name) || (!name.startsWith("$") && isCondition) ? countConditions(part) : 1);
+  }, 0);
+}
+
+/** A tenant's filter if it is one that may be asked, else throws `invalid_request`, `expression_too_costly`. No filter is the empty one. */
 export function readFilter(value: unknown, pointer = "#/filter", scope?: FilterScope): Document {
   if (value === undefined) return {};
   checkQuery(value, pointer, (path, at) => checkOwnPath(path, at, scope?.beneathId), scope);
+  if (countConditions(value) > walksMax) {
+    throw tooCostly(pointer, `has more than ${walksMax} conditions`, "ask with $in, or in several queries");
+  }
   return value as Document;
 }

@@ -1,6 +1,9 @@
+import { BSONRegExp } from "mongodb";
 import { isDocument, toNumber } from "../../lib/bson.ts";
+import { under } from "../../lib/invalid.ts";
 import { scalar, tooCostly, type Value, valueOf } from "./cost.ts";
 import { constant, type Growth, largest, plus, product, roots, times } from "./growth.ts";
+import { checkPattern } from "./pattern.ts";
 
 /** What an operator does with its operands, and what it gives. Those that bind variables or choose are in `expression-cost.ts`. */
 type OperatorCost = {
@@ -55,8 +58,10 @@ are({ works: "walks", steps: 2, gives: "rows" }, "zip");
 are({ works: "searches", gives: "scalar" }, "indexOfBytes indexOfCP regexMatch");
 are({ works: "searches", gives: "all" }, "ltrim rtrim trim regexFind");
 are({ works: "searches", gives: "letters" }, "split");
-are({ works: "searches", gives: "replaced" }, "replaceAll replaceOne");
-are({ works: "repeats", gives: "letters" }, "regexFindAll");
+are({ works: "searches", gives: "replaced" }, "replaceOne");
+// FerretDB moves the rest of the text for each part that it replaces.
+are({ works: "repeats", steps: 0.01, gives: "replaced" }, "replaceAll");
+are({ works: "repeats", steps: 0.15, gives: "letters" }, "regexFindAll");
 
 /** An operator that isn't there costs too much everywhere: the list has to say what a new one does. */
 const costOf = (name: string): OperatorCost => table.get(name) ?? { works: "repeats", gives: "letters" };
@@ -86,6 +91,13 @@ function rows(value: unknown, sum: Growth, pointer: string): Growth {
   return times(sum, inputs.length);
 }
 
+function checkPatternOf(value: unknown, pointer: string): void {
+  const pattern: unknown = isDocument(value) ? value.regex : undefined;
+  const isWritten = pattern instanceof BSONRegExp || (typeof pattern === "string" && !pattern.startsWith("$"));
+  if (!isWritten) throw tooCostly(pointer, "has a pattern that is computed", "write it out");
+  checkPattern(pattern, under(pointer, "regex"));
+}
+
 /** @param operands what `value` holds, in its order. @throws Failure `expression_too_costly` */
 export function operate(
   name: string,
@@ -94,6 +106,7 @@ export function operate(
   pointer: string,
 ): { work: Growth; made: Value } {
   const { works, steps = 1, gives } = costOf(name);
+  if (name.startsWith("$regex")) checkPatternOf(value, pointer);
   const sizes = operands.map(({ size }) => size);
   const sum = plus(...sizes);
   // Named ones have no order.
@@ -112,7 +125,7 @@ export function operate(
     looks: () => (name === "$in" ? (sizes[1] ?? constant(1)) : subject),
     walks: () => times(sum, steps),
     searches: () => search(subject, others),
-    repeats: () => search(sum, sum),
+    repeats: () => times(search(sum, sum), steps),
   };
   const made = {
     scalar: () => scalar,

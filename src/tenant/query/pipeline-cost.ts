@@ -13,6 +13,7 @@ import {
   walksMax,
 } from "./cost.ts";
 import { createMeasure } from "./expression-cost.ts";
+import { countConditions } from "./filter.ts";
 import { constant, type Growth, keyUnder, largest, plus, shareOf, sizeOf, times } from "./growth.ts";
 import { isPlain, mapTargets } from "./nested-target.ts";
 import type { AggregationStage } from "./operators.ts";
@@ -111,7 +112,10 @@ const stageCosts: Record<AggregationStage, StageCost> = {
   $addFields: setFields,
   $set: setFields,
   $project: setFields,
-  $match: (argument, pointer, _shape, measure) => expressionsOfFilter(argument, pointer, measure),
+  $match(argument, pointer, _shape, measure, spent) {
+    spend(spent, times(sizeOf("doc"), countConditions(argument)), pointer);
+    expressionsOfFilter(argument, pointer, measure);
+  },
   $group({ _id, ...output }, pointer, _shape, measure) {
     const id = measure(_id, under(pointer, "_id"));
     return gathered([["_id", id], ...accumulate(output, pointer, measure)]);

@@ -50,7 +50,7 @@ describe("an expression may", () => {
     '{"$dateToString":{"date":"$at","format":"%Y-%m"}}',
     '{"$split":["$path","/"]}',
     '{"$map":{"input":{"$split":["$text"," "]},"as":"word","in":{"$toLower":"$$word"}}}',
-    '{"$replaceAll":{"input":"$text","find":"\\n","replacement":"<br>"}}',
+    '{"$replaceAll":{"input":{"$substrCP":["$text",0,4000]},"find":"\\n","replacement":"<br>"}}',
     '{"$regexMatch":{"input":"$text","regex":"^[a-z]+$"}}',
     '{"$regexFindAll":{"input":{"$substrCP":["$text",0,200]},"regex":"[0-9]+"}}',
     // A loop in a loop over what the outer one's element leads to.
@@ -220,6 +220,11 @@ describe("an expression costs too much that", () => {
       '{"$replaceAll":{"input":"$s","find":"a","replacement":"$s"}}',
       "/$replaceAll",
     ],
+    [
+      "replaces all in a text of any length",
+      '{"$replaceAll":{"input":"$s","find":"a","replacement":"b"}}',
+      "/$replaceAll",
+    ],
     ["searches a text of the document in another", '{"$indexOfCP":["$s","$t"]}', "/$indexOfCP"],
     ["splits by a text of the document", '{"$split":["$s","$t"]}', "/$split"],
     ["trims by a text of the document", '{"$trim":{"input":"$s","chars":"$t"}}', "/$trim"],
@@ -310,6 +315,11 @@ describe("an expression costs too much that", () => {
       "goes through a facet",
       `[{"$set":{"a":{"$concat":["$a","$a","$a","$a","$a"]}}},{"$facet":{"f":${repeated(5, '{"$set":{"a":{"$concat":["$a","$a"]}}}')}}}]`,
       /^1\/\$facet\/f\/\d\/\$set/,
+    ],
+    [
+      "asks again and again",
+      repeated(5, `{"$match":{"$or":[${Array(50).fill('{"a":{"$lt":1}}').join()}]}}`),
+      /^4\/\$match$/,
     ],
     ["walks again and again", repeated(40, `{"$set":{"r":[${Array(8).fill('{"$sum":"$a"}').join()}]}}`), /^\d+\/\$set/],
   ])("is one of several stages that together do: %s", (_, pipeline, at) => {

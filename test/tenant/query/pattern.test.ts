@@ -1,0 +1,101 @@
+import { describe, expect, test } from "bun:test";
+import { BSONRegExp } from "mongodb";
+import { isFailure } from "../../../src/lib/failure.ts";
+import { readFilter } from "../../../src/tenant/query/filter.ts";
+import { costOfPattern } from "../../../src/tenant/query/pattern.ts";
+import { readPipeline } from "../../../src/tenant/query/pipeline.ts";
+
+describe("a pattern", () => {
+  test.each([
+    "",
+    "abc",
+    "^abc",
+    "foo.*bar",
+    ".*foo.*",
+    "^.*foo.*bar.*$",
+    "^[a-z]+@[a-z]+\\.[a-z]+$",
+    "\\d+\\.\\d+",
+    "(foo|bar)",
+    "(foo|bar)?x",
+    "^(?:ab)+$",
+    "[*+?(]+",
+    "\\(a\\)*",
+    "\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}\\.\\d{1,3}",
+    "^(\\d{3}-){2}\\d{4}$",
+    "colou?r",
+    "a|b|c",
+    "(?i)abc",
+    "x{5}",
+    "(",
+    "[",
+    "(?<year>\\d{4})-\\d{2}",
+  ])("of few passes over a text is permitted: %s", (pattern) => {
+    expect(costOfPattern(pattern)).toBeNull();
+  });
+
+  test.each([
+    "^(a+)+$",
+    "^(a*)*$",
+    "(?:a+)+[bd]",
+    "^(a|a)+$",
+    "^(a|aa)+c",
+    "(a?){30}a",
+    "((a+)b)+",
+    "([a-z]+)*=",
+    "(?:(?:a+))*",
+    "(a{1,20}){1,20}b",
+    "(.*)(.*)(.*)(.*)x",
+    "(a*){5}b",
+    "a*a*a*b",
+    "^.*a.*b.*c.*[de]",
+    `${"a?".repeat(30)}${"a".repeat(30)}`,
+    "(a)\\1",
+    "(?R)",
+    "(?1)(a)",
+    "(?P<n>a)(?P=n)",
+    "(*LIMIT_MATCH=9)a",
+    "(?=(a+)+)b",
+    "(?<x>a+)+$",
+    "(?(?=a)b|c)",
+  ])("of many is refused: %s", (pattern) => {
+    expect(costOfPattern(pattern)).toBeString();
+  });
+
+  const refusedAt = (read: () => unknown): string | undefined => {
+    try {
+      read();
+    } catch (error) {
+      if (isFailure(error) && error.failure === "expression_too_costly") return error.errors![0]!.pointer;
+      throw error;
+    }
+  };
+  const bad = new BSONRegExp("^(a+)+$", "");
+  test.each([
+    [{ a: bad }, "/a"],
+    [{ a: { $regex: "^(a+)+$" } }, "/a/$regex"],
+    [{ a: { $regex: bad } }, "/a/$regex"],
+    [{ a: { $in: ["x", bad] } }, "/a/$in/1"],
+    [{ a: { $not: bad } }, "/a/$not"],
+    [{ a: { $all: [bad] } }, "/a/$all/0"],
+    [{ $or: [{ a: { $elemMatch: { b: bad } } }] }, "/$or/0/a/$elemMatch/b"],
+  ])("is refused wherever it may stand in a filter: %p", (filter, at) => {
+    expect(refusedAt(() => readFilter(filter))).toBe(`#/filter${at}`);
+    expect(refusedAt(() => readPipeline([{ $match: filter }]))).toBe(`#/pipeline/0/$match${at}`);
+  });
+
+  test("and more than 200 conditions are, but not a long list", () => {
+    const or = (count: number) => ({ $or: Array.from({ length: count }, (_, n) => ({ a: n })) });
+    expect(refusedAt(() => readFilter(or(200)))).toBeUndefined();
+    expect(refusedAt(() => readFilter(or(201)))).toBe("#/filter");
+    expect(refusedAt(() => readFilter({ a: { $all: Array(201).fill(1) } }))).toBe("#/filter");
+    expect(refusedAt(() => readFilter({ a: { $in: Array(20_000).fill(1) } }))).toBeUndefined();
+  });
+
+  test.each([
+    [{ $regexMatch: { input: "$a", regex: "^(a+)+$" } }, "/$regexMatch/regex"],
+    [{ $regexFind: { input: "$a", regex: bad } }, "/$regexFind/regex"],
+    [{ $regexMatch: { input: "$a", regex: { $substrCP: ["$b", 0, 9] } } }, "/$regexMatch"],
+  ])("is refused in an expression: %p", (expression, at) => {
+    expect(refusedAt(() => readPipeline([{ $set: { r: expression } }]))).toBe(`#/pipeline/0/$set/r${at}`);
+  });
+});
