@@ -6,6 +6,7 @@ import { connectionProblems } from "./lib/connection-options.ts";
 import { keptSecret } from "./session/kept-secret.ts";
 import type { JwtAlgorithm } from "./session/keys.ts";
 import { secretsProblem, splitSecrets } from "./session/secret.ts";
+import { tenantIndexesMax } from "./tenant/indexes.ts";
 import { type Tier, tiers } from "./tenant/placement.ts";
 
 /** A setting that isn't given and one that is given empty are the same, as in most shells and compose files. */
@@ -21,15 +22,10 @@ const oneOf = <const T extends string[]>(...values: T) =>
 /** Has one default for production and one for development. */
 const limit = wholeNumberOf(1, 1_000_000_000).optional();
 
-const poolSize = wholeNumberOf(2, 10_000).optional();
-
 const listOf = (text: string): string[] => text.split(",").flatMap((part) => part.trim() || []);
 
 /** As browsers write it: no path, no default port, no capitals; `*` and `null` are none. */
 const isOrigin = (text: string) => /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
-
-/** Of the largest body: one organization may have half of it. */
-const bodiesTimes = 4;
 
 /** A count, or networks. */
 const proxies = z
@@ -63,8 +59,8 @@ const settings = z.object({
     .superRefine((url, context) => {
       for (const message of connectionProblems(url)) context.addIssue({ code: "custom", message });
     }),
-  SERVICE_POOL_SIZE: poolSize,
-  DOCUMENTS_POOL_SIZE: poolSize,
+  SERVICE_POOL_SIZE: wholeNumberOf(2, 10_000).optional(),
+  DOCUMENTS_POOL_SIZE: wholeNumberOf(2, 10_000).optional(),
   MONGODB_DB_NAME: z
     .string()
     .superRefine((name, context) => {
@@ -95,6 +91,7 @@ const settings = z.object({
   PLACEMENT_LEASE_MS: wholeNumber(500, 20, 5_000),
   MOVE_DOCUMENTS_PER_SECOND: wholeNumber(0, 0, 100_000_000),
   ORG_LOOKUP: oneOf("full", "minimal", "admin").default("full"),
+  STARTER_INDEXES: wholeNumber(3, 0, tenantIndexesMax),
   DEFAULT_TIER: oneOf(...tiers).default("professional"),
   MAX_BODY_BYTES: wholeNumber(1_048_576, 1_024, 64 * 1_048_576),
   MAX_DOCUMENTS_BYTES: wholeNumber(17 * 1_048_576, 1_024, 48_000_000),
@@ -137,7 +134,7 @@ export type Config = {
   host: string;
   port: number;
   mongodbUrl: string;
-  /** Connections of the service itself, and those for tenants' documents. Null: as many as the connection string says. */
+  /** Connections of the service itself, and for documents. Null: as many as the connection string says. */
   servicePoolSize: number | null;
   documentsPoolSize: number | null;
   databaseName: string;
@@ -176,6 +173,8 @@ export type Config = {
   /** What `GET /org/get` shows: all to everybody, all but the email, or an admin the own organization only. */
   organizationLookUp: "full" | "minimal" | "admin";
   defaultTier: Tier;
+  /** Of one organization in the shared collection, which all there share. */
+  starterIndexes: number;
   bodyBytesMax: number;
   /** For bodies with documents. */
   documentsBytesMax: number;
@@ -290,9 +289,10 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     moveDocumentsPerSecond: value.MOVE_DOCUMENTS_PER_SECOND,
     organizationLookUp: value.ORG_LOOKUP,
     defaultTier: value.DEFAULT_TIER,
+    starterIndexes: value.STARTER_INDEXES,
     bodyBytesMax: value.MAX_BODY_BYTES,
     documentsBytesMax: value.MAX_DOCUMENTS_BYTES,
-    bodiesBytesMax: value.MAX_BODIES_BYTES ?? bodiesTimes * Math.max(value.MAX_DOCUMENTS_BYTES, value.MAX_BODY_BYTES),
+    bodiesBytesMax: value.MAX_BODIES_BYTES ?? 4 * Math.max(value.MAX_DOCUMENTS_BYTES, value.MAX_BODY_BYTES),
     trustedProxies: value.TRUSTED_PROXIES,
     publicOrigin: value.PUBLIC_ORIGIN ?? null,
     enforceHttps: value.ENFORCE_HTTPS === "true",

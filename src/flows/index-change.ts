@@ -2,7 +2,7 @@ import { isFailure } from "../lib/failure.ts";
 import type { Flow, Next, Operation, Step, StepDeps } from "../operation/operation.ts";
 import * as guarded from "../organization/guarded.ts";
 import * as organizationStore from "../organization/store.ts";
-import { buildMs, createIndex, dropIndex, hasIndex, listIndexes } from "../tenant/indexes.ts";
+import { buildMs, createIndex, dropIndex, hasIndex, indexesMaxAt, listIndexes } from "../tenant/indexes.ts";
 import { isShared, type Placement, type TenantIndex } from "../tenant/placement.ts";
 import { settleCommon, tendCommon } from "./common-index.ts";
 import { organizationMissing } from "./failures.ts";
@@ -47,9 +47,10 @@ async function record(
 }
 
 /** Looks first, as what is to be undone depends on it. Here no other change of them is under way. */
-const look = at(async ({ db }, operation, placement) => {
+const look = at(async ({ db, config }, operation, placement) => {
   const { create } = changeOf(operation);
-  const existed = create !== undefined && hasIndex(await listIndexes(db, placement), create);
+  const indexesMax = indexesMaxAt(placement, config.starterIndexes);
+  const existed = create !== undefined && hasIndex(await listIndexes(db, placement), create, indexesMax);
   return { go: "apply", progress: { existed } };
 });
 

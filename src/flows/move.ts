@@ -95,7 +95,8 @@ async function choose(
     return { failed: { code: "move_pointless", detail: "The organization is in this tier already." } };
   }
   try {
-    await assertPortable(db, from, offerPlace(operation.input.tier, whereOf(deps, organization), 1));
+    const offered = offerPlace(operation.input.tier, whereOf(deps, organization), 1);
+    await assertPortable(db, from, offered, deps.config.starterIndexes);
   } catch (error) {
     if (!isFailure(error)) throw error;
     return { failed: { code: error.failure, detail: error.message } };

@@ -39,7 +39,7 @@ export function indexRoutes(deps: Deps) {
       "/",
       describe({
         operationId: "createIndex",
-        summary: `Make an index (at most ${tenantIndexesMax})`,
+        summary: `Make an index (at most ${tenantIndexesMax}, in the tier starter STARTER_INDEXES)`,
         tags,
         answers: { "201": answer("It is there", indexSchema) },
         problems: {
@@ -48,7 +48,7 @@ export function indexRoutes(deps: Deps) {
           index_unfit:
             "A document has arrays in two of these fields, or what else the database can make no such index of",
           index_violated: "It is to be unique, and the documents aren't",
-          index_limit: `There are ${tenantIndexesMax}, or as many in the shared collection as one can have`,
+          index_limit: `There are as many as the tier allows, or as many in the shared collection as one can have`,
         },
       }),
       tenant,

@@ -15,8 +15,11 @@ import { baseIndexNames, buildIndex, dropIndexNamed } from "./storage.ts";
 export type IndexFailure =
   "index_exists" | "index_not_found" | "index_limit" | "index_violated" | "index_unfit" | "index_not_portable";
 
-/** How many indexes a tenant may have, in every tier; MongoDB's own limit is 64 for a collection. */
+/** How many indexes a tenant may have; MongoDB's own limit is 64 for a collection. */
 export const tenantIndexesMax = 10;
+/** How many it may have at a place: in the shared collection what is set, as all tenants there have one room together. */
+export const indexesMaxAt = (placement: Pick<Placement, "tier">, starterIndexes: number): number =>
+  isShared(placement) ? starterIndexes : tenantIndexesMax;
 /** So long an index may take. */
 export const buildMs = 10 * 60_000;
 
@@ -66,10 +69,15 @@ export async function copyIndexes(
   return wanted;
 }
 
-/** @throws Failure `index_not_portable` when an index of one place can't be had at the other */
-export async function assertPortable(db: Db, from: Placement, to: Placement): Promise<void> {
+/**
+ * @throws Failure `index_not_portable` when an index of one place can't be had at the other, `index_limit` when there are more
+ * than the other may have
+ */
+export async function assertPortable(db: Db, from: Placement, to: Placement, starterIndexes: number): Promise<void> {
   if (isShared(from) || !isShared(to)) return;
-  for (const index of await readOwn(db, from)) {
+  const indexes = await readOwn(db, from);
+  if (indexes.length > starterIndexes) throw tooMany(starterIndexes);
+  for (const index of indexes) {
     const more = Object.keys(index).filter((option) => !portable.has(option));
     const isPlain = Object.values(index.key).every((direction) => Number(direction) === 1 || Number(direction) === -1);
     if (more.length === 0 && isPlain) continue;
@@ -79,6 +87,9 @@ export async function assertPortable(db: Db, from: Placement, to: Placement): Pr
     );
   }
 }
+
+const tooMany = (indexesMax: number) =>
+  failure<IndexFailure>("index_limit", `An organization may have ${indexesMax} indexes in that tier; drop some first.`);
 
 const keyText = ({ key }: Pick<TenantIndex, "key">) =>
   JSON.stringify(Object.entries(key).map(([path, direction]) => [path, Number(direction)]));
@@ -90,7 +101,7 @@ const everywhere = new Set([keyText({ key: { _id: 1 } }), keyText({ key: { creat
  * @throws Failure `index_exists` (another one of this name, or of these fields), `index_limit`: decided here, as in the shared
  * collection the database would decide otherwise
  */
-export function hasIndex(all: readonly TenantIndex[], index: TenantIndex): boolean {
+export function hasIndex(all: readonly TenantIndex[], index: TenantIndex, indexesMax = tenantIndexesMax): boolean {
   const key = keyText(index);
   const other = all.find((each) => each.name === index.name || keyText(each) === key);
   if (other && other.name === index.name && keyText(other) === key && other.unique === index.unique) return true;
@@ -98,8 +109,8 @@ export function hasIndex(all: readonly TenantIndex[], index: TenantIndex): boole
   if (other || everywhere.has(key)) {
     throw failure<IndexFailure>("index_exists", "There is another index of these fields.");
   }
-  if (all.length < tenantIndexesMax) return false;
-  throw failure<IndexFailure>("index_limit", `An organization may have ${tenantIndexesMax} indexes; drop one first.`);
+  if (all.length < indexesMax) return false;
+  throw tooMany(indexesMax);
 }
 
 /** A name in a path that MongoDB also takes for a place in an array. */

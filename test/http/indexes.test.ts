@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test, setDefaultTimeout } from "bun:test";
 import { tenantIndexesMax } from "../../src/tenant/indexes.ts";
 import { tiers } from "../../src/tenant/placement.ts";
 import { expectProblem } from "../support/problem.ts";
+import { useService } from "../support/service.ts";
 import { type Client, joinAs, moveTo, useTiers } from "../support/tenants.ts";
 
 // Three services, moves, and documents of 16 MB: a busy machine takes its time.
@@ -151,4 +152,35 @@ describe.each([...tiers])("indexes in the tier %s", (tier) => {
     expect((await other.ask("DELETE", `${indexes}/a_1`)).status).toBe(204);
     expect((await other.ask("POST", "/documents", { a: 1 })).status).toBe(201);
   }, 120_000);
+});
+
+describe("the indexes that an organization may have in the shared collection", () => {
+  const service = useService({ DEFAULT_TIER: "starter", STARTER_INDEXES: "" });
+
+  test("are 3, of whichever kind, so that few can't use up what all there have together", async () => {
+    const one = await joinAs(service);
+    for (const key of [{ a: 1 }, { a: 1, b: 1 }, { c: 1 }]) {
+      expect((await one.ask("POST", indexes, { key })).status).toBe(201);
+    }
+    expectProblem(await one.ask("POST", indexes, { key: { d: 1 } }), {
+      status: 422,
+      type: "index_limit",
+      path: "/org/indexes",
+    });
+    expect((await one.ask("POST", indexes, { key: { a: 1 } })).status).toBe(201);
+    expect((await one.ask("DELETE", `${indexes}/c_1`)).status).toBe(204);
+    expect((await one.ask("POST", indexes, { key: { d: 1 } })).status).toBe(201);
+  });
+
+  test("keep whoever has more elsewhere from moving there, until it drops some", async () => {
+    const one = await joinAs(service);
+    await moveTo(service, one.id, "professional");
+    for (const name of ["a", "b", "c", "d"]) {
+      expect((await one.ask("POST", indexes, { key: { [name]: 1 } })).status).toBe(201);
+    }
+    await expect(moveTo(service, one.id, "starter")).rejects.toThrow("may have 3 indexes");
+    expect((await one.ask("DELETE", `${indexes}/d_1`)).status).toBe(204);
+    await moveTo(service, one.id, "starter");
+    expect((await one.ask("GET", indexes)).body.indexes).toHaveLength(3);
+  });
 });

@@ -22,6 +22,8 @@ export function testConfig(overrides: Record<string, string> = {}): Config {
     BCRYPT_ROUNDS: "4",
     // Deletes and renames wait for one lease.
     PLACEMENT_LEASE_MS: "100",
+    // As many as elsewhere; its own test has the default.
+    STARTER_INDEXES: "10",
     LOG_LEVEL: "silent",
     ...highLimits,
     ...overrides,
