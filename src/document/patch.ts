@@ -1,4 +1,5 @@
 import { BSON, type Document } from "mongodb";
+import { readBson } from "../lib/bson-reader.ts";
 import { isDocument } from "../lib/bson.ts";
 import { invalid, under } from "../lib/invalid.ts";
 import { byName, mergePatch } from "../lib/merge-patch.ts";
@@ -8,6 +9,35 @@ import { type FieldChanges, isOwn } from "../tenant/stored.ts";
 
 /** What a merge patch changes in a document as it is stored, by paths; `bytes`: what the document has then. */
 export type Patching = FieldChanges & { bytes: number };
+
+/** Databases take a time for paths that is the square of their number. */
+const pathsMax = 200;
+
+/**
+ * What a patch makes of a document, and what it changes: nothing else is written. One that changes very much is written as a
+ * whole, where that comes to the same.
+ *
+ * @throws Failure `invalid_request`: as `planPatch`, or when it changes too much of what can't be written as a whole
+ */
+export function patched(current: FoundDocument, patch: Document): { fields: Document; patching?: Patching } {
+  const fields = mergePatch(current.fields, patch);
+  const patching = planPatch(current, patch);
+  if (Object.keys(patching.set).length + patching.unset.length <= pathsMax) return { fields, patching };
+  if (isWrittenAsRead(current.bytes)) return { fields };
+  const because = "in a document that another client has stored so that it can't be written as a whole";
+  throw invalid("#", `changes more than ${pathsMax} fields ${because}`, "too_many");
+}
+
+function isWrittenAsRead(stored: Uint8Array): boolean {
+  const isChanged = ({ type, name, value }: Element) =>
+    name.startsWith("$") || (type === bsonType.timestamp && value.every((byte) => byte === 0));
+  if (elementsOf(stored).some(isChanged)) return false;
+  try {
+    return Buffer.compare(BSON.serialize(readBson(stored), { ignoreUndefined: true }), stored) === 0;
+  } catch {
+    return false;
+  }
+}
 
 /**
  * Finds out what a merge patch (RFC 7396) changes, so that nothing else is written: what other clients have stored JavaScript
@@ -44,7 +74,7 @@ function plan(patching: Patching, fields: Element[], patch: Document, path: stri
       if (field) patching.unset.push(at);
       continue;
     }
-    const made = isDocument(value) ? mergePatch({}, value) : value;
+    const made = isDocument(value) ? mergePatch(undefined, value) : value;
     patching.set[at] = made;
     patching.bytes += BSON.calculateObjectSize({ [name]: made }, { ignoreUndefined: true }) - 5;
   }

@@ -1,15 +1,12 @@
 import { type Document, ObjectId } from "mongodb";
 import { invalid } from "../lib/invalid.ts";
-import { mergePatch } from "../lib/merge-patch.ts";
 import { createSlice, type Slice } from "../lib/slices.ts";
 import type { Deps } from "../deps.ts";
 import { assertStorable } from "../tenant/document.ts";
 import { idKey } from "../tenant/document-id.ts";
-import type { FoundDocument } from "../tenant/scope.ts";
 import { firstMeta, type TenantDocument } from "../tenant/stored.ts";
 import { newWriteId } from "./document.ts";
 import { keyOf, markInsertDone, rememberInsert } from "./idempotency.ts";
-import { planPatch } from "./patch.ts";
 import { insertDocuments, type InsertWrite, type NewDocument, type Refused, refusalOf } from "./insert.ts";
 
 /** MongoDB's limit for one statement. */
@@ -107,9 +104,3 @@ export function readPatch(value: unknown, id: unknown): Document {
   if (idKey(_id) !== idKey(id)) throw invalid("#/_id", "can't be changed", "immutable");
   return patch;
 }
-
-/** What a patch makes of a document, and what it changes: nothing else is written. @throws as `planPatch` */
-export const patched = (current: FoundDocument, patch: Document) => ({
-  fields: mergePatch(current.fields, patch),
-  patching: planPatch(current, patch),
-});

@@ -1,4 +1,4 @@
-import { BSON } from "mongodb";
+import { BSON, ObjectId } from "mongodb";
 import { exactBson } from "../lib/bson.ts";
 import { printExtendedJson } from "../lib/extended-json.ts";
 import { bsonType, documentOf, type Element, element, elementsOf, textValue } from "../lib/raw-bson.ts";
@@ -59,9 +59,11 @@ const objectId = 7;
  * @throws as `uncarried`
  */
 export function exactId(type: number, value: Uint8Array): unknown {
+  // Most are one, and it has one form only.
+  if (type === objectId) return new ObjectId(Uint8Array.from(value));
   const bytes = documentOf([element(type, "i", value)]);
   const id = BSON.deserialize(bytes, { ...exactBson, validation: { utf8: false } }).i;
-  if (type === objectId || isNaNOf(id) || isSame(id, bytes)) return id;
+  if (isNaNOf(id) || isSame(id, bytes)) return id;
   throw uncarried(id, "JavaScript can't hold this _id: text that isn't UTF-8, a late date, or names in another order");
 }
 

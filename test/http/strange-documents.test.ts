@@ -203,6 +203,8 @@ test("a patch adds and removes by whole objects and paths as RFC 7396 has it, an
     { a: { b: { c: null, d: { e: null, f: 1 } }, l: { m: 3 } }, n: { o: 1 } },
     { "5": { "7": null, "6": 2, a: 3 }, "9": 1, "10": { "1": 1 }, zz: 1, ab: { z: 1, a: 2 } },
     { a: { b: { d: 5 } }, n: { o: { p: { q: 1 } } } },
+    { a: { b: null, l: null }, e: { z: 1, a: 2 } },
+    { a: { z: 1, y: { z: 1, a: 2 } } },
     { a: null, n: null, missing: null, absent: { gone: null } },
     {},
   ]) {
@@ -225,4 +227,18 @@ test.each([
   const answer = await me.ask("POST", "/documents/find", { sort: "by", limit: 1 });
   expectProblem(answer, { status: 422, type: "unsupported_sort", path: "/org/documents/find", pointers: ["#/sort"] });
   expect((await me.ask("POST", "/documents/find", { sort: "by", limit: 2 })).body.documents.length).toBe(1);
+});
+
+test("a patch of very many fields costs what its size says, and changes nothing else or is refused", async () => {
+  const me = await joinAs(service);
+  await storeOdd(service.db, (await placeOf(me)).collection, me.id);
+  await me.ask("POST", "/documents", { _id: "plain", a: 1 });
+  const many = Object.fromEntries(Array.from({ length: 20_000 }, (_, n) => [`f${n}`, n]));
+  const patched = await me.ask("PATCH", "/documents/plain", many);
+  expect(patched.body).toEqual({ _id: "plain", a: 1, ...many });
+  for (const name of ["a date beyond JavaScript's", "an empty Timestamp", "a name twice", "_bsontype"]) {
+    const path = `/documents/${encodeURIComponent(name)}`;
+    const refused = await me.ask("PATCH", path, many);
+    expectProblem(refused, { status: 422, type: "invalid_request", path: `/org${path}`, pointers: ["#"] });
+  }
 });
