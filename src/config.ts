@@ -77,6 +77,7 @@ const settings = z.object({
   PLACEMENT_LEASE_MS: wholeNumber(500, 20, 5_000),
   MOVE_DOCUMENTS_PER_SECOND: wholeNumber(0, 0, 100_000_000),
   ORG_LOOKUP: oneOf("full", "minimal", "admin").default("full"),
+  VALIDATION_ERRORS: oneOf("problem", "v1").default("problem"),
   DEFAULT_TIER: oneOf(...tiers).default("professional"),
   MAX_BODY_BYTES: wholeNumber(1_048_576, 1_024, 64 * 1_048_576),
   MAX_DOCUMENTS_BYTES: wholeNumber(17 * 1_048_576, 1_024, 48_000_000),
@@ -153,6 +154,8 @@ export type Config = {
   moveDocumentsPerSecond: number;
   /** What `GET /org/get` shows: all to everybody, all but the email, or an admin the own organization only. */
   organizationLookUp: "full" | "minimal" | "admin";
+  /** What the five endpoints of the first Croupier answer with 422: a problem document, or `detail` as it had it. */
+  validationErrors: "problem" | "v1";
   defaultTier: Tier;
   bodyBytesMax: number;
   /** For bodies with documents. */
@@ -277,6 +280,7 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     placementLeaseMs: value.PLACEMENT_LEASE_MS,
     moveDocumentsPerSecond: value.MOVE_DOCUMENTS_PER_SECOND,
     organizationLookUp: value.ORG_LOOKUP,
+    validationErrors: value.VALIDATION_ERRORS,
     defaultTier: value.DEFAULT_TIER,
     bodyBytesMax: value.MAX_BODY_BYTES,
     documentsBytesMax: value.MAX_DOCUMENTS_BYTES,
