@@ -105,12 +105,11 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
   app.route("/platform", platformRoutes(deps));
   app.route("/platform/audit", platformAuditRoutes(deps));
 
-  const document = openApiDocument(app, {
-    securitySchemes: {
-      accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
-      operatorKey: { type: "http", scheme: "bearer", description: "A key of `croupier key create`, with a scope" },
-    },
-  });
+  const securitySchemes = {
+    accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
+    operatorKey: { type: "http", scheme: "bearer", description: "A key of `croupier key create`, with a scope" },
+  };
+  const document = openApiDocument(app, { securitySchemes }, deps.config.validationErrors);
   app.get("/openapi.json", (c) => c.json(document));
 
   app.notFound((c) => sendProblem(c, failure<HttpFailure>("not_found", "There is nothing at this path; see /docs.")));

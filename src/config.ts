@@ -92,6 +92,7 @@ const settings = z.object({
   MOVE_DOCUMENTS_PER_SECOND: wholeNumber(0, 0, 100_000_000),
   ORG_LOOKUP: oneOf("full", "minimal", "admin").default("full"),
   STARTER_INDEXES: wholeNumber(3, 0, tenantIndexesMax),
+  VALIDATION_ERRORS: oneOf("problem", "v1").default("problem"),
   DEFAULT_TIER: oneOf(...tiers).default("professional"),
   MAX_BODY_BYTES: wholeNumber(1_048_576, 1_024, 64 * 1_048_576),
   MAX_DOCUMENTS_BYTES: wholeNumber(17 * 1_048_576, 1_024, 48_000_000),
@@ -172,6 +173,8 @@ export type Config = {
   moveDocumentsPerSecond: number;
   /** What `GET /org/get` shows: all to everybody, all but the email, or an admin the own organization only. */
   organizationLookUp: "full" | "minimal" | "admin";
+  /** What the five endpoints of the first Croupier answer with 422: a problem document, or `detail` as it had it. */
+  validationErrors: "problem" | "v1";
   defaultTier: Tier;
   /** Of one organization in the shared collection, which all there share. */
   starterIndexes: number;
@@ -288,6 +291,7 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     placementLeaseMs: value.PLACEMENT_LEASE_MS,
     moveDocumentsPerSecond: value.MOVE_DOCUMENTS_PER_SECOND,
     organizationLookUp: value.ORG_LOOKUP,
+    validationErrors: value.VALIDATION_ERRORS,
     defaultTier: value.DEFAULT_TIER,
     starterIndexes: value.STARTER_INDEXES,
     bodyBytesMax: value.MAX_BODY_BYTES,

@@ -7,9 +7,11 @@ import {
   type ZodOpenApiResponseObject,
   type ZodOpenApiResponsesObject,
 } from "zod-openapi";
+import type { Config } from "../config.ts";
 import { type FieldError, failure } from "../lib/failure.ts";
 import { service, version } from "../lib/version.ts";
 import { receive } from "./receive.ts";
+import { firstErrorsSchema, isOfFirst } from "./first-errors.ts";
 import { type HttpFailure, problemOf, problemSchema, problemTypes } from "./problems.ts";
 
 type ProblemCode = keyof typeof problemTypes;
@@ -249,7 +251,11 @@ function problemResponses(path: string, { problems = {}, wrongField }: Descripti
 }
 
 /** OpenAPI 3.1 of all routes of an app that are described, made from the schemas that validate. */
-export function openApiDocument(app: Hono<any>, components: { securitySchemes: Record<string, object> }) {
+export function openApiDocument(
+  app: Hono<any>,
+  components: { securitySchemes: Record<string, object> },
+  validationErrors: Config["validationErrors"],
+) {
   const operations = new Map<string, Description>();
   for (const { method, path, handler } of app.routes) {
     const part = (handler as Described)[described];
@@ -269,6 +275,8 @@ export function openApiDocument(app: Hono<any>, components: { securitySchemes: R
     const [method = "", path = ""] = place.split(" ");
     // A status that the route answers with itself is its own to describe.
     const responses = { ...problemResponses(path, description), ...answers };
+    const isFirst = validationErrors === "v1" && isOfFirst(method.toUpperCase(), path);
+    if (isFirst && responses["422"]) responses["422"] = { ...responses["422"], content: json(firstErrorsSchema) };
     const template = path.replace(/:(\w+)/g, "{$1}");
     paths[template] = { ...paths[template], [method]: { ...operation, responses } };
   }

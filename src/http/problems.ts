@@ -4,6 +4,7 @@ import * as z from "zod";
 import type { AdminFailure } from "../admin/admin.ts";
 import type { AuditFailure } from "../audit/audit.ts";
 import type { Deps } from "../deps.ts";
+import { firstErrorsOf, isOfFirst } from "./first-errors.ts";
 import type { DocumentFailure } from "../document/document.ts";
 import { type Failure, failure, isFailure } from "../lib/failure.ts";
 import { printExtendedJson } from "../lib/extended-json.ts";
@@ -212,7 +213,7 @@ const challenge = (code: FailureCode) =>
   ["token_invalid", "tenant_gone", "operator_key_invalid"].includes(code) ? 'Bearer error="invalid_token"' : "Bearer";
 
 /** The one place where errors become answers. */
-export function handleError({ log }: Pick<Deps, "log">): (error: unknown, c: Context) => Response {
+export function handleError({ log, config }: Pick<Deps, "log" | "config">): (error: unknown, c: Context) => Response {
   const told = new Set<string>();
   return (error, c) => {
     const problem = asFailure(error);
@@ -227,6 +228,8 @@ export function handleError({ log }: Pick<Deps, "log">): (error: unknown, c: Con
       told.add(what);
       log.error({ request_id: requestId, err: refusal }, "the database's user lacks a right");
     }
+    const isFirst = config.validationErrors === "v1" && isOfFirst(c.req.method, c.req.path);
+    if (isFirst && problemTypes[problem.failure].status === 422) return c.json(firstErrorsOf(problem), 422);
     return sendProblem(c, problem);
   };
 }

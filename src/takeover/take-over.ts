@@ -23,7 +23,10 @@ const walkMs = 30 * 60_000;
  */
 export async function takeOver(deps: TakeOverDeps): Promise<{ organizations: number; admins: number }> {
   const done = { organizations: await completeOrganizations(deps), admins: await completeAdmins(deps) };
-  if (done.organizations + done.admins > 0) deps.log.info(done, "records of the first Croupier completed");
+  if (done.organizations + done.admins > 0) {
+    deps.log.info(done, "records of the first Croupier completed");
+    deps.log.info("its clients that read the errors of a 422 need VALIDATION_ERRORS=v1; others may go without");
+  }
   return done;
 }
 
