@@ -7,6 +7,7 @@ import { placeFilter } from "./filter.ts";
 import { joiningOperators } from "./operators.ts";
 import { guardTargets } from "./nested-target.ts";
 import { checkPath, type IdPath, placePath } from "./path.ts";
+import { copyTexts } from "./copied-text.ts";
 import { checkCost } from "./pipeline-cost.ts";
 import { stageChecks } from "./stages.ts";
 
@@ -91,7 +92,8 @@ const barrier: Document = { $limit: 0x7fffffff };
  * match. The filters and limits that it begins with go before all else; what is left runs on exactly the documents that a
  * collection of nothing but them would hold.
  */
-export function placePipeline(pipeline: Document[], own: Document, idPath: IdPath, engine: Engine): Document[] {
+export function placePipeline(asked: Document[], own: Document, idPath: IdPath, engine: Engine): Document[] {
+  const pipeline = engine === "ferretdb" ? copyTexts(asked) : asked;
   const first = pipeline.slice(0, countHoisted(pipeline));
   const rest = pipeline.slice(first.length);
   const hoisted = first.map((stage) => hoist(stage, idPath, engine));
