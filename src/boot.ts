@@ -151,7 +151,8 @@ export async function createDeps(
       revocations.stop();
       redis?.close();
       for (const each of reconnecting) each.stop();
-      await Promise.all(clients.map((each) => each.close()));
+      // On Bun the driver's last words may wait for ever for a connection that the server is just closing (see `reconnect.ts`).
+      await Promise.race([Promise.all(clients.map((each) => each.close())), sleep(closeMsMax)]);
     },
   };
 }
@@ -172,6 +173,7 @@ function createDocuments(client: MongoClient, databaseName: string): Documents {
 }
 
 const flushMsMax = 5_000;
+const closeMsMax = 5_000;
 
 /** Brings the database into the form that this version works with; any number of processes may do it at once. */
 export async function prepare(deps: Deps): Promise<void> {

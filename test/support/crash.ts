@@ -97,7 +97,7 @@ export async function startChild(settings: {
           moments.push(said.at);
           onMoment?.(said.at);
         } else if (said.armed) armed.resolve();
-        else if (said.url) {
+        else if (said.url && said.level === undefined) {
           url = said.url;
           listening.resolve();
         } else console.error(line);
