@@ -5,6 +5,7 @@ import { createClient } from "../../src/boot.ts";
 import {
   allMoments,
   chunksOf,
+  createFirsts,
   createPool,
   letLeasesRunOut,
   momentsOf,
@@ -66,25 +67,13 @@ const inOtherTiers = (["starter", "enterprise"] as const).flatMap((tier) =>
     .map((scenario) => ({ tier, scenario, title: `${scenario.name} in the tier ${tier}` })),
 );
 
-/**
- * Each moment of each step, by each way to it, is tried in the first scenario that comes to it; with `CRASH_MATRIX=full`, and where the matrix is
- * written down, in every one.
- */
-const inFull = process.env.CRASH_MATRIX === "full" || Boolean(process.env.CRASH_MATRIX_OUT);
-
 beforeAll(() => {
   client = createClient(process.env.MONGODB_URL!);
   const pool = createPool(4);
-  const tried = new Set<string>();
+  const firsts = createFirsts();
   for (const scenario of scenarios) {
     const way = momentsOf(scenario);
-    const passed = (index: number) =>
-      way
-        .slice(Math.max(0, index - 1), index + 1)
-        .map(nameOf)
-        .join();
-    const places = placesOf(way).filter((index) => inFull || !tried.has(passed(index)));
-    for (const index of places) tried.add(passed(index));
+    const places = firsts(way, placesOf(way));
     const name = (after: number) => (way[after] ? `killed at ${after}. ${nameOf(way[after])}` : "not killed");
     const chains = chunksOf([...places, never], casesInAChain).map((cases) =>
       pool(() => runChain(client, cases, (site, after) => die(site, scenario, after), name)),

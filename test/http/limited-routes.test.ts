@@ -84,6 +84,8 @@ test("every other route is limited by address, but for those that cost nothing",
   const answers = [];
   for (const route of limited("nobody")) {
     const address = fromElsewhere();
+    // Where an email has signed in it has a count of its own from then on.
+    if (nameOf(route) === "POST /admin/login") await ask(route, address);
     expect({ route: nameOf(route), status: (await ask(route, address)).status }).not.toMatchObject({ status: 429 });
     answers.push([route, await ask(route, address)] as const);
   }

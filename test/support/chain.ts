@@ -24,6 +24,24 @@ export const momentsOf = ({ path }: Pick<Scenario, "path">): Moment[] =>
 export const placesOf = (moments: readonly Moment[]): number[] =>
   [...moments.keys()].filter((index) => moments[index]!.moment !== "recorded" || index === moments.length - 1);
 
+/** Whether every request is interrupted at each of its moments; else each moment of a step is tried in the first that comes to it. */
+export const inFull = process.env.CRASH_MATRIX === "full" || Boolean(process.env.CRASH_MATRIX_OUT);
+
+/** Those of some moments of a way that none before had, or all: of each moment of each step, by each way to it, the first. */
+export function createFirsts(): (way: readonly Moment[], places: readonly number[]) => number[] {
+  const tried = new Set<string>();
+  const passed = (way: readonly Moment[], index: number) =>
+    way
+      .slice(Math.max(0, index - 1), index + 1)
+      .map(nameOf)
+      .join();
+  return (way, places) => {
+    const firsts = places.filter((index) => inFull || !tried.has(passed(way, index)));
+    for (const index of firsts) tried.add(passed(way, index));
+    return firsts;
+  };
+}
+
 /** Moves, and what workers start, are killed under load by `move-history.test.ts` and `stamp.test.ts`. */
 const killedElsewhere = new Set(["move", "stamp", "index", "sweep"]);
 

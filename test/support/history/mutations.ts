@@ -138,14 +138,14 @@ export const mutations: Mutation[] = [
   {
     name: "no note",
     breaks: "rule 3: a write is noted before it is done",
-    edits: [{ file: door, find: `await note();\n    ${use}`, replace: use }],
+    edits: [{ file: door, find: `await note();\n        ${use}`, replace: use }],
     pauses: [...load, ...noCompare],
     shownBy: anyDirection,
   },
   {
     name: "not noted again",
     breaks: "rule 3: a write whose lease ran out is noted once more",
-    edits: [{ file: door, find: "await note();\n    const now =", replace: "const now =" }],
+    edits: [{ file: door, find: "await note();\n        const now =", replace: "const now =" }],
     // It shows in a write that takes effect after its note was worked off.
     pauses: [lateRequests, slowMover, ...longDrain, ...noCompare],
     shownBy: anyDirection,
