@@ -147,7 +147,7 @@ export function parseExtendedJson(text: string, pointer = "#"): unknown {
   return reader.value;
 }
 
-/** A fraction of a millisecond's. */
+/** So many values are read before others are let in. */
 const piece = 500;
 
 /** The same in slices, for text that may be megabytes. */

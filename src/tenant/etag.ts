@@ -12,7 +12,7 @@ export function etagOf(stamp: Stamp | null | undefined): string {
 /** A tag as we make them; a tag that we can't have made matches no document and is left out of the lists below. */
 export type Tag = { v: number; writeId: string | null };
 
-// Blanks can be matched in one way only: in two, a run of them would cost the square of its length.
+// Blanks can be matched in one way only, so that a run of them is never tried again in another.
 const listed = /[ \t]*(?:(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*)?(?:,|$)/y;
 const ours = /^(0|[1-9][0-9]{0,15})(?:-(.+))?$/;
 
