@@ -49,7 +49,7 @@ export const inDoubt = () =>
 export type Effect = { found: Meta; made: TenantDocument | null };
 
 /**
- * What became of a write's first try where the documents are now (spec: rule 8). A document carries the ids of its last
+ * What became of a write's first try where the documents are now (protocol: rule 8). A document carries the ids of its last
  * writes, and the first try had followed directly on the one that it found: so when that one is there without the try after
  * it, the try was not brought along. When neither is there it can't be told.
  */

@@ -70,7 +70,7 @@ export type Batch = {
  *
  * The server does it by itself where it can: their content never comes here, so that requests don't wait for it. What it
  * refuses, and ids that no single range holds, is copied by hand. Each is one statement that inserts what isn't there
- * yet and overwrites nothing, so what arrives late does no more harm than an insert (spec: rule 6).
+ * yet and overwrites nothing, so what arrives late does no more harm than an insert (protocol: rule 6).
  *
  * The first batch is copied by hand too, so that the server doesn't plan for an empty collection.
  */

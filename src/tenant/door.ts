@@ -33,7 +33,7 @@ const busy = () =>
   });
 
 /**
- * The one door to a tenant's documents: whatever reads or writes them goes through it (spec: rules 1 to 3 of a move).
+ * The one door to a tenant's documents: whatever reads or writes them goes through it (protocol: rules 1 to 3).
  *
  * A write is noted first while the tenant is being copied. What came out is given to the caller only if the lease still
  * held when the database answered, or if the organization says that nothing has changed since; otherwise it is done again

@@ -52,7 +52,7 @@ function* parts(notes: Note[]): Generator<Note[][]> {
 
 /**
  * Works off what writers noted, for about `forMs` or until so few notes are left that the gate can have them. A note counts
- * only when its document was copied at least one lease after the note was seen (spec: rule 4): before that the write it
+ * only when its document was copied at least one lease after the note was seen (protocol: rule 4): before that the write it
  * announces may not have taken effect yet.
  *
  * @param leasesLastMs how long a lease of those who wrote notes may last; asked for when these have been seen

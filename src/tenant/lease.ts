@@ -46,7 +46,7 @@ export type Primary = {
 };
 
 /**
- * Placements by lease (spec: rules 1 and 2 of a move). A lease is counted from before it was asked for, and none is given
+ * Placements by lease (protocol: rules 1 and 2). A lease is counted from before it was asked for, and none is given
  * by an organization in the gate, or a reader would go on reading the old side after the cutover. What was read from a
  * server that is no longer the primary may be old, so a change of the primary ends every lease. Movers wait for the leases of
  * the processes that they know of: so one holds only as long as this process was known already before it was asked for.

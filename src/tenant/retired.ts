@@ -10,7 +10,7 @@ import { identify, type PlaceLease, removePlace } from "./storage.ts";
 /**
  * A place that a tenant has left, or had claimed and never came to. A statement that was sent before may still arrive: a
  * write makes a dropped collection again, which was never acknowledged; a drop, a rename or an index meant for this tenant
- * would hit the next one of the name. So (spec: rule 7 of a move)
+ * would hit the next one of the name. So (protocol: rule 7)
  *
  * - a place is retired before it is given up, whichever way out it is: by a move, a rename, a removal, or because it was
  *   claimed in vain; and whoever claims one looks here afterwards. So no two tenants ever overlap at one;

@@ -6,7 +6,7 @@ import { collectionAt } from "./scope.ts";
 import { collectionsNamed, createPlace, dropCollection, identify, renameCollection } from "./storage.ts";
 
 /**
- * Where a move copies to before the tenant is there (spec: rule 6). What a driver that was overtaken still has on its way
+ * Where a move copies to before the tenant is there (protocol: rule 6). What a driver that was overtaken still has on its way
  * must never be seen, so each driver has a place that carries its fence number.
  *
  * A collection: a driver that takes over renames its predecessor's to a name of its own; what arrives late at the old name
