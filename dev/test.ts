@@ -9,7 +9,7 @@ const folder = mkdtempSync(join(tmpdir(), "croupier-junit-"));
 const report = join(folder, "report.xml");
 const reporter = ["--reporter=junit", `--reporter-outfile=${report}`];
 // A slow machine is no failure: the tests themselves say what has to happen in time.
-const command = [process.execPath, "test", "--parallel=2", "--timeout=60000", ...reporter, ...process.argv.slice(2)];
+const command = [process.execPath, "test", "--isolate", "--timeout=60000", ...reporter, ...process.argv.slice(2)];
 
 const exitCode = await runWithDatabase("test", command);
 const results = existsSync(report) ? readFileSync(report, "utf8") : "";
