@@ -142,7 +142,8 @@ describe("the time limit", () => {
   });
 
   test("ends a query in the database with it, long before the query's own time is up", async () => {
-    const me = await joinAs(service);
+    // Within this service's time limit, which a busy machine may miss.
+    const me = await until("an organization", () => joinAs(service).catch(() => null));
     const many = Array.from({ length: 1_000 }, (_, n) => n);
     expect((await me.ask("POST", "/documents", { a: many, b: many, c: many })).status).toBe(201);
     const pipeline = [{ $unwind: "$a" }, { $unwind: "$b" }, { $unwind: "$c" }, { $group: { _id: "$c" } }];
