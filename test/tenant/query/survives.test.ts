@@ -80,7 +80,7 @@ const inputs = [
 const others = new Set(["$literal", "$let", "$map", "$filter", "$reduce", "$switch"]);
 const operators = [...expressionOperators].filter((name) => !others.has(name));
 
-/** Forms in which an operator may take an input, and a second one. */
+/** Forms in which an operator may take an input, and a second one: of a stored value only the first is asked, if not all. */
 const forms: ((input: unknown) => unknown)[] = [
   (input) => input,
   (input) => [input, "$text"],
@@ -117,8 +117,10 @@ const named: Record<string, (input: unknown) => Document> = {
 
 function* questions(): Generator<[string, unknown]> {
   for (const [name, input] of inputs) {
-    for (const operator of operators)
-      for (const form of forms) yield [`${operator} of ${name}`, { [operator]: form(input) }];
+    const asked = inFull || name in made ? forms : forms.slice(0, 1);
+    for (const operator of operators) {
+      for (const form of asked) yield [`${operator} of ${name}`, { [operator]: form(input) }];
+    }
     for (const [operator, form] of Object.entries(named)) yield [`${operator} of ${name}`, form(input)];
   }
 }
