@@ -167,8 +167,6 @@ const read = <T>(
 /** Its time was up, by the database's clock or by ours, and the database goes on answering. */
 async function isTooSlow(db: Db, error: unknown): Promise<boolean> {
   if (hasErrorCode(error, maxTimeExpired)) return true;
-  // So the driver calls a signal's time-out while it reads the answer.
-  const isOurs = isLate(error) || (error instanceof Error && error.name === "MongoOperationTimeoutError");
-  return isOurs && (await answers(db));
+  return isLate(error) && (await answers(db));
 }
 const maxTimeExpired = 50;
