@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { createBudget } from "./budget.ts";
 
 export type Places = {
   /** Waits for a place; null when none came in time. The function that it returns has to be called at the end. */
@@ -19,25 +20,18 @@ type Come = (leave: (() => void) | null) => void;
  */
 export function createPlaces(options: { atOnce: number; waitingMax: number; waitMs: number }): Places {
   const { atOnce, waitingMax, waitMs } = options;
-  const taken = new Map<string, number>();
+  // One more than there are: a budget leaves as much as it gives, and the last place may be taken.
+  const budget = createBudget(atOnce + 1);
   /** Whose turn it is stands first. */
   const waiting = new Map<string, Come[]>();
-  let takenOfAll = 0;
   let waitingOfAll = 0;
 
-  const isFreeFor = (key: string) => (taken.get(key) ?? 0) < atOnce - takenOfAll;
-
-  const take = (key: string) => {
-    taken.set(key, (taken.get(key) ?? 0) + 1);
-    takenOfAll++;
+  const leaver = (key: string) => {
     let left = false;
     return () => {
       if (left) return;
       left = true;
-      const others = taken.get(key)! - 1;
-      if (others === 0) taken.delete(key);
-      else taken.set(key, others);
-      takenOfAll--;
+      budget.giveBack(key, 1);
       deal();
     };
   };
@@ -49,11 +43,12 @@ export function createPlaces(options: { atOnce: number; waitingMax: number; wait
       const others = waiting.get(next);
       // Its next one is behind those of all others.
       if (others && waiting.delete(next)) waiting.set(next, others);
-      come(take(next));
+      come(leaver(next));
     }
   }
 
-  const nextInTurn = (): string | undefined => waiting.keys().find(isFreeFor);
+  /** The first of those who wait that may have a place; it has it then. */
+  const nextInTurn = (): string | undefined => waiting.keys().find((key) => budget.take(key, 1));
 
   function forget(key: string, come: Come): void {
     const queue = waiting.get(key)!;
@@ -64,7 +59,7 @@ export function createPlaces(options: { atOnce: number; waitingMax: number; wait
 
   return {
     enter(key) {
-      if (!waiting.has(key) && isFreeFor(key)) return take(key);
+      if (!waiting.has(key) && budget.take(key, 1)) return leaver(key);
       if (waitingOfAll >= waitingMax) return sleep(refusalMs, null);
       const { promise, resolve } = Promise.withResolvers<(() => void) | null>();
       const timer = setTimeout(() => {
