@@ -1,5 +1,6 @@
 import type { Document } from "mongodb";
 import { isDocument } from "../../lib/bson.ts";
+import { mapStages } from "./map-stages.ts";
 import { joiningOperators } from "./operators.ts";
 
 // FerretDB 2.7 changes a text's case where the text is. What `$type` gives, or a truth as a text, is a constant of its
@@ -33,9 +34,6 @@ const inFilter = (filter: Document): Document =>
 
 /** A pipeline whose expressions change the case of nothing but fields and copies, for FerretDB. */
 export const copyTexts = (pipeline: readonly Document[]): Document[] =>
-  pipeline.map((stage): Document => {
-    if (stage.$match) return { $match: inFilter(stage.$match) };
-    if (!stage.$facet) return inExpression(stage) as Document;
-    const branches = Object.entries(stage.$facet as Record<string, Document[]>);
-    return { $facet: Object.fromEntries(branches.map(([name, stages]) => [name, copyTexts(stages)])) };
-  });
+  mapStages(pipeline, (stage) =>
+    stage.$match ? { $match: inFilter(stage.$match) } : (inExpression(stage) as Document),
+  );

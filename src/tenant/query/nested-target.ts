@@ -1,6 +1,7 @@
 import type { Document } from "mongodb";
 import { isDocument } from "../../lib/bson.ts";
 import { under } from "../../lib/invalid.ts";
+import { mapStages } from "./map-stages.ts";
 
 const settingStages: ReadonlySet<string> = new Set(["$set", "$addFields", "$project"]);
 
@@ -39,9 +40,7 @@ function guarded(value: unknown, path: string): unknown {
 
 /** The same pipeline, but for arrays on the way to a field that it sets. */
 export const guardTargets = (pipeline: Document[]): Document[] =>
-  pipeline.map((stage) => {
+  mapStages(pipeline, (stage) => {
     const [name, argument] = Object.entries(stage)[0] as [string, Document];
-    if (settingStages.has(name)) return { [name]: mapTargets(argument, guarded) };
-    if (name !== "$facet") return stage;
-    return { $facet: Object.fromEntries(Object.entries(argument).map(([each, inner]) => [each, guardTargets(inner)])) };
+    return settingStages.has(name) ? { [name]: mapTargets(argument, guarded) } : stage;
   });
