@@ -1,6 +1,6 @@
 import { type Db, MongoServerError } from "mongodb";
 import { DocumentSequence } from "mongodb/lib/cmap/commands.js";
-import { within } from "./mongo.ts";
+import { durable, within } from "./mongo.ts";
 
 /** Which document was refused, by its place, and the server's code; `errmsg` may quote the document. */
 export type RawRefusal = { index: number; code: number; errmsg: string };
@@ -19,8 +19,7 @@ export async function insertRaw(
 ): Promise<RawRefusal[]> {
   const sequence = new DocumentSequence("documents");
   for (const bytes of documents) sequence.push({}, bytes);
-  const writeConcern = { w: "majority" };
-  const command = { insert: collection, documents: sequence, ordered: false, writeConcern };
+  const command = { insert: collection, documents: sequence, ordered: false, ...durable };
   const { writeErrors = [], writeConcernError } = await db.command(command, within(timeoutMs));
   if (writeConcernError) throw new MongoServerError(writeConcernError);
   return writeErrors;

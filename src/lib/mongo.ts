@@ -124,6 +124,9 @@ export const isRefusedIndex = (error: unknown): boolean => refusedIndexCodes.has
 /** Reads what the majority has: what a change of the primary can't take back. */
 export const majority = { readConcern: { level: "majority" } } as const;
 
+/** As `db.command` takes no write concern from the client: a change of the primary mustn't take these back. */
+export const durable = { writeConcern: { w: "majority" } } as const;
+
 /** What FerretDB answers when the upsert of a findAndModify meets a duplicate key: which index it was is not said. */
 export const isUnnamedDuplicateKey = (error: unknown): boolean =>
   hasErrorCode(error, 1) && String(asServerError(error).message).includes("violates exclusion constraint");

@@ -2,6 +2,7 @@ import { type AnyBulkWriteOperation, type Db, type Document, MongoServerError, O
 import { insertRaw } from "../lib/insert-raw.ts";
 import {
   closeInTime,
+  durable,
   hasErrorCode,
   isDuplicateKeyOfAny,
   isRefusedAlways,
@@ -171,7 +172,7 @@ async function merge(db: Db, source: Placement, stage: Placement, _id: Document)
     { $merge: { into, on: "_id", whenMatched: "fail", whenNotMatched: "insert" } },
   ];
   const limits = { maxTimeMS: mergeMsMax, ...within(statementMs) };
-  const options = { ...majority, writeConcern: { w: "majority" as const }, ...limits };
+  const options = { ...majority, ...durable, ...limits };
   try {
     await collectionAt(db, source).aggregate(stages, options).toArray();
     return "done";

@@ -7,6 +7,7 @@ import {
   isNamespaceNotFound,
   isRefused,
   isUnauthorized,
+  durable,
   majority,
   retryDeadlock,
   within,
@@ -29,9 +30,6 @@ export async function createSharedCollection(db: Db): Promise<void> {
   const shared = db.collection(sharedCollection);
   for (const { name, key } of sharedBaseIndexes) await shared.createIndex(key, { name, ...within(60_000) });
 }
-
-/** As `db.command` takes no write concern from the client: a change of the primary mustn't take these back. */
-const durable = { writeConcern: { w: "majority" } } as const;
 
 const baseIndexes = [{ name: "created_at_1", key: { created_at: 1 } }] as const;
 /** Those that every place has. */
