@@ -114,7 +114,7 @@ export async function createDeps(
     knownUntilMs: presence.knownUntilMs,
     primary,
   });
-  const audit = createAuditor({ db, now, log, sourceOf: limitedAs });
+  const audit = createAuditor({ db, flows, now, log, sourceOf: limitedAs });
   const tokens = await createTokenIssuer(config.jwt, now);
   return {
     db,

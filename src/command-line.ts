@@ -2,6 +2,7 @@ import type { Db } from "mongodb";
 import { commandLine } from "./audit/audit.ts";
 import type { AuditDeps } from "./audit/audited.ts";
 import { createAuditor } from "./audit/auditor.ts";
+import { flows } from "./flows/index.ts";
 import { limitedAs } from "./http/address.ts";
 import { createLogger } from "./log.ts";
 
@@ -9,5 +10,5 @@ import { createLogger } from "./log.ts";
 export function depsOfCommand(db: Db): AuditDeps {
   const now = () => new Date();
   const log = createLogger("silent");
-  return { db, now, log, audit: createAuditor({ db, now, log, sourceOf: limitedAs }), origin: commandLine };
+  return { db, now, log, audit: createAuditor({ db, flows, now, log, sourceOf: limitedAs }), origin: commandLine };
 }

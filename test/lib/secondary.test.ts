@@ -87,7 +87,7 @@ describe.skipIf(secondary === null)("with a secondary that lags behind", () => {
         if (!(await isThere(_id))) missed.push(_id);
       }
     })();
-    const wanted = { _id: new ObjectId(), organization_id, kind: "move", input: { tier: "enterprise" } };
+    const wanted = { _id: new ObjectId(), organization_id, kind: "move" as const, input: { tier: "enterprise" } };
     await enqueue(deps, wanted);
     while ((await findById(deps.db, wanted._id))!.open) await driveAbandoned(deps, 30_000);
     moved = true;

@@ -1,4 +1,5 @@
 import { type Document, ObjectId } from "mongodb";
+import { flows } from "../../../src/flows/index.ts";
 import { createApp } from "../../../src/app.ts";
 import { beginning, join } from "../../../src/audit/chain.ts";
 import { findMissing, findNextChain, findStray } from "../../../src/audit/store.ts";
@@ -251,7 +252,7 @@ async function askedRarely({ db }: Deps, id: string): Promise<void> {
   const admin = (await adminStore.findByEmail(db, "tour-legacy@example.com"))!;
   await adminStore.releaseEmail(db, { id: admin._id, guard: 0 }, "another@example.com");
   await adminStore.renewPassword(db, admin._id, "before", "after");
-  await operationStore.findEnding(db, new ObjectId());
+  await operationStore.hasEnded(db, flows, new ObjectId());
   await operationStore.supersede(db, operation, { kind: "remove", step: "hide", input: {} }, "nobody", 1);
   await isInUse(db, "enterprise");
   const left = { _id: new ObjectId(), organization_id: operation.organization_id, due_at: longAgo };
