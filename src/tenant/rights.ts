@@ -23,7 +23,7 @@ const placeActions = [
 ];
 
 /**
- * README, "Rights of the database's user", lists the same. A tier needs what leaving it and removing it need, too, so that
+ * docs/operating.md, "Rights of the database's user", lists the same. A tier needs what leaving it and removing it need, too, so that
  * whoever gets in gets out. `dropDatabase` isn't there: a database without collections vanishes by itself.
  */
 export const needs: Record<"service" | Tier, Need> = {

@@ -31,16 +31,16 @@ const users: [string, { roles: Document[]; privileges?: Document[]; tiers: Tier[
     { roles: [{ role: "readWrite", db: databaseName }], tiers: ["starter", "professional"] },
   ],
   ["readWriteAnyDatabase", { roles: [{ role: "readWriteAnyDatabase", db: "admin" }], tiers: [...tiers] }],
-  ["README's role for starter", { roles: [], privileges: [own("service"), own("starter")], tiers: ["starter"] }],
+  ["the documented role for starter", { roles: [], privileges: [own("service"), own("starter")], tiers: ["starter"] }],
   [
-    "README's role for starter and professional",
+    "the documented role for starter and professional",
     {
       roles: [],
       privileges: [own("service"), own("starter"), own("professional")],
       tiers: ["starter", "professional"],
     },
   ],
-  ["README's role for all tiers", { roles: [], privileges: [own("service"), everywhere], tiers: [...tiers] }],
+  ["the documented role for all tiers", { roles: [], privileges: [own("service"), everywhere], tiers: [...tiers] }],
   ["root", { roles: [{ role: "root", db: "admin" }], tiers: [...tiers] }],
 ];
 

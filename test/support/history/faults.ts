@@ -191,7 +191,7 @@ export function faultNamed(name: string): Fault {
 
 /**
  * Whether requests stand still for longer than a lease: only then may something be seen of a write that isn't acknowledged, and
- * for a while not (README says so).
+ * for a while not (docs/moves.md says so).
  */
 export const makesDirtyReads = (fault: string): boolean => /^(stop|stop-other|silent)@/.test(fault);
 
