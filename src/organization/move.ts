@@ -28,7 +28,7 @@ export async function moveOrganization(
   if (!organization.placement) {
     throw failure<OrganizationFailure>(
       "organization_without_place",
-      "Nobody knows where its documents are: see croupier inspect.",
+      "It isn't known where its documents are: see croupier inspect.",
     );
   }
   if (organization.placement.tier === tier) {

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { MongoClient, ObjectId } from "mongodb";
-import { createClient, createDeps, prepare } from "../../src/boot.ts";
+import { createDeps } from "../../src/boot.ts";
+import { createClient } from "../../src/lib/client.ts";
+import { prepare } from "../../src/prepare.ts";
 import { postDocuments } from "../../src/document/post.ts";
 import { getDocument } from "../../src/document/query.ts";
 import { isFailure } from "../../src/lib/failure.ts";

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type Document, ObjectId } from "mongodb";
-import { createClient, createDeps, startService } from "../../src/boot.ts";
+import { createDeps } from "../../src/boot.ts";
+import { createClient } from "../../src/lib/client.ts";
+import { startService } from "../../src/serve.ts";
 import type { Deps } from "../../src/deps.ts";
 import { postDocuments } from "../../src/document/post.ts";
 import { version } from "../../src/lib/version.ts";
