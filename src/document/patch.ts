@@ -46,7 +46,7 @@ function isWrittenAsRead(stored: Uint8Array): boolean {
  * @param patch with names that a path can hold
  * @throws Failure `invalid_request` when it names what stands twice in the document
  */
-export function planPatch({ id, bytes }: Pick<FoundDocument, "id" | "bytes">, patch: Document): Patching {
+function planPatch({ id, bytes }: Pick<FoundDocument, "id" | "bytes">, patch: Document): Patching {
   const fields = elementsOf(bytes).filter(({ name }) => !isOwn(name));
   const now = fields.reduce((sum, field) => sum + field.bytes.byteLength, BSON.calculateObjectSize({ _id: id }));
   const patching: Patching = { set: {}, unset: [], bytes: now };

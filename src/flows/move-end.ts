@@ -13,7 +13,7 @@ import type { MoveInput, MoveOperation, MoveProgress, MoveStep } from "./move.ts
 import type { Flow, StepDeps } from "../operation/operation.ts";
 
 /** Removes what drivers of this move copied and the tenant never lived in. */
-export async function removeLeftovers(deps: StepDeps, operation: MoveOperation, live: string): Promise<void> {
+async function removeLeftovers(deps: StepDeps, operation: MoveOperation, live: string): Promise<void> {
   const { db, keepHeld, assertHeld } = deps;
   const { to, keys = [], abandoned = [] } = operation.progress as MoveProgress;
   for (const key of keys) {

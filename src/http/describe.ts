@@ -100,7 +100,7 @@ export const isJson = (c: Context) =>
   /^application\/([\w.-]+\+)?json\s*(;|$)/i.test(c.req.header("content-type") ?? "");
 
 /** Problems of all routes that may be sent a body, and of those that read it. */
-export const encodingProblems = { unsupported_content_encoding: "The body comes with a Content-Encoding" };
+const encodingProblems = { unsupported_content_encoding: "The body comes with a Content-Encoding" };
 export const receiveProblems = { ...encodingProblems, bodies_busy: "Too much is being read, of all requests together" };
 
 const wrongType = (pointerTo: (path: PropertyKey[]) => string, schema: z.ZodObject): FieldError => ({

@@ -10,7 +10,7 @@ import { endTokensOfOrganization } from "./end-tokens.ts";
 type SuspendDeps = AuditDeps & Pick<Deps, "lookUp">;
 
 /** @throws Failure `organization_not_found`, also for one that is being made or removed */
-export async function getEstablished({ db }: Pick<Deps, "db">, id: ObjectId): Promise<OrganizationDocument> {
+async function getEstablished({ db }: Pick<Deps, "db">, id: ObjectId): Promise<OrganizationDocument> {
   const organization = await organizationStore.findEstablishedById(db, id);
   if (!organization) throw failure<OrganizationFailure>("organization_not_found", "There is no such organization.");
   return organization;

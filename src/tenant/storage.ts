@@ -96,7 +96,7 @@ export async function buildIndex(
   await retryDeadlock(() => databaseAt(db, named).command(command, within(timeoutMs)));
 }
 
-export const hasDocuments = async (db: Db, named: Named): Promise<boolean> =>
+const hasDocuments = async (db: Db, named: Named): Promise<boolean> =>
   (await collectionAt(db, named).findOne({}, { projection: { _id: 1 }, ...within() })) !== null;
 
 /** What a collection is, whatever its name: its UUID as text, null where the server keeps none. */
