@@ -18,7 +18,6 @@ export const acts = [
   "organization.reactivate",
   "organization.revoke_tokens",
   "organization.allow_list",
-  "organization.export",
   "admin.email",
   "admin.password",
   "move.start",

@@ -8,10 +8,8 @@ import type { Operation } from "../operation/operation.ts";
 import * as operationStore from "../operation/store.ts";
 import type { Tier } from "../tenant/placement.ts";
 import { assertAvailable } from "../tenant/rights.ts";
-import type { OrganizationFailure } from "./organization.ts";
+import { type OrganizationFailure, organizationNotFound } from "./organization.ts";
 import { findEstablishedById } from "./store.ts";
-
-const missing = () => failure<OrganizationFailure>("organization_not_found", "There is no such organization.");
 
 /**
  * Starts to take an organization to another tier. A worker does it; the organization can be used all the time.
@@ -24,7 +22,7 @@ export async function moveOrganization(
   tier: Tier,
 ): Promise<Operation> {
   const organization = await findEstablishedById(deps.db, organizationId);
-  if (!organization) throw missing();
+  if (!organization) throw organizationNotFound();
   if (!organization.placement) {
     throw failure<OrganizationFailure>(
       "organization_without_place",
@@ -43,7 +41,7 @@ export async function moveOrganization(
   });
 }
 
-/** Lets a stopped operation go on. @throws Failure `operation_not_found`, `operation_not_stopped` */
+/** Lets a stopped operation go on. @throws Failure `operation_not_found`, `operation_state` */
 export async function resumeOperation(deps: AuditDeps, id: ObjectId): Promise<Operation> {
   const { db } = deps;
   const operation = await getOperation(deps, id);

@@ -13,7 +13,12 @@ import {
 import type { Standing } from "../tenant/lease.ts";
 import type { TenantIndex, Tier } from "../tenant/placement.ts";
 import { retireKeys } from "../tenant/retired.ts";
-import { established, type OrganizationDocument, type OrganizationFailure } from "./organization.ts";
+import {
+  established,
+  type OrganizationDocument,
+  type OrganizationFailure,
+  organizationNotFound,
+} from "./organization.ts";
 
 /** `organizations` as the first Croupier named it. */
 export const organizations = (db: Db): Collection<OrganizationDocument> => db.collection("organizations");
@@ -57,7 +62,7 @@ export const isInUse = async (db: Db, tier: Tier): Promise<boolean> =>
 /** @throws Failure `organization_not_found` */
 export async function getById(db: Db, id: ObjectId): Promise<OrganizationDocument> {
   const organization = await findById(db, id);
-  if (!organization) throw failure<OrganizationFailure>("organization_not_found", "There is no such organization.");
+  if (!organization) throw organizationNotFound();
   return organization;
 }
 
