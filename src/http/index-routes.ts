@@ -56,7 +56,7 @@ export function indexRoutes(deps: Deps) {
       async (c) => {
         // What was validated has lost one of them.
         const refused = Object.keys((await c.req.json()).key).find((name) => namesRefused.has(name));
-        if (refused) throw invalid(under("#/key", refused), "is a name that no field can have", "invalid_name");
+        if (refused) throw invalid(under("#/key", refused), "is not allowed as a field name", "invalid_name");
         const index = c.req.valid("json");
         return c.json(await createIndex(forRequest(deps, c), c.get("actor").organizationId, index), 201);
       },

@@ -12,7 +12,7 @@ type AllowListDeps = AuditDeps & Pick<Deps, "leases">;
 
 export const allowListMax = 100;
 
-const missing = () => failure<OrganizationFailure>("organization_not_found", "There is no such organization.");
+const missing = () => failure<OrganizationFailure>("organization_not_found", "Organization not found.");
 
 /** @throws Failure `organization_not_found` */
 async function write(
@@ -52,7 +52,7 @@ export async function setAllowList(
   address: string,
 ): Promise<string[]> {
   if (cidrs.length > 0 && !createNetworks(cidrs)(address)) {
-    throw invalid("#/cidrs", `must hold the address that you call from (${address})`, "caller_missing");
+    throw invalid("#/cidrs", `must include your own address (${address})`, "caller_missing");
   }
   return (await write(deps, organizationId, cidrs, ["active"])).allow_list ?? [];
 }

@@ -11,7 +11,7 @@ import { assertAvailable } from "../tenant/rights.ts";
 import type { OrganizationFailure } from "./organization.ts";
 import { findEstablishedById } from "./store.ts";
 
-const missing = () => failure<OrganizationFailure>("organization_not_found", "There is no such organization.");
+const missing = () => failure<OrganizationFailure>("organization_not_found", "Organization not found.");
 
 /**
  * Starts to take an organization to another tier. A worker does it; the organization can be used all the time.
@@ -28,18 +28,18 @@ export async function moveOrganization(
   if (!organization.placement) {
     throw failure<OrganizationFailure>(
       "organization_without_place",
-      "Nobody knows where its documents are: see croupier inspect.",
+      "It is not known where its documents are; see `croupier inspect`.",
     );
   }
   if (organization.placement.tier === tier) {
-    throw failure<OrganizationFailure>("move_pointless", `The organization is in the tier ${tier} already.`);
+    throw failure<OrganizationFailure>("move_pointless", `The organization is already in the tier ${tier}.`);
   }
   await assertAvailable(deps.db, [organization.placement.tier, tier]);
   const wanted = { _id: new ObjectId(), organization_id: organizationId, kind: "move", input: { tier } };
   return await audited(deps, moveStarted(wanted), async () => {
     const operation = await enqueue(deps, wanted);
     if (operation) return operation;
-    throw failure<OperationFailure>("operation_open", "Another operation of this organization isn't finished.");
+    throw failure<OperationFailure>("operation_open", "Another operation of this organization is not finished yet.");
   });
 }
 
@@ -48,7 +48,7 @@ export async function resumeOperation(deps: AuditDeps, id: ObjectId): Promise<Op
   const { db } = deps;
   const operation = await getOperation(deps, id);
   return await audited(deps, asked("move.resume", operation), async () => {
-    return (await operationStore.resume(db, id)) ?? (await refuse(db, id, "It isn't stopped, so it can't be resumed."));
+    return (await operationStore.resume(db, id)) ?? (await refuse(db, id, "Only a stopped operation can be resumed."));
   });
 }
 
@@ -62,9 +62,12 @@ const asked = (act: "move.resume" | "move.cancel", { _id, organization_id, kind 
 export async function cancelOperation(deps: AuditDeps & Pick<DriveDeps, "flows">, id: ObjectId): Promise<Operation> {
   const { db } = deps;
   const operation = await getOperation(deps, id);
-  if (!deps.flows[operation.kind]?.undo) return await refuse(db, id, "A deletion isn't undone; it can be resumed.");
+  if (!deps.flows[operation.kind]?.undo) return await refuse(db, id, "A deletion can't be undone; it can be resumed.");
   return await audited(deps, asked("move.cancel", operation), async () => {
-    return (await operationStore.requestCancel(db, { _id: id })) ?? (await refuse(db, id, "It has ended."));
+    return (
+      (await operationStore.requestCancel(db, { _id: id })) ??
+      (await refuse(db, id, "The operation has already ended."))
+    );
   });
 }
 
@@ -76,6 +79,6 @@ async function refuse(db: DriveDeps["db"], id: ObjectId, why: string): Promise<n
 /** @throws Failure `operation_not_found` */
 export async function getOperation({ db }: Pick<DriveDeps, "db">, id: ObjectId): Promise<Operation> {
   const operation = await operationStore.findById(db, id);
-  if (!operation) throw failure<OperationFailure>("operation_not_found", "There is no operation of this id.");
+  if (!operation) throw failure<OperationFailure>("operation_not_found", "No operation has this id.");
   return operation;
 }

@@ -57,7 +57,7 @@ export const isInUse = async (db: Db, tier: Tier): Promise<boolean> =>
 /** @throws Failure `organization_not_found` */
 export async function getById(db: Db, id: ObjectId): Promise<OrganizationDocument> {
   const organization = await findById(db, id);
-  if (!organization) throw failure<OrganizationFailure>("organization_not_found", "There is no such organization.");
+  if (!organization) throw failure<OrganizationFailure>("organization_not_found", "Organization not found.");
   return organization;
 }
 
@@ -97,7 +97,7 @@ export async function findStanding(
   if (organization?.status !== "active") return null;
   const { placement, move, allow_list = [] } = organization;
   if (!placement) {
-    const detail = "Nobody knows where this organization's documents are; tell whoever runs the service.";
+    const detail = "It is not known where this organization's documents are; contact the operator of the service.";
     throw failure<OrganizationFailure>("organization_without_place", detail);
   }
   return { placement, ...(move && { move }), ...(allow_list.length > 0 && { allows: createNetworks(allow_list) }) };

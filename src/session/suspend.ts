@@ -12,7 +12,7 @@ type SuspendDeps = AuditDeps & Pick<Deps, "lookUp">;
 /** @throws Failure `organization_not_found`, also for one that is being made or removed */
 export async function getEstablished({ db }: Pick<Deps, "db">, id: ObjectId): Promise<OrganizationDocument> {
   const organization = await organizationStore.findEstablishedById(db, id);
-  if (!organization) throw failure<OrganizationFailure>("organization_not_found", "There is no such organization.");
+  if (!organization) throw failure<OrganizationFailure>("organization_not_found", "Organization not found.");
   return organization;
 }
 

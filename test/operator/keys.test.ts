@@ -42,9 +42,9 @@ describe("an operator's key", () => {
         status: 401,
         rest: {
           type: "urn:croupier:problem:operator_key_invalid",
-          title: "The operator's key is not valid",
+          title: "The operator key is not valid",
           status: 401,
-          detail: "The operator's key is not valid.",
+          detail: "The operator key is not valid.",
           instance: "/platform/operations",
         },
         challenge: 'Bearer error="invalid_token"',
@@ -76,7 +76,7 @@ describe("an operator's key", () => {
     const first = await revokeKey(deps(), record._id);
     const second = await revokeKey(deps(), `crp_live_${record._id}`);
     expect(second.revoked_at).toEqual(first.revoked_at!);
-    await expect(revokeKey(deps(), "00000000")).rejects.toThrow("no such key");
+    await expect(revokeKey(deps(), "00000000")).rejects.toThrow("No such key");
   });
 
   test("costs one look-up for all who use it at once, and none while it is remembered", async () => {
