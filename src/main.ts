@@ -25,14 +25,14 @@ async function openDeps() {
 
 const program = new Command(service)
   .description(
-    "Deals every organization a place in MongoDB and signs its admin in. Settings are read from the environment.",
+    "Multi-tenancy for MongoDB: gives every organization a place for its documents and signs its admin in. Settings are read from the environment.",
   )
   .version(version)
   .showHelpAfterError();
 
 program
   .command("serve", { isDefault: true })
-  .description("listen on HOST:PORT and finish operations that others left; SIGHUP reads the keys of the tokens again")
+  .description("run the service on HOST:PORT and finish abandoned operations; SIGHUP reloads the token keys")
   .action(async () => {
     const config = readConfig(process.env);
     const running = await startService(config, createLogger(config.logLevel));
@@ -44,9 +44,9 @@ program
 program
   .command("health")
   .description(
-    "ask the service on this machine whether it is healthy; exit code 0 or 1 (for a container's health check)",
+    "check the health of the service on this machine; exit code 0 if it is healthy, else 1 (for container health checks)",
   )
-  .option("--url <url>", "where it listens", urlToAsk(process.env))
+  .option("--url <url>", "address of the service", urlToAsk(process.env))
   .action(async ({ url }: { url: string }) => {
     const answer = await fetch(`${url}/health`, { signal: AbortSignal.timeout(4_000) }).catch(() => null);
     console.log(answer ? await answer.text() : "no answer");
@@ -55,7 +55,7 @@ program
 
 program
   .command("inspect")
-  .description("take a database of the first Croupier over and print what is damaged in it, one JSON object a line")
+  .description("take over a database of the first Croupier and print damaged records, one JSON object per line")
   .action(async () => {
     const deps = await openDeps();
     await prepare(deps);
@@ -66,18 +66,18 @@ program
 program
   .command("doctor")
   .description(
-    "find what is damaged or left over in all organizations' places; exit code 0 when nothing is left to mend",
+    "find damage and leftovers in the storage of all organizations; exit code 0 if nothing is left to repair",
   )
-  .option("--repair", "mend what can be shown to be missing or a leftover", false)
+  .option("--repair", "repair what is provably missing or left over", false)
   .addHelpText(
     "after",
     `
-Prints one JSON object a line: what was found, and "mended": true (it is right now), false (--repair can mend it) or null
-(in doubt: it is for you to look at). It finds collections and databases of no organization, organizations without their
-storage, missing and left-over indexes, documents of no tenant, of another one or at a place that was left, operations that
-don't go on or keep failing, what moves have left, and damaged records (as "inspect" does). Without --repair it changes nothing. What can't
-be shown to be a leftover is never removed: neither a view, a time series, a capped collection or one with options, nor an
-empty collection that no record names, whatever it is called. It may run beside services, with moves going on.`,
+Prints one JSON object per line for each finding. "mended": true means that it is fixed now, false that --repair can fix it,
+null that it is unclear and needs a person. It looks for collections and databases of no organization, organizations without
+their storage, missing and left-over indexes, documents of no tenant, of another tenant or at a place that a tenant has left,
+operations that are stuck or keep failing, remains of moves, and damaged records (as "inspect" does). Without --repair it
+changes nothing. Only what the records prove to be a leftover is ever removed: never a view, a time series, a capped
+collection or one with options, nor an empty collection that no record names. It can run while services and moves are running.`,
   )
   .action(async ({ repair }: { repair: boolean }) => {
     const deps = await openDeps();
@@ -87,29 +87,32 @@ empty collection that no record names, whatever it is called. It may run beside 
   });
 
 addKeyCommands(program, () => readConfig(process.env));
-const audit = program.command("audit").description("the record of who did what");
+const audit = program.command("audit").description("check the audit log");
 
 audit
   .command("verify")
-  .description("check that the record is whole and unaltered; exit code 0 when it is, 1 when it isn't")
-  .option("--organization <id>", "check this organization's chain only; platform is what belongs to none")
+  .description("check that the audit log is complete and unaltered; exit code 0 if it is, else 1")
+  .option(
+    "--organization <id>",
+    "check only this organization's chain; `platform` is the chain of everything that belongs to no organization",
+  )
   .option(
     "--against <file>",
-    "what this printed earlier, once or often: the entries that it names have to be there still",
+    "earlier output of this command, one or several runs: the entries it names must still exist",
   )
   .addHelpText(
     "after",
     `
-Prints one JSON object a line for each chain: how many entries it has, place and time of the first and the last one, and the
-hash of that. "broken" says at which place ("seq") an entry is altered, reordered, missing or cut off. "intact" is null where
-there is no chain yet and needn't be: of an organization of the first Croupier that has done nothing since. Whoever can write to the
-database can write a whole chain anew, or remove its beginning as if that were old: keep what this prints each day somewhere
-else and give all of it back with --against. What it names may be gone only when it is older than AUDIT_RETENTION_DAYS, as that
-is set for this command. It may run beside services.`,
+Prints one JSON object per line for each chain: the number of entries, position and time of the first and the last entry, and
+the hash of the last one. "broken" lists positions ("seq") at which an entry is altered, reordered, missing or cut off. "intact"
+is null where no chain exists and none has to: for an organization of the first Croupier that has done nothing since. Anyone
+who can write to the database can rewrite a whole chain, or remove its beginning as if it had expired. So keep the output of
+each day somewhere else, and pass all of it back with --against: entries named there may only be missing if they are older than
+AUDIT_RETENTION_DAYS, as it is set for this command. It can run while services are running.`,
   )
   .action(async ({ organization, against }: { organization?: string; against?: string }) => {
     if (organization !== undefined && !isChain(organization)) {
-      throw new Error("--organization must be an organization's id, 24 hexadecimal digits, or platform");
+      throw new Error("--organization must be an organization id (24 hexadecimal digits) or platform");
     }
     const notes = readNotes(against === undefined ? "" : await readFile(against, "utf8"));
     const deps = await openDeps();
