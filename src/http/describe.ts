@@ -194,7 +194,7 @@ const whereChanged = { ...everywhere, https_required: "The request was sent by H
 /** Problems of the routes that wait until the service is ready and ask the database. */
 export const databaseProblems = {
   database_unavailable: "The database can't be reached",
-  rights_missing: "The service's database user lacks a privilege",
+  rights_missing: "The service's database user lacks a right",
   starting: "The service is starting",
   timeout: "The request took longer than REQUEST_TIMEOUT_MS",
 };

@@ -46,7 +46,7 @@ export const organizationRoutes = (deps: Deps) =>
         problems: {
           organization_name_taken: "The name already exists",
           email_taken: "The email already exists",
-          tier_unavailable: "The database user lacks a privilege that the tier DEFAULT_TIER needs",
+          tier_unavailable: "The database user lacks a right that the tier DEFAULT_TIER needs",
           ...busy,
         },
       }),

@@ -51,7 +51,7 @@ export function platformRoutes(deps: Deps) {
           organization_not_found: "No organization has this id",
           organization_without_place: "It is not known where its documents are",
           move_pointless: "It is already in this tier",
-          tier_unavailable: "The database user lacks a privilege that one of the two tiers needs",
+          tier_unavailable: "The database user lacks a right that one of the two tiers needs",
           operation_open: "Another operation of the organization is not finished yet",
         },
       }),

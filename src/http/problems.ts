@@ -118,7 +118,7 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   bodies_busy: { status: 503, title: "Too many request bodies at once" },
   timeout: { status: 503, title: "The request took too long" },
   database_unavailable: { status: 503, title: "The database is unavailable" },
-  rights_missing: { status: 503, title: "The database user lacks a privilege" },
+  rights_missing: { status: 503, title: "The database user lacks a right" },
   tier_unavailable: { status: 503, title: "The tier is not available" },
   starting: { status: 503, title: "The service is starting" },
 };
@@ -164,7 +164,7 @@ export function asFailure(error: unknown): Failure<FailureCode> {
     });
   }
   if (isUnauthorized(error)) {
-    const detail = "The service's database user lacks a privilege; the service's log names it.";
+    const detail = "The service's database user lacks a right; the service's log names it.";
     return failure("rights_missing", detail, { retryAfterSeconds: 60, cause: error });
   }
   return failure("internal_error", "An internal error occurred; quote the request id when you report it.", {
