@@ -13,7 +13,7 @@ import { service, version } from "./lib/version.ts";
 
 const program = new Command(service)
   .description(
-    "Deals every organization a place in MongoDB and signs its admin in. Settings are read from the environment.",
+    "Multi-tenancy for MongoDB: gives every organization a place for its documents and signs its admin in. Settings are read from the environment.",
   )
   .version(version)
   .showHelpAfterError();

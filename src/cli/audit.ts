@@ -9,27 +9,30 @@ import { printLine, withDeps } from "./with-deps.ts";
 export function addAudit(program: Command, readSettings: () => Config): void {
   program
     .command("audit")
-    .description("the record of who did what")
+    .description("check the audit log")
     .command("verify")
-    .description("check that the record is whole and unaltered; exit code 0 when it is, 1 when it isn't")
-    .option("--organization <id>", "check this organization's chain only; platform is what belongs to none")
+    .description("check that the audit log is complete and unaltered; exit code 0 if it is, else 1")
+    .option(
+      "--organization <id>",
+      "check only this organization's chain; `platform` is the chain of everything that belongs to no organization",
+    )
     .option(
       "--against <file>",
-      "what this printed earlier, once or often: the entries that it names have to be there still",
+      "earlier output of this command, one or several runs: the entries it names must still exist",
     )
     .addHelpText(
       "after",
       `
-Prints one JSON object a line for each chain: how many entries it has, place and time of the first and the last one, and the
-hash of that. "broken" says at which place ("seq") an entry is altered, reordered, missing or cut off. "intact" is null where
-there is no chain yet and needn't be: of an organization of the first Croupier that has done nothing since. Whoever can write to the
-database can write a whole chain anew, or remove its beginning as if that were old: keep what this prints each day somewhere
-else and give all of it back with --against. What it names may be gone only when it is older than AUDIT_RETENTION_DAYS, as that
-is set for this command. It may run beside services.`,
+Prints one JSON object per line for each chain: the number of entries, position and time of the first and the last entry, and
+the hash of the last one. "broken" lists positions ("seq") at which an entry is altered, reordered, missing or cut off. "intact"
+is null where no chain exists and none has to: for an organization of the first Croupier that has done nothing since. Anyone
+who can write to the database can rewrite a whole chain, or remove its beginning as if it had expired. So keep the output of
+each day somewhere else, and pass all of it back with --against: entries named there may only be missing if they are older than
+AUDIT_RETENTION_DAYS, as it is set for this command. It can run while services are running.`,
     )
     .action(async ({ organization, against }: { organization?: string; against?: string }) => {
       if (organization !== undefined && !isChain(organization)) {
-        throw new Error("--organization must be an organization's id, 24 hexadecimal digits, or platform");
+        throw new Error("--organization must be an organization id (24 hexadecimal digits) or platform");
       }
       const notes = readNotes(against === undefined ? "" : await readFile(against, "utf8"));
       const intact = await withDeps(readSettings(), (deps) => {

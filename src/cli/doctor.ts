@@ -7,18 +7,18 @@ export function addDoctor(program: Command, readSettings: () => Config): void {
   program
     .command("doctor")
     .description(
-      "find what is damaged or left over in all organizations' places; exit code 0 when nothing is left to mend",
+      "find damage and leftovers in the storage of all organizations; exit code 0 if nothing is left to repair",
     )
-    .option("--repair", "mend what can be shown to be missing or a leftover", false)
+    .option("--repair", "repair what is provably missing or left over", false)
     .addHelpText(
       "after",
       `
-Prints one JSON object a line: what was found, and "mended": true (it is right now), false (--repair can mend it) or null
-(in doubt: it is for you to look at). It finds collections and databases of no organization, organizations without their
-storage, missing and left-over indexes, documents of no tenant, of another one or at a place that was left, operations that
-don't go on or keep failing, what moves have left, and damaged records (as "inspect" does). Without --repair it changes nothing. What can't
-be shown to be a leftover is never removed: neither a view, a time series, a capped collection or one with options, nor an
-empty collection that no record names, whatever it is called. It may run beside services, with moves going on.`,
+Prints one JSON object per line for each finding. "mended": true means that it is fixed now, false that --repair can fix it,
+null that it is unclear and needs a person. It looks for collections and databases of no organization, organizations without
+their storage, missing and left-over indexes, documents of no tenant, of another tenant or at a place that a tenant has left,
+operations that are stuck or keep failing, remains of moves, and damaged records (as "inspect" does). Without --repair it
+changes nothing. Only what the records prove to be a leftover is ever removed: never a view, a time series, a capped
+collection or one with options, nor an empty collection that no record names. It can run while services and moves are running.`,
     )
     .action(async ({ repair }: { repair: boolean }) => {
       const left = await withDeps(readSettings(), (deps) => doctor(deps, { repair }, printLine));

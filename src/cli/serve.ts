@@ -6,9 +6,7 @@ import { startService } from "../serve.ts";
 export function addServe(program: Command, readSettings: () => Config): void {
   program
     .command("serve", { isDefault: true })
-    .description(
-      "listen on HOST:PORT and finish operations that others left; SIGHUP reads the keys of the tokens again",
-    )
+    .description("run the service on HOST:PORT and finish abandoned operations; SIGHUP reloads the token keys")
     .action(async () => {
       const config = readSettings();
       const running = await startService(config, createLogger(config.logLevel));

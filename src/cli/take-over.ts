@@ -10,16 +10,16 @@ export function addTakeOver(program: Command, readSettings: () => Config): void 
   program
     .command("take-over")
     .description(
-      "complete the records of a database of the first Croupier, as the start of a service does, and print how many",
+      "complete the records of a database of the first Croupier, as a start of the service does, and print how many",
     )
     .action(async () => printLine(await withDeps(readSettings(), prepare)));
   program
     .command("inspect")
-    .description("print what is damaged in the records, one JSON object a line; changes nothing")
+    .description("print damaged records, one JSON object per line; changes nothing")
     .action(async () => {
       const findings = await withDeps(readSettings(), async (deps) => {
         if (await isTakenOver(deps.db)) return await inspect(deps);
-        throw new Error("Records of the first Croupier aren't completed: run croupier take-over first.");
+        throw new Error("The database has incomplete records of the first Croupier: run croupier take-over first.");
       });
       for (const finding of findings) printLine(finding);
     });

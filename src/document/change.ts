@@ -69,7 +69,7 @@ export async function changeDocument(
         return made;
       }
     }
-    throw failure<DocumentFailure>("write_conflict", "Too many others write this document; try again.", {
+    throw failure<DocumentFailure>("write_conflict", "Too many other requests are writing this document; try again.", {
       retryAfterSeconds: 1,
     });
   });
@@ -94,9 +94,13 @@ async function write(
 
 /** @param current as it is now, null when there is none */
 export const preconditionFailed = (current: TenantDocument | null) =>
-  failure<DocumentFailure>("precondition_failed", "The document is not one that the conditions allow; read it again.", {
-    ...(current && { etag: etagOf(current.meta) }),
-  });
+  failure<DocumentFailure>(
+    "precondition_failed",
+    "The document doesn't match If-Match or If-None-Match; read it again.",
+    {
+      ...(current && { etag: etagOf(current.meta) }),
+    },
+  );
 
 /** @returns how many bytes the document has as BSON. @throws Failure `document_too_large` */
 export function assertSize({ id, fields }: Pick<TenantDocument, "id" | "fields">): number {
@@ -107,5 +111,8 @@ export function assertSize({ id, fields }: Pick<TenantDocument, "id" | "fields">
 
 function assertBytes(bytes: number): void {
   if (bytes <= documentBytesMax) return;
-  throw failure<DocumentFailure>("document_too_large", `A document may have ${documentBytesMax} bytes as BSON.`);
+  throw failure<DocumentFailure>(
+    "document_too_large",
+    `A document may have at most ${documentBytesMax} bytes as BSON.`,
+  );
 }

@@ -54,7 +54,7 @@ export async function createIndex(
 /** Drops an index. @throws Failure `index_not_found`, `operation_pending`; of `withTenant` */
 export async function dropIndex(deps: IndexDeps, organizationId: ObjectId, name: string): Promise<void> {
   const index = (await listIndexes(deps, organizationId)).find((each) => each.name === name);
-  if (!index) throw failure<IndexFailure>("index_not_found", "There is no index of this name.");
+  if (!index) throw failure<IndexFailure>("index_not_found", "No index has this name.");
   await change(deps, organizationId, { drop: index });
 }
 

@@ -60,7 +60,7 @@ function plan(patching: Patching, fields: Element[], patch: Document, path: stri
   for (const field of fields) {
     const name = wanted.get(field.name);
     if (name === undefined) continue;
-    if (found.has(name)) throw invalid(under(pointer, name), "is there twice in the document", "duplicate_name");
+    if (found.has(name)) throw invalid(under(pointer, name), "occurs twice in the document", "duplicate_name");
     found.set(name, field);
   }
   for (const [name, value] of Object.entries(patch).sort(byName)) {

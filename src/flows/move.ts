@@ -92,7 +92,7 @@ async function choose(
   const from = operation.progress.from ?? organization?.placement;
   if (!organization || !from) return { failed: organizationMissing };
   if (from.tier === operation.input.tier) {
-    return { failed: { code: "move_pointless", detail: "The organization is in this tier already." } };
+    return { failed: { code: "move_pointless", detail: "The organization is already in this tier." } };
   }
   try {
     const offered = offerPlace(operation.input.tier, whereOf(deps, organization), 1);
@@ -104,7 +104,7 @@ async function choose(
   const unavailable = await findUnavailable(db, [from.tier, operation.input.tier]);
   if (unavailable) return { failed: tierUnavailable(unavailable) };
   const chosen = await choosePlace(deps, operation, organization, 1);
-  if (!chosen) return { failed: { code: "move_pointless", detail: "There is no place to be had in this tier." } };
+  if (!chosen) return { failed: { code: "move_pointless", detail: "No place is available in this tier." } };
   return {
     go: "journal",
     progress: {

@@ -28,7 +28,7 @@ import {
 import { forRequest } from "./time-limit.ts";
 
 const tags = ["Platform"];
-const found = { ...databaseProblems, operation_not_found: "There is no operation of this id" };
+const found = { ...databaseProblems, operation_not_found: "No operation has this id" };
 
 export function platformRoutes(deps: Deps) {
   const reader = requireOperator(deps, "organizations:read");
@@ -43,17 +43,17 @@ export function platformRoutes(deps: Deps) {
       "/organizations/:id/moves",
       describe({
         operationId: "moveOrganization",
-        summary: "Take an organization to another tier while it is in use",
+        summary: "Move an organization to another tier while it is in use",
         tags,
-        answers: { "202": answer("The operation that does it", operationAnswer, operationExample) },
+        answers: { "202": answer("The operation that moves it", operationAnswer, operationExample) },
         problems: {
           ...databaseProblems,
           ...recordProblems,
-          organization_not_found: "There is no organization of this id",
-          organization_without_place: "Nobody knows where its documents are",
-          move_pointless: "It is in this tier already",
-          tier_unavailable: "The database's user lacks a right that one of the two tiers needs",
-          operation_open: "Another operation of it isn't finished",
+          organization_not_found: "No organization has this id",
+          organization_without_place: "It is not known where its documents are",
+          move_pointless: "It is already in this tier",
+          tier_unavailable: "The database user lacks a right that one of the two tiers needs",
+          operation_open: "Another operation of the organization is not finished yet",
         },
       }),
       mover,
@@ -69,7 +69,7 @@ export function platformRoutes(deps: Deps) {
       "/operations",
       describe({
         operationId: "listOperations",
-        summary: "Operations, the newest first",
+        summary: "List operations, newest first",
         tags,
         answers: { "200": answer("One page", operationsAnswer) },
         problems: databaseProblems,
@@ -94,7 +94,7 @@ export function platformRoutes(deps: Deps) {
       "/operations/:id",
       describe({
         operationId: "getOperation",
-        summary: "One operation: its phase, how far it is, and what went wrong",
+        summary: "Show an operation: its phase, progress and errors",
         tags,
         answers: { "200": answer("The operation", operationAnswer, operationExample) },
         problems: found,
@@ -107,10 +107,10 @@ export function platformRoutes(deps: Deps) {
       "/operations/:id/resume",
       describe({
         operationId: "resumeOperation",
-        summary: "Let a stopped operation go on",
+        summary: "Resume a stopped operation",
         tags,
-        answers: { "202": answer("It goes on", operationAnswer, operationExample) },
-        problems: { ...found, ...recordProblems, ...bodilessProblems, operation_state: "It isn't stopped" },
+        answers: { "202": answer("The operation was resumed", operationAnswer, operationExample) },
+        problems: { ...found, ...recordProblems, ...bodilessProblems, operation_state: "The operation isn't stopped" },
       }),
       mover,
       pathParameters(idPath),
@@ -120,14 +120,14 @@ export function platformRoutes(deps: Deps) {
       "/operations/:id/cancel",
       describe({
         operationId: "cancelOperation",
-        summary: "Undo an operation, as long as it hasn't taken effect; else it is completed",
+        summary: "Cancel an operation: undo it if it hasn't taken effect yet, otherwise complete it",
         tags,
-        answers: { "202": answer("It is being undone", operationAnswer, operationExample) },
+        answers: { "202": answer("The operation is being undone or completed", operationAnswer, operationExample) },
         problems: {
           ...found,
           ...recordProblems,
           ...bodilessProblems,
-          operation_state: "It has ended, or is a deletion",
+          operation_state: "The operation has ended, or is a deletion",
         },
       }),
       mover,

@@ -170,7 +170,7 @@ export async function driveFor(
 const refused = (cause: unknown) =>
   failure<OperationFailure>(
     "operation_pending",
-    "The change is not finished: the service's database user lacks a right, which its log names. With that right it is finished, or undone.",
+    "The change is not finished yet: the service's database user lacks a right, which the service's log names. Once it has it, the change is completed or undone.",
     { retryAfterSeconds: 60, cause },
   );
 /** Lets others have at once what isn't over yet. */

@@ -49,7 +49,7 @@ export async function setAllowList(
   address: string,
 ): Promise<string[]> {
   if (cidrs.length > 0 && !createNetworks(cidrs)(address)) {
-    throw invalid("#/cidrs", `must hold the address that you call from (${address})`, "caller_missing");
+    throw invalid("#/cidrs", `must include your own address (${address})`, "caller_missing");
   }
   return (await write(deps, organizationId, cidrs, ["active"])).allow_list ?? [];
 }

@@ -24,7 +24,7 @@ export async function getOrganization(
 ): Promise<OrganizationView | Omit<OrganizationView, "email">> {
   const organization = await lookUp.organizationByName(name.toLowerCase());
   const isShown = organization && (config.organizationLookUp !== "admin" || asker?.equals(organization._id));
-  if (!isShown) throw failure<OrganizationFailure>("organization_not_found", "There is no organization of this name.");
+  if (!isShown) throw failure<OrganizationFailure>("organization_not_found", "No organization has this name.");
   const view = viewOrganization(organization);
   if (config.organizationLookUp !== "minimal") return view;
   const { email: _, ...rest } = view;

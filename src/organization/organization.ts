@@ -8,7 +8,7 @@ export type OrganizationFailure =
   "organization_name_taken" | "organization_not_found" | "organization_without_place" | "move_pointless";
 
 export const organizationNotFound = () =>
-  failure<OrganizationFailure>("organization_not_found", "There is no such organization.");
+  failure<OrganizationFailure>("organization_not_found", "Organization not found.");
 
 /**
  * `provisioning` and `deleting` organizations are seen by nobody but the operation that makes or removes them; `suspended`

@@ -102,7 +102,7 @@ export async function findStanding(
   if (organization?.status !== "active") return null;
   const { placement, move, allow_list = [] } = organization;
   if (!placement) {
-    const detail = "Nobody knows where this organization's documents are; tell whoever runs the service.";
+    const detail = "It is not known where this organization's documents are; contact the operator of the service.";
     throw failure<OrganizationFailure>("organization_without_place", detail);
   }
   return { placement, ...(move && { move }), ...(allow_list.length > 0 && { allows: createNetworks(allow_list) }) };

@@ -83,13 +83,16 @@ export async function assertPortable(db: Db, from: Placement, to: Placement, sta
     if (more.length === 0 && isPlain) continue;
     throw failure<IndexFailure>(
       "index_not_portable",
-      `The shared collection can't have the index ${index.name} (${more.join(", ") || "its key"}); drop it first.`,
+      `The shared collection can't hold the index ${index.name} (${more.join(", ") || "its key"}); drop it first.`,
     );
   }
 }
 
 const tooMany = (indexesMax: number) =>
-  failure<IndexFailure>("index_limit", `An organization may have ${indexesMax} indexes in that tier; drop some first.`);
+  failure<IndexFailure>(
+    "index_limit",
+    `An organization may have at most ${indexesMax} indexes in that tier; drop some first.`,
+  );
 
 const keyText = ({ key }: Pick<TenantIndex, "key">) =>
   JSON.stringify(Object.entries(key).map(([path, direction]) => [path, Number(direction)]));
@@ -105,9 +108,9 @@ export function hasIndex(all: readonly TenantIndex[], index: TenantIndex, indexe
   const key = keyText(index);
   const other = all.find((each) => each.name === index.name || keyText(each) === key);
   if (other && other.name === index.name && keyText(other) === key && other.unique === index.unique) return true;
-  if (other?.name === index.name) throw failure<IndexFailure>("index_exists", "There is another index of this name.");
+  if (other?.name === index.name) throw failure<IndexFailure>("index_exists", "Another index has this name.");
   if (other || everywhere.has(key)) {
-    throw failure<IndexFailure>("index_exists", "There is another index of these fields.");
+    throw failure<IndexFailure>("index_exists", "Another index has these fields.");
   }
   if (all.length < indexesMax) return false;
   throw tooMany(indexesMax);
@@ -162,17 +165,17 @@ export async function createIndex(db: Db, placement: Placement, index: TenantInd
     if (isUnindexable(error)) {
       throw failure<IndexFailure>(
         "index_unfit",
-        "A document has arrays in two of these fields, or a name that is a number in an array: no index can hold it.",
+        "A document has arrays in two of these fields, or a numeric field name inside an array: no index can hold it.",
       );
     }
     if (isDuplicateKeyOfAny(error) || isViolatedAtBuild(error)) {
-      throw failure<IndexFailure>("index_violated", "Two documents have the same value: the index can't be unique.");
+      throw failure<IndexFailure>("index_violated", "Two documents have the same value, so the index can't be unique.");
     }
     if (hasErrorCode(error, tooManyIndexes)) {
-      throw failure<IndexFailure>("index_limit", "The collection can't have another index.");
+      throw failure<IndexFailure>("index_limit", "The collection can't hold another index.");
     }
     if (optionsConflict.some((code) => hasErrorCode(error, code))) {
-      throw failure<IndexFailure>("index_exists", "There is another index of this name or of these fields.");
+      throw failure<IndexFailure>("index_exists", "Another index has this name or these fields.");
     }
     if (isRefusedIndex(error)) throw failure<IndexFailure>("index_unfit", "The database can't make this index.");
     throw error;

@@ -104,7 +104,7 @@ describe("entries that are appended", () => {
     await Promise.all(processes.map(({ close }) => close()));
   });
 
-  test("after the newest were taken away leave a gap that is found", async () => {
+  test("entries appended after the newest were taken away leave a gap that is found", async () => {
     const id = new ObjectId();
     for (let n = 0; n < 5; n++) await fleet.deps.audit.append(made(id));
     await fleet.deps.audit.flush();

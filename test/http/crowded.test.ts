@@ -28,7 +28,7 @@ async function join(): Promise<{ token: string; email: string; password: string 
 }
 
 describe("four organizations with 26 queries each that don't end", () => {
-  test("keep neither health and readiness, nor sign-ins, nor another organization's requests from their answers", async () => {
+  test("queries of four organizations that don't end keep neither health nor sign-ins nor another organization's requests from their answers", async () => {
     const crowd = await Promise.all(Array.from({ length: 4 }, join));
     const other = await join();
     const documents = (method: string, path: string, body?: unknown) =>

@@ -33,7 +33,7 @@ async function readRecord() {
 }
 
 describe("croupier key", () => {
-  test("create prints a key, this once; list and revoke show everything else of it", async () => {
+  test("croupier key create prints a key, this once; list and revoke show everything else of it", async () => {
     const words = ["--name", "mover", "--scopes", "organizations:read, moves:write", "--expires", "90d"];
     const made = await run("create", ...words, "--allow", "10.0.0.0/8,2001:DB8::1");
     expect(made.code).toBe(0);

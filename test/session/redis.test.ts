@@ -129,7 +129,7 @@ describe.skipIf(!hasRedis)("with Redis", () => {
   });
 
   test.skipIf(!canStartRedis)(
-    "requests go on while it is killed and started again under load, limits hold, and a logout is told",
+    "while Redis is killed and started again under load, requests go on, limits hold, and a logout is told",
     async () => {
       const [who, guessed, other] = [await join(), await join(), await join()];
       const token = await signIn(who);

@@ -103,7 +103,7 @@ describe("what is ended in one process is refused in the other within a second:"
 
 describe("a process that is killed in a change of the password", () => {
   test.each(["before", "after", "recorded"] as const)(
-    "%s its write leaves no token of before valid after it",
+    "a process killed in a change of the password, %s its write, leaves no token of before valid after it",
     async (moment) => {
       const who = await join();
       const [acting, other] = [await signIn(one, who), await signIn(one, who)];

@@ -99,7 +99,7 @@ describe("an expression may", () => {
   });
 });
 
-describe("an expression costs too much that", () => {
+describe("an expression that does more than linear work", () => {
   const filterIn = "/$filter/cond";
   test.each<[name: string, expression: string, at: string]>([
     ["runs through an array once for each element of it", '{"$map":{"input":"$a","in":{"$sum":"$a"}}}', "/$map/in"],
@@ -251,7 +251,7 @@ describe("an expression costs too much that", () => {
       `{"$cond":["$a",[${Array(300).fill('{"$sum":"$a"}').join()}],0]}`,
       "",
     ],
-  ])("%s", (_, expression, at) => {
+  ])("an expression is refused that %s", (_, expression, at) => {
     const pointer = costlyAt(set(expression));
     if (!expression.startsWith('{"$let":{"vars":{"v0"')) expect(pointer).toBe(`0/$set/r${at}`);
     else expect(pointer).toStartWith("0/$set/r");
@@ -287,7 +287,7 @@ describe("an expression costs too much that", () => {
       '{"field":"a","range":{"step":1,"unit":"second","bounds":[{"$date":0},{"$date":100000000}]}}',
       "/range/bounds",
     ],
-  ])("stands in %s: %.60s", (stage, argument, at) => {
+  ])("an expression of more than linear work is refused, in %s: %.60s", (stage, argument, at) => {
     expect(costlyAt(`[{"${stage}":${argument}}]`)).toBe(`0/${stage}${at}`);
   });
 
@@ -322,11 +322,11 @@ describe("an expression costs too much that", () => {
       /^4\/\$match$/,
     ],
     ["walks again and again", repeated(40, `{"$set":{"r":[${Array(8).fill('{"$sum":"$a"}').join()}]}}`), /^\d+\/\$set/],
-  ])("is one of several stages that together do: %s", (_, pipeline, at) => {
+  ])("stages that together do more than linear work are refused: %s", (_, pipeline, at) => {
     expect(costlyAt(pipeline)).toMatch(at);
   });
 
-  test("is refused with what to write instead", () => {
+  test("an expression that is refused comes with what to write instead", () => {
     const flat = set('{"$reduce":{"input":"$a","initialValue":[],"in":{"$concatArrays":["$$value","$$this"]}}}');
     expect(() => readPipeline(parseExtendedJson(flat))).toThrow(
       /#\/pipeline\/0\/\$set\/r\/\$reduce\/in builds .*\$unwind and \$group/,
