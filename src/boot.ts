@@ -31,10 +31,14 @@ import type { StepObserver } from "./operation/operation.ts";
 import { createOperationIndexes } from "./operation/store.ts";
 import { createKnownKeys } from "./operator/known-keys.ts";
 import * as keyStore from "./operator/store.ts";
-import { createOrganizationIndexes, findStanding } from "./organization/store.ts";
+import { createOrganizationIndexes, findEstablishedById, findStanding } from "./organization/store.ts";
 import { createOverdueWatch } from "./process/overdue.ts";
 import { createPresence } from "./process/presence.ts";
 import * as processStore from "./process/store.ts";
+import { createCounting, createRecountChore } from "./quota/count.ts";
+import { areKept } from "./quota/quota.ts";
+import { createUsageIndexes, removeAll as forgetUsage } from "./quota/store.ts";
+import { createUsage } from "./quota/usage.ts";
 import { createRevocationNews } from "./session/revocation-news.ts";
 import { createRevocations } from "./session/revocations.ts";
 import * as revocationStore from "./session/revocation-store.ts";
@@ -114,6 +118,22 @@ export async function createDeps(
     knownUntilMs: presence.knownUntilMs,
     primary,
   });
+  const usage = areKept(config.quotas)
+    ? createUsage({
+        db,
+        quotas: config.quotas,
+        counting: createCounting({
+          db,
+          documents,
+          leases,
+          now,
+          log,
+          isThere: async (id) => (await findEstablishedById(db, id)) !== null,
+        }),
+        now,
+        log,
+      })
+    : undefined;
   const audit = createAuditor({ db, now, log, sourceOf: limitedAs });
   const tokens = await createTokenIssuer(config.jwt, now);
   return {
@@ -121,6 +141,7 @@ export async function createDeps(
     documents,
     lookUp: createLookUp(db, leaseMs),
     leases,
+    ...(usage && { usage }),
     presence,
     limits: createLimits({ config, db, redis, log, leases, tokens }),
     config,
@@ -146,7 +167,7 @@ export async function createDeps(
     audit,
     close: async () => {
       // With the database away nothing is gained by waiting for it.
-      await Promise.race([Promise.all([audit.flush(), presence.stop()]), sleep(flushMsMax)]);
+      await Promise.race([Promise.all([audit.flush(), usage?.stop(), presence.stop()]), sleep(flushMsMax)]);
       passwords.close();
       revocations.stop();
       redis?.close();
@@ -188,6 +209,7 @@ export async function prepare(deps: Deps): Promise<void> {
   await revocationStore.createRevocationIndexes(deps.db);
   await createSessionIndexes(deps.db);
   await createSharedCollection(deps.db);
+  await (deps.usage ? createUsageIndexes : forgetUsage)(deps.db);
   if (deps.config.limits.store !== "memory") await createCounterIndexes(deps.db);
   for (const each of expiringIn(deps.config)) await createExpiryIndex(deps.db, each);
   await takeOver(deps);
@@ -256,6 +278,7 @@ export async function startService(config: Config, log: Logger, onStep?: StepObs
     createInspectChore(deps),
     createExpiryChore(deps),
     createOverdueWatch(deps),
+    ...(deps.usage ? [createRecountChore(deps, deps.usage, 2 * config.requestTimeoutMs)] : []),
   ];
   const worker = ready.then((done) => (done ? startWorker(deps, chores) : null));
   log.info({ version, url: server.url.href, environment: config.environment }, "listening");

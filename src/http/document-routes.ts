@@ -69,6 +69,7 @@ const stored = {
   document_too_large: "A document has more than MongoDB's 16 MiB",
   unique_violated: "Another document has the same value in a unique index",
   index_unfit: "It has arrays in two fields of one index",
+  quota_exceeded: "The organization would have more documents, or more bytes, than its tier's quota",
   document_refused: "The database refuses it: by a validator that somebody has put on the collection, or for its size",
 };
 const queried = {

@@ -52,6 +52,7 @@ export function platformRoutes(deps: Deps) {
           organization_without_place: "Nobody knows where its documents are",
           move_pointless: "It is in this tier already",
           tier_unavailable: "The database's user lacks a right that one of the two tiers needs",
+          quota_exceeded: "It has more documents or bytes than the tier's quota",
           operation_open: "Another operation of it isn't finished",
         },
       }),

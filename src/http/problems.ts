@@ -16,6 +16,7 @@ import type { OrganizationFailure } from "../organization/organization.ts";
 import type { SessionFailure } from "../session/session.ts";
 import type { TenantFailure } from "../tenant/door.ts";
 import type { IndexFailure } from "../tenant/indexes.ts";
+import type { QuotaFailure } from "../quota/quota.ts";
 import type { RightsFailure } from "../tenant/rights.ts";
 import type { CostFailure } from "../tenant/query/cost.ts";
 import type { PageFailure } from "../tenant/query/page.ts";
@@ -48,6 +49,7 @@ type FailureCode =
   | OperationFailure
   | OperatorFailure
   | PageFailure
+  | QuotaFailure
   | SessionFailure
   | AuditFailure
   | RightsFailure
@@ -104,6 +106,7 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   idempotency_key_reused: { status: 422, title: "The Idempotency-Key was used" },
   index_limit: { status: 422, title: "Too many indexes" },
   index_not_portable: { status: 422, title: "The index can't be brought along" },
+  quota_exceeded: { status: 422, title: "There is no room for more" },
   rate_limited: { status: 429, title: "Too many requests" },
   internal_error: { status: 500, title: "Something went wrong here" },
   organization_without_place: { status: 503, title: "Where the documents are is not known" },
@@ -141,6 +144,14 @@ export const problemSchema = z
       .array(z.unknown())
       .optional()
       .meta({ description: "Of several documents of which some were refused: the ids of those that are stored" }),
+    quota: z
+      .object({
+        name: z.enum(["documents", "bytes", "organizations"]),
+        limit: z.int().optional(),
+        used: z.int().optional(),
+      })
+      .optional()
+      .meta({ description: "Which quota there is no room in, how much it allows, and how much of it is used" }),
   })
   .meta({ id: "Problem", description: "A problem document (RFC 9457)" });
 export type Problem = z.infer<typeof problemSchema>;

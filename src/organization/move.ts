@@ -2,6 +2,7 @@ import { ObjectId } from "mongodb";
 import type { NewEntry } from "../audit/audit.ts";
 import { type AuditDeps, audited } from "../audit/audited.ts";
 import { moveStarted } from "../audit/operations.ts";
+import type { Deps } from "../deps.ts";
 import { failure } from "../lib/failure.ts";
 import { type DriveDeps, enqueue, type OperationFailure } from "../operation/drive.ts";
 import type { Operation } from "../operation/operation.ts";
@@ -16,10 +17,11 @@ const missing = () => failure<OrganizationFailure>("organization_not_found", "Th
 /**
  * Starts to take an organization to another tier. A worker does it; the organization can be used all the time.
  *
- * @throws Failure `organization_not_found`, `organization_without_place`, `move_pointless`, `tier_unavailable`, `operation_open`
+ * @throws Failure `organization_not_found`, `organization_without_place`, `move_pointless`, `tier_unavailable`,
+ * `quota_exceeded`, `operation_open`
  */
 export async function moveOrganization(
-  deps: DriveDeps & AuditDeps,
+  deps: DriveDeps & AuditDeps & Pick<Deps, "usage">,
   organizationId: ObjectId,
   tier: Tier,
 ): Promise<Operation> {
@@ -35,6 +37,7 @@ export async function moveOrganization(
     throw failure<OrganizationFailure>("move_pointless", `The organization is in the tier ${tier} already.`);
   }
   await assertAvailable(deps.db, [organization.placement.tier, tier]);
+  await deps.usage?.assertFits(organizationId, tier);
   const wanted = { _id: new ObjectId(), organization_id: organizationId, kind: "move", input: { tier } };
   return await audited(deps, moveStarted(wanted), async () => {
     const operation = await enqueue(deps, wanted);
