@@ -87,6 +87,24 @@ export const signInRequest = z
 export const getQuery = z.object({ organization_name: organizationName });
 
 export const time = z.string().meta({ format: "date-time", example: "2026-11-24T09:30:00.000Z" });
+
+const used = (example: number) =>
+  z.object({
+    used: z.int().nullable().meta({ description: "Null while nobody has counted, and without quotas", example }),
+    limit: z.int().nullable().meta({ description: "Null: there is none", example: null }),
+  });
+export const usageAnswer = z
+  .object({
+    documents: used(1_200).meta({ example: { used: 1_200, limit: 10_000 } }),
+    bytes: used(1_310_720).meta({
+      description: "Of BSON, without what Croupier adds",
+      example: { used: 1_310_720, limit: null },
+    }),
+    counted_at: time
+      .nullable()
+      .meta({ description: "When the documents were last counted through", example: "2026-11-24T09:30:00.000Z" }),
+  })
+  .meta({ id: "Usage" });
 export const refreshTokenExample = `crt_${"A".repeat(64)}`;
 const id = z.string().meta({ example: "6743a1f0c2a4b8d9e0f1a2b3", pattern: "^[0-9a-f]{24}$" });
 

@@ -161,6 +161,13 @@ export const findUnstamped = (
     )
     .toArray();
 
+/** How many organizations there are, whatever their status, but for some. */
+export const countAll = (db: Db, except: readonly ObjectId[]): Promise<number> =>
+  organizations(db).countDocuments(
+    { organization_name: { $lt: claimPrefix }, ...(except.length > 0 && { _id: { $nin: [...except] } }) },
+    { ...majority, ...within() },
+  );
+
 /** From here on nobody sees the organization; false when it isn't there. */
 export const startDeleting = async (db: Db, id: ObjectId): Promise<boolean> => {
   const { matchedCount } = await organizations(db).updateOne(
