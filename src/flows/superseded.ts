@@ -24,7 +24,7 @@ async function removeMove({ deps, operation, progress, live }: Left): Promise<vo
     // The new database was nobody's yet; under another name there is nothing but what has just been removed.
     else if (to.tier === "enterprise") await removePlace(deps.db, to, null, deps);
   }
-  await tendCommon(deps, [...(from.indexes ?? []), ...(to.indexes ?? [])]);
+  await tendCommon(deps, operation, [...(from.indexes ?? []), ...(to.indexes ?? [])]);
 }
 
 /** The documents may have the new name already, while the record still says the old one. */
@@ -42,7 +42,7 @@ async function removeRenamed({ deps, progress, live }: Left): Promise<void> {
 /** One that was built and not listed yet. */
 async function removeIndex({ deps, operation }: Left): Promise<void> {
   const { create, drop } = JSON.parse(operation.superseded!.input.change) as Record<string, TenantIndex | undefined>;
-  await tendCommon(deps, [create ?? drop!]);
+  await tendCommon(deps, operation, [create ?? drop!]);
 }
 
 const leftBy: Record<string, (left: Left) => Promise<void>> = {

@@ -48,7 +48,8 @@ export function indexRoutes(deps: Deps) {
           index_unfit:
             "A document has arrays in two of these fields, or what else the database can make no such index of",
           index_violated: "It is to be unique, and the documents aren't",
-          index_limit: `There are as many as the tier allows, or as many in the shared collection as one can have`,
+          index_limit: `There are as many as the tier allows, or the shared collection keeps the room that it has left for others`,
+          index_busy: "Another one is being made in the shared collection, where one is made at a time",
         },
       }),
       tenant,

@@ -114,6 +114,7 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   audit_unavailable: { status: 503, title: "What is done can't be recorded" },
   revocations_unknown: { status: 503, title: "Which tokens were ended is not known" },
   passwords_busy: { status: 503, title: "Too many sign-ins are waiting" },
+  index_busy: { status: 503, title: "Another index is being made" },
   documents_busy: { status: 503, title: "Too many are at work on documents" },
   bodies_busy: { status: 503, title: "Too much is being read" },
   timeout: { status: 503, title: "The request took too long" },
