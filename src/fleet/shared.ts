@@ -100,7 +100,7 @@ async function mendingOf(deps: DoctorDeps, index: string, known: Known): Promise
     if (mayBeWanted(known)) return null;
     // One of a kind that tenants don't share any more is nobody's.
     const drop = () => dropSharedIndex(db, index);
-    const settle = () => settleCommon({ db, assertHeld: () => {} }, [parsed.index]);
+    const settle = () => settleCommon({ deps: { db }, operation: null }, [parsed.index]);
     return { mend: isCommon(parsed.index) ? settle : drop };
   }
   const owner = ownerOfKey(parsed.key)!;

@@ -25,6 +25,7 @@ import { afterLeases, moveLeasesLastMs } from "./lease-wait.ts";
 import { cancelMove, clean, removeMoved } from "./move-end.ts";
 import { gate } from "./move-gate.ts";
 import { choosePlace, whereOf } from "./place.ts";
+import { makeShared } from "./shared-index.ts";
 
 export type MoveInput = { tier: Tier };
 export type MoveProgress = {
@@ -151,16 +152,22 @@ const journal: MoveStep = async (deps, operation) => {
   let indexes: TenantIndex[];
   try {
     stage = await claimStage(db, target, operation._id, fence);
-    indexes = await copyIndexes(db, from, stage.placement, () => {
+    const { placement } = stage;
+    const share = (index: TenantIndex, beside: readonly TenantIndex[]) =>
+      makeShared(deps, operation, { placement, index, beside });
+    const beforeEach = () => {
       assertHeld();
       mayTake(buildMs);
-    });
+    };
+    indexes = await copyIndexes(db, from, placement, beforeEach, share);
   } catch (error) {
     if (isUnauthorized(error)) {
       deps.log.error({ operation_id: operation._id, err: error }, "the database's user lacks a right");
       return { go: "cancel", progress: { failed: tierUnavailable(target.tier) } };
     }
     if (!isFailure(error) || error.failure === "operation_pending") throw error;
+    // It waits for its turn, and keeps nobody from anything.
+    if (error.failure === "index_busy") return { go: "journal" };
     // It would be refused again, however often it is tried.
     return { go: "cancel", progress: { failed: { code: error.failure, detail: error.message } } };
   }

@@ -117,6 +117,7 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   audit_unavailable: { status: 503, title: "The audit log is unavailable" },
   revocations_unknown: { status: 503, title: "Token revocations can't be checked" },
   passwords_busy: { status: 503, title: "Too many sign-ins are waiting" },
+  index_busy: { status: 503, title: "Another index is being built" },
   documents_busy: { status: 503, title: "Too many document requests" },
   bodies_busy: { status: 503, title: "Too many request bodies at once" },
   timeout: { status: 503, title: "The request took too long" },

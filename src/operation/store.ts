@@ -23,6 +23,7 @@ import {
 export const operations = (db: Db): Collection<Operation> => db.collection("operations");
 
 const openIndex = "one_open_per_organization";
+const buildIndex = "one_builds_at_a_time";
 export const operationsExpire: Expiring = { of: operations, field: "finished_at", afterSeconds: 30 * 24 * 60 * 60 };
 
 export async function createOperationIndexes(db: Db): Promise<void> {
@@ -30,6 +31,8 @@ export async function createOperationIndexes(db: Db): Promise<void> {
   const open = { partialFilterExpression: { open: true } };
   await all.createIndex({ organization_id: 1 }, { name: openIndex, unique: true, ...open, ...toBuild() });
   await all.createIndex({ "lease.until": 1 }, { name: "open_by_lease", ...open, ...toBuild() });
+  const builds = { partialFilterExpression: { builds: true } };
+  await all.createIndex({ builds: 1 }, { name: buildIndex, unique: true, ...builds, ...toBuild() });
   // For `list`.
   await all.createIndex({ organization_id: 1, _id: -1 }, toBuild());
   await all.createIndex({ status: 1, _id: -1 }, toBuild());
@@ -170,7 +173,7 @@ export const finish = (
           history: appended(status, "$lease.fence"),
         },
       },
-      { $unset: ["open", "secret", "origin", "ending", "superseded", ...temporary] },
+      { $unset: ["open", "secret", "origin", "ending", "superseded", "builds", ...temporary] },
     ],
     { returnDocument: "after", ...within() },
   );
@@ -205,8 +208,26 @@ export async function releaseFailed(
     attempts,
     ...(isOver && { status: "stopped", history: appended("stopped", "$lease.fence") }),
   };
-  return (await operations(db).updateOne(held(operation), [{ $set: fields }], within())).matchedCount === 1;
+  const change = [{ $set: fields }, ...(isOver ? [{ $unset: "builds" }] : [])];
+  return (await operations(db).updateOne(held(operation), change, within())).matchedCount === 1;
 }
+
+/**
+ * Gives an operation the turn to build an index where all do so one at a time; false when another has it, or the lease was
+ * lost. It keeps it when its driver dies, for whoever takes over, and loses it when it ends, stops or is superseded.
+ */
+export async function takeBuildTurn(db: Db, operation: Operation): Promise<boolean> {
+  try {
+    const take = () => operations(db).updateOne(held(operation), { $set: { builds: true } }, within());
+    return (await retryDeadlock(take)).matchedCount === 1;
+  } catch (error) {
+    if (isDuplicateKey(error, buildIndex) || isRivalry(error)) return false;
+    throw error;
+  }
+}
+
+export const endBuildTurn = (db: Db, operation: Operation) =>
+  operations(db).updateOne(held(operation), { $unset: { builds: true } }, within());
 
 /** Lets a stopped operation go on from the step at which it stopped; null when it isn't stopped. */
 export const resume = (db: Db, id: ObjectId): Promise<Operation | null> =>
@@ -278,7 +299,7 @@ export const supersede = (
     { _id: open._id, open: true, "lease.fence": open.lease.fence },
     [
       { $set: fields },
-      { $unset: ["secret", "ending", "cancel_requested", ...(by.origin === undefined ? ["origin"] : [])] },
+      { $unset: ["secret", "ending", "cancel_requested", "builds", ...(by.origin === undefined ? ["origin"] : [])] },
     ],
     { returnDocument: "after", ...within() },
   );

@@ -141,10 +141,19 @@ export const activate = async (db: Db, id: ObjectId): Promise<boolean> => {
   return matchedCount === 1;
 };
 
-/** Whether any organization in the shared collection that isn't being removed has an index of these fields that isn't unique. */
-export const isIndexListed = async (db: Db, key: TenantIndex["key"]): Promise<boolean> => {
+/**
+ * Whether any organization in the shared collection that isn't being removed has an index of these fields that isn't unique.
+ *
+ * @param but one that doesn't count
+ */
+export const isIndexListed = async (db: Db, key: TenantIndex["key"], but?: ObjectId): Promise<boolean> => {
   const listed = { $elemMatch: { key: { $eq: key }, unique: false } };
-  const filter = { tier: "starter" as const, status: { $ne: "deleting" as const }, "placement.indexes": listed };
+  const filter = {
+    tier: "starter" as const,
+    status: { $ne: "deleting" as const },
+    "placement.indexes": listed,
+    ...(but && { _id: { $ne: but } }),
+  };
   return (await organizations(db).findOne(filter, { projection: { _id: 1 }, ...majority, ...within() })) !== null;
 };
 
