@@ -1,7 +1,7 @@
 import { type Db, ObjectId } from "mongodb";
 import { settleCommon } from "../flows/common-index.ts";
 import { flows } from "../flows/index.ts";
-import { run } from "../operation/drive.ts";
+import { run } from "../operation/run.ts";
 import { findOpen } from "../operation/store.ts";
 import { isEstablished } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";

@@ -1,7 +1,7 @@
 import type { ObjectId } from "mongodb";
 import { forgetSomeInserts } from "../document/idempotency.ts";
 import type { StepDeps } from "../operation/operation.ts";
-import { forgetEnded } from "../operation/store.ts";
+import { forgetEnded } from "../operation/ended.ts";
 import { areKept } from "../quota/quota.ts";
 import { remove as removeUsage } from "../quota/store.ts";
 import * as sessionStore from "../session/session-store.ts";

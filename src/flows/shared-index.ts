@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { failure } from "../lib/failure.ts";
 import type { Operation, StepDeps } from "../operation/operation.ts";
-import { endBuildTurn, takeBuildTurn } from "../operation/store.ts";
+import { endBuildTurn, takeBuildTurn } from "../operation/build-turn.ts";
 import * as organizationStore from "../organization/store.ts";
 import { assertRoom, readSharedRoom } from "../tenant/index-room.ts";
 import { buildMs, createIndex, type IndexFailure, isCommon, removeCommon } from "../tenant/indexes.ts";

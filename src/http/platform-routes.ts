@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import { ObjectId } from "mongodb";
 import type { Deps } from "../deps.ts";
 import type { Operation, OperationKind } from "../operation/operation.ts";
-import { list, type OperationQuery } from "../operation/store.ts";
+import { list, type OperationQuery } from "../operation/list.ts";
 import { viewOperation } from "../operation/view.ts";
 import { cancelOperation, getOperation, moveOrganization, resumeOperation } from "../organization/move.ts";
 import type { Env } from "./context.ts";

@@ -24,6 +24,7 @@ import { postponeRetired } from "../../../src/tenant/retired.ts";
 import { settleNotes } from "../../../src/tenant/journal.ts";
 import { createInspectChore } from "../../../src/takeover/tend.ts";
 import * as adminStore from "../../../src/admin/store.ts";
+import { findProvision, hasEnded } from "../../../src/operation/ended.ts";
 import * as operationStore from "../../../src/operation/store.ts";
 import { isInUse } from "../../../src/organization/store.ts";
 import * as usageStore from "../../../src/quota/store.ts";
@@ -243,7 +244,7 @@ const nowhere = { masterDatabase: "nowhere", organizationId: "nobody", organizat
 
 /** What is asked only in the middle of something long, or when something fails. */
 async function askedRarely({ db }: Deps, id: string): Promise<void> {
-  const operation = (await operationStore.findProvision(db, new ObjectId(id)))!;
+  const operation = (await findProvision(db, new ObjectId(id)))!;
   await operationStore.extend(db, operation, 1);
   await operationStore.release(db, operation, 1);
   await operationStore.releaseFailed(db, operation, {
@@ -257,7 +258,7 @@ async function askedRarely({ db }: Deps, id: string): Promise<void> {
   const admin = (await adminStore.findByEmail(db, "tour-legacy@example.com"))!;
   await adminStore.releaseEmail(db, { id: admin._id, guard: 0 }, "another@example.com");
   await adminStore.renewPassword(db, admin._id, "before", "after");
-  await operationStore.hasEnded(db, flows, new ObjectId());
+  await hasEnded(db, flows, new ObjectId());
   await operationStore.supersede(db, operation, { kind: "remove", step: "hide", input: {} }, "nobody", 1);
   await isInUse(db, "enterprise");
   const left = { _id: new ObjectId(), organization_id: operation.organization_id, due_at: longAgo };
