@@ -1,5 +1,6 @@
 import { type Db, ObjectId } from "mongodb";
 import { settleCommon } from "../flows/common-index.ts";
+import { flows } from "../flows/index.ts";
 import { run } from "../operation/drive.ts";
 import { findOpen } from "../operation/store.ts";
 import { isEstablished } from "../organization/organization.ts";
@@ -118,7 +119,7 @@ async function mendingOf(deps: DoctorDeps, index: string, known: Known): Promise
 }
 
 /** An operation builds an index before the placement lists it. */
-const mayBeWanted = ({ operations }: Known) => operations.some(({ kind }) => kind === "index" || kind === "move");
+const mayBeWanted = ({ operations }: Known) => operations.some(({ kind }) => flows[kind].buildsIndexes);
 
 const budgetMs = 10 * 60_000;
 

@@ -10,13 +10,13 @@ import { removeNotes } from "../tenant/journal.ts";
  * its moves, and all but the fact in its ended operations. The audit is kept (`AUDIT_RETENTION_DAYS`).
  */
 export async function forgetOrganization(
-  { db, keepHeld }: Pick<StepDeps, "db" | "keepHeld">,
+  { db, flows, keepHeld }: Pick<StepDeps, "db" | "flows" | "keepHeld">,
   organizationId: ObjectId,
 ): Promise<void> {
   await sessionStore.removeByOrganization(db, organizationId);
   while (await forgetSomeInserts(db, organizationId)) await keepHeld();
   for await (const operations of forgetEnded(db, organizationId)) {
-    for (const { _id } of operations.filter(({ kind }) => kind === "move")) {
+    for (const { _id } of operations.filter(({ kind }) => flows[kind].takesNotes)) {
       await removeNotes(db, _id);
       await keepHeld();
     }

@@ -13,6 +13,7 @@ type Input = { change: string };
 /** `existed`: the index to be made was there before. */
 type Progress = { existed: boolean };
 type IndexStep = Step<Input, Progress>;
+type IndexFlow = Flow<Input, Progress>;
 type Change = { create?: TenantIndex; drop?: TenantIndex };
 
 const changeOf = ({ input }: Operation<Input, Progress>): Change => JSON.parse(input.change);
@@ -96,8 +97,22 @@ const undo = at(async (deps, operation, placement) => {
   return isThere ? { cancelled: true } : { done: true };
 });
 
-export const index: Flow = {
+/** One that was built and not listed yet. */
+const removeLeft: IndexFlow["removeLeft"] = async (deps, left) => {
+  const { create, drop } = changeOf(left);
+  await tendCommon(deps, [(create ?? drop)!]);
+};
+
+export const index: IndexFlow = {
   first: "look",
+  acts(operation) {
+    const { create, drop } = changeOf(operation);
+    return [{ act: create ? "index.create" : "index.drop", details: { name: String((create ?? drop)?.name) } }];
+  },
+  view: () => ({}),
+  places: () => [],
+  buildsIndexes: true,
+  removeLeft,
   enter,
   steps: { look, apply, undo },
   undo: { look: "undo", apply: "undo" },

@@ -9,8 +9,8 @@ import { collectionsNamed, removePlace, removeShared } from "../tenant/storage.t
 import { tendCommon } from "./common-index.ts";
 import { organizationMissing } from "./failures.ts";
 import { organizationOf } from "./guard.ts";
-import type { MoveOperation, MoveProgress, MoveStep } from "./move.ts";
-import type { StepDeps } from "../operation/operation.ts";
+import type { MoveInput, MoveOperation, MoveProgress, MoveStep } from "./move.ts";
+import type { Flow, StepDeps } from "../operation/operation.ts";
 
 /** Removes what drivers of this move copied and the tenant never lived in. */
 export async function removeLeftovers(deps: StepDeps, operation: MoveOperation, live: string): Promise<void> {
@@ -78,4 +78,22 @@ export const cancelMove: MoveStep = async (deps, operation) => {
   }
   await guarded.releasePlaces(db, organizationOf(operation));
   return failed ? { failed } : { cancelled: true };
+};
+
+/** What a move may have made, and where the tenant was before or was about to go, when a deletion has taken its place. */
+export const removeMoved: NonNullable<Flow<MoveInput, MoveProgress>["removeLeft"]> = async (deps, operation, live) => {
+  const { from, to, source, keys = [] } = operation.progress;
+  if (!from || !to) return;
+  // Its driver may have something on its way still.
+  const { _id: move_id, organization_id } = operation;
+  const stages = isShared(to) ? keys.map((key) => ({ ...to, key })) : [to];
+  await retirePlace(deps.db, live, { organization_id, stages, move_id });
+  await removeLeftovers(deps, operation, placeKey(live));
+  for (const place of [from, to]) {
+    if (placeKey(place) === placeKey(live)) continue;
+    if (place === from) await removePlace(deps.db, from, source ?? null, deps);
+    // The new database was nobody's yet; under another name there is nothing but what has just been removed.
+    else if (to.tier === "enterprise") await removePlace(deps.db, to, null, deps);
+  }
+  await tendCommon(deps, [...(from.indexes ?? []), ...(to.indexes ?? [])]);
 };

@@ -22,7 +22,7 @@ import { type CollectionIdentity, dropSharedIndexes, identify } from "../tenant/
 import { organizationMissing } from "./failures.ts";
 import { enter, organizationOf } from "./guard.ts";
 import { afterLeases, moveLeasesLastMs } from "./lease-wait.ts";
-import { cancelMove, clean } from "./move-end.ts";
+import { cancelMove, clean, removeMoved } from "./move-end.ts";
 import { gate } from "./move-gate.ts";
 import { choosePlace, whereOf } from "./place.ts";
 
@@ -303,8 +303,24 @@ const verify: MoveStep = async (deps, operation) => {
   return { go: "verify", progress: { compared_to: at, compared, pace: paced } };
 };
 
-export const move: Flow = {
+export const move: Flow<MoveInput, MoveProgress> = {
   first: "plan",
+  acts: ({ input }) => [{ act: "move.end", details: { tier: String(input.tier) } }],
+  asked: ({ input }) => ({ act: "move.start", details: { tier: String(input.tier) } }),
+  view: ({ input, progress: { from, to, total, copied, pause_ms, pace } }) => ({
+    from: from?.tier,
+    to: to?.tier ?? input.tier,
+    documents_total: total,
+    documents_copied: copied,
+    write_pause_ms: pause_ms,
+    pace,
+  }),
+  places: ({ from, to, stage, abandoned = [] }) =>
+    [from, to, stage, ...abandoned].filter((place) => place !== undefined),
+  keys: ({ keys = [] }) => keys.map(String),
+  buildsIndexes: true,
+  takesNotes: true,
+  removeLeft: removeMoved,
   enter,
   // Ids of documents.
   temporary: ["progress.upTo", "progress.compared_to"],

@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { ObjectId } from "mongodb";
 import type { Deps } from "../deps.ts";
+import type { Operation, OperationKind } from "../operation/operation.ts";
 import { list, type OperationQuery } from "../operation/store.ts";
 import { viewOperation } from "../operation/view.ts";
 import { cancelOperation, getOperation, moveOrganization, resumeOperation } from "../organization/move.ts";
@@ -32,7 +33,7 @@ const found = { ...databaseProblems, operation_not_found: "No operation has this
 export function platformRoutes(deps: Deps) {
   const reader = requireOperator(deps, "organizations:read");
   const mover = requireOperator(deps, "moves:write");
-  const view = (operation: Parameters<typeof viewOperation>[0]) => viewOperation(operation, deps.now());
+  const view = (operation: Operation) => viewOperation(deps.flows, operation, deps.now());
   const locate = (operation: { _id: ObjectId }) => ({
     Location: `/platform/operations/${operation._id.toHexString()}`,
   });
@@ -80,7 +81,7 @@ export function platformRoutes(deps: Deps) {
         const wanted: OperationQuery = {
           limit,
           ...(organization_id && { organization_id: new ObjectId(organization_id) }),
-          ...(kind && { kind }),
+          ...(kind && { kind: kind as OperationKind }),
           ...(status && { status }),
           ...(cursor && { after: new ObjectId(cursor) }),
         };

@@ -5,7 +5,7 @@ import { failure, isFailure } from "../lib/failure.ts";
 import { answers, isLate, isUnauthorized, isUnavailable, retryDeadlock } from "../lib/mongo.ts";
 import { wordsOf } from "../lib/scrub.ts";
 import { type Held, holding, type OperationFailure, pending, whileHolding } from "./hold.ts";
-import { isFailing, type Next, type Operation, type OperationEnd } from "./operation.ts";
+import { isFailing, type Next, type Operation, type OperationEnd, type OperationKind } from "./operation.ts";
 import {
   advance,
   claim,
@@ -253,7 +253,7 @@ const unlessAway =
 export type NewOperation = {
   _id: ObjectId;
   organization_id: ObjectId;
-  kind: string;
+  kind: OperationKind;
   input: Document;
   secret?: Document;
 };

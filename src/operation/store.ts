@@ -11,7 +11,14 @@ import {
   toBuild,
   within,
 } from "../lib/mongo.ts";
-import { type Operation, type OperationEnd, operationStatuses } from "./operation.ts";
+import {
+  entriesOfFlows,
+  type Flows,
+  type Operation,
+  type OperationEnd,
+  type OperationKind,
+  operationStatuses,
+} from "./operation.ts";
 
 export const operations = (db: Db): Collection<Operation> => db.collection("operations");
 
@@ -219,7 +226,7 @@ export const resume = (db: Db, id: ObjectId): Promise<Operation | null> =>
   );
 
 /** Asks for an open operation to be undone, a stopped one too; one that rests can be had at once. Null when it isn't open. */
-export const requestCancel = (db: Db, which: { _id: ObjectId } | { organization_id: ObjectId; kind: string }) =>
+export const requestCancel = (db: Db, which: { _id: ObjectId } | { organization_id: ObjectId; kind: OperationKind }) =>
   operations(db).findOneAndUpdate(
     { ...which, open: true },
     [
@@ -298,21 +305,17 @@ export const findAllOpen = (db: Db): Promise<Operation[]> =>
     )
     .toArray();
 
-/** A recorded operation that shows that an organization, whose record isn't there, is gone for good; null when there is none. */
-export const findEnding = (db: Db, organizationId: ObjectId): Promise<Operation | null> =>
-  operations(db).findOne(
-    {
-      organization_id: organizationId,
-      $or: [
-        { kind: { $in: ["remove", "discard"] }, status: "succeeded" },
-        { kind: "provision", status: "failed" },
-      ],
-    },
-    within(),
+/** Whether an operation is recorded that shows that an organization, whose record isn't there, is gone for good. */
+export async function hasEnded(db: Db, flows: Flows, organizationId: ObjectId): Promise<boolean> {
+  const endings = entriesOfFlows(flows).flatMap(([kind, { endsOrganization: status }]) =>
+    status ? [{ kind, status }] : [],
   );
+  const found = await operations(db).findOne({ organization_id: organizationId, $or: endings }, within());
+  return found !== null;
+}
 
 /** The newest operation of a kind that an organization has, or had. */
-export const findLatest = (db: Db, organizationId: ObjectId, kind: string): Promise<Operation | null> =>
+export const findLatest = (db: Db, organizationId: ObjectId, kind: OperationKind): Promise<Operation | null> =>
   operations(db).findOne({ organization_id: organizationId, kind }, { sort: { _id: -1 }, ...within() });
 const forgottenAtOnceMax = 500;
 
@@ -353,7 +356,7 @@ export const findProvision = (db: Db, organizationId: ObjectId): Promise<Operati
 
 export type OperationQuery = {
   organization_id?: ObjectId;
-  kind?: string;
+  kind?: OperationKind;
   status?: Operation["status"];
   /** The id of the last one of the page before. */
   after?: ObjectId;

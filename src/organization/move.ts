@@ -1,7 +1,7 @@
 import { ObjectId } from "mongodb";
 import type { NewEntry } from "../audit/audit.ts";
 import { type AuditDeps, audited } from "../audit/audited.ts";
-import { moveStarted } from "../audit/operations.ts";
+import { askedEntry } from "../audit/operations.ts";
 import { failure } from "../lib/failure.ts";
 import { type DriveDeps, enqueue, type OperationFailure } from "../operation/drive.ts";
 import type { Operation } from "../operation/operation.ts";
@@ -35,8 +35,8 @@ export async function moveOrganization(
     throw failure<OrganizationFailure>("move_pointless", `The organization is already in the tier ${tier}.`);
   }
   await assertAvailable(deps.db, [organization.placement.tier, tier]);
-  const wanted = { _id: new ObjectId(), organization_id: organizationId, kind: "move", input: { tier } };
-  return await audited(deps, moveStarted(wanted), async () => {
+  const wanted = { _id: new ObjectId(), organization_id: organizationId, kind: "move" as const, input: { tier } };
+  return await audited(deps, askedEntry(deps.flows, wanted)!, async () => {
     const operation = await enqueue(deps, wanted);
     if (operation) return operation;
     throw failure<OperationFailure>("operation_open", "Another operation of this organization is not finished yet.");
@@ -62,7 +62,7 @@ const asked = (act: "move.resume" | "move.cancel", { _id, organization_id, kind 
 export async function cancelOperation(deps: AuditDeps & Pick<DriveDeps, "flows">, id: ObjectId): Promise<Operation> {
   const { db } = deps;
   const operation = await getOperation(deps, id);
-  if (!deps.flows[operation.kind]?.undo) return await refuse(db, id, "A deletion can't be undone; it can be resumed.");
+  if (!deps.flows[operation.kind].undo) return await refuse(db, id, "A deletion can't be undone; it can be resumed.");
   return await audited(deps, asked("move.cancel", operation), async () => {
     return (
       (await operationStore.requestCancel(db, { _id: id })) ??

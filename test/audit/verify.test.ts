@@ -5,7 +5,7 @@ import { beginning, type ChainedEntry, hashOf, idOf, join } from "../../src/audi
 import { keptSince, retain } from "../../src/audit/retain.ts";
 import { auditEntries, auditHeads, auditPending, beginAfter } from "../../src/audit/store.ts";
 import { type Broken, type ChainReport, type Notes, readNotes, verify } from "../../src/audit/verify.ts";
-import { prepare } from "../../src/boot.ts";
+import { prepare } from "../../src/prepare.ts";
 import { operations } from "../../src/operation/store.ts";
 import { chainedOrganizations } from "../../src/organization/chained.ts";
 import { takeOver } from "../../src/takeover/take-over.ts";

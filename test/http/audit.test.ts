@@ -6,7 +6,7 @@ import { auditEntries, auditPending } from "../../src/audit/store.ts";
 import { verify } from "../../src/audit/verify.ts";
 import { readKeyId } from "../../src/operator/key-text.ts";
 import { until } from "../support/crash.ts";
-import { depsOfCommand } from "../../src/command-line.ts";
+import { depsOfCommand } from "../support/command-deps.ts";
 import { createKey } from "../../src/operator/create-key.ts";
 import { revokeKey } from "../../src/operator/revoke-key.ts";
 import { useOperatorKey } from "../support/operator.ts";

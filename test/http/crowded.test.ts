@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createLogger } from "../../src/log.ts";
-import { type RunningService, startService } from "../../src/boot.ts";
+import { type RunningService, startService } from "../../src/serve.ts";
 import { type LateProxy, startLateProxy } from "../support/late-proxy.ts";
 import { newcomer, send, stopAndDrop, testConfig } from "../support/service.ts";
 

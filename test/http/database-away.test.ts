@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { RunningService } from "../../src/boot.ts";
-import { startService } from "../../src/boot.ts";
+import type { RunningService } from "../../src/serve.ts";
+import { startService } from "../../src/serve.ts";
 import { createLogger } from "../../src/log.ts";
 import type { StepMoment } from "../../src/operation/operation.ts";
 import { expectProblem } from "../support/problem.ts";

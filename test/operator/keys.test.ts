@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { depsOfCommand } from "../../src/command-line.ts";
+import { depsOfCommand } from "../support/command-deps.ts";
 import { createKey, type NewKey } from "../../src/operator/create-key.ts";
 import { hashKey, makeKeyText } from "../../src/operator/key-text.ts";
 import { createKnownKeys } from "../../src/operator/known-keys.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type MongoClient, ObjectId } from "mongodb";
-import { createClient } from "../../src/boot.ts";
+import { createClient } from "../../src/lib/client.ts";
 import { createRedis } from "../../src/lib/redis.ts";
 import { createLogger } from "../../src/log.ts";
 import { createRevocationNews } from "../../src/session/revocation-news.ts";

@@ -1,12 +1,13 @@
 import { type Document, ObjectId } from "mongodb";
+import { flows } from "../../../src/flows/index.ts";
 import { createApp } from "../../../src/app.ts";
 import { beginning, join } from "../../../src/audit/chain.ts";
 import { findMissing, findNextChain, findStray } from "../../../src/audit/store.ts";
 import { createAuditChores } from "../../../src/audit/tend.ts";
 import { verify } from "../../../src/audit/verify.ts";
-import { prepare } from "../../../src/boot.ts";
+import { prepare } from "../../../src/prepare.ts";
 import { createChores } from "../../../src/chores.ts";
-import { depsOfCommand } from "../../../src/command-line.ts";
+import { depsOfCommand } from "../command-deps.ts";
 import type { Deps } from "../../../src/deps.ts";
 import { doctor } from "../../../src/fleet/doctor.ts";
 import { driveAbandoned } from "../../../src/operation/drive.ts";
@@ -251,7 +252,7 @@ async function askedRarely({ db }: Deps, id: string): Promise<void> {
   const admin = (await adminStore.findByEmail(db, "tour-legacy@example.com"))!;
   await adminStore.releaseEmail(db, { id: admin._id, guard: 0 }, "another@example.com");
   await adminStore.renewPassword(db, admin._id, "before", "after");
-  await operationStore.findEnding(db, new ObjectId());
+  await operationStore.hasEnded(db, flows, new ObjectId());
   await operationStore.supersede(db, operation, { kind: "remove", step: "hide", input: {} }, "nobody", 1);
   await isInUse(db, "enterprise");
   const left = { _id: new ObjectId(), organization_id: operation.organization_id, due_at: longAgo };

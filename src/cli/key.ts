@@ -1,15 +1,12 @@
 import { type Command, InvalidArgumentError } from "commander";
-import type { AuditDeps } from "./audit/audited.ts";
-import { createClient } from "./boot.ts";
-import { depsOfCommand } from "./command-line.ts";
-import type { Config } from "./config.ts";
-import { parseCidr } from "./lib/cidr.ts";
-import { assertFollowsPrimary } from "./lib/primary.ts";
-import { parseTime } from "./lib/time.ts";
-import { createKey } from "./operator/create-key.ts";
-import { isScope, type Scope, scopes, viewKey } from "./operator/key.ts";
-import { revokeKey } from "./operator/revoke-key.ts";
-import { listAll } from "./operator/store.ts";
+import type { Config } from "../config.ts";
+import { parseCidr } from "../lib/cidr.ts";
+import { parseTime } from "../lib/time.ts";
+import { createKey } from "../operator/create-key.ts";
+import { isScope, type Scope, scopes, viewKey } from "../operator/key.ts";
+import { revokeKey } from "../operator/revoke-key.ts";
+import { listAll } from "../operator/store.ts";
+import { printLine, withDeps } from "./with-deps.ts";
 
 const now = () => new Date();
 const dayMs = 86_400_000;
@@ -51,20 +48,7 @@ function readNetworks(text: string): string[] {
 }
 
 /** The commands that make, show and revoke operators' keys: only whoever may use the server and its database can. */
-export function addKeyCommands(program: Command, readSettings: () => Config): void {
-  const withDb = async <T>(act: (deps: AuditDeps) => Promise<T>): Promise<T> => {
-    const config = readSettings();
-    const client = createClient(config.mongodbUrl);
-    const deps = depsOfCommand(client.db(config.databaseName));
-    try {
-      await assertFollowsPrimary(deps.db);
-      return await act(deps);
-    } finally {
-      await deps.audit.flush();
-      await client.close();
-    }
-  };
-  const print = (value: unknown) => console.log(JSON.stringify(value));
+export function addKey(program: Command, readSettings: () => Config): void {
   const key = program.command("key").description("create, list and revoke operator keys for /platform");
 
   key
@@ -77,7 +61,7 @@ export function addKeyCommands(program: Command, readSettings: () => Config): vo
     .action(
       async ({ name, scopes, expires, allow }: { name: string; scopes: Scope[]; expires?: Date; allow?: string[] }) => {
         const wanted = { name, scopes, ...(expires && { expires_at: expires }), ...(allow && { allow }) };
-        const { key: text, record } = await withDb((deps) => createKey(deps, wanted));
+        const { key: text, record } = await withDeps(readSettings(), (deps) => createKey(deps, wanted));
         console.error(JSON.stringify(viewKey(record, now())));
         console.log(text);
       },
@@ -86,11 +70,13 @@ export function addKeyCommands(program: Command, readSettings: () => Config): vo
     .command("list")
     .description("list all keys, one JSON object per line, without their secrets")
     .action(async () => {
-      for (const one of await withDb(({ db }) => listAll(db))) print(viewKey(one, now()));
+      for (const one of await withDeps(readSettings(), ({ db }) => listAll(db))) printLine(viewKey(one, now()));
     });
   key
     .command("revoke")
     .description("revoke a key; every process rejects it within a second")
     .argument("<id>", "the key's id as printed by `key list`, or the whole key")
-    .action(async (id: string) => print(viewKey(await withDb((deps) => revokeKey(deps, id)), now())));
+    .action(async (id: string) =>
+      printLine(viewKey(await withDeps(readSettings(), (deps) => revokeKey(deps, id)), now())),
+    );
 }
