@@ -25,7 +25,7 @@ export function fencesOf(page: string): Fence[] {
 }
 
 /** A page without its blocks. */
-export const proseOf = (page: string): string => page.replace(/^```[^]*?^```$/gm, "");
+const proseOf = (page: string): string => page.replace(/^```[^]*?^```$/gm, "");
 
 /** As GitHub makes them of headings. */
 export const anchorsOf = (page: string): string[] =>
