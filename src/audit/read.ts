@@ -37,7 +37,7 @@ function cursorOf({ at, _id }: ChainedEntry): string | null {
 function readCursor(cursor: string): { at: Date; id: string } {
   const [, time, id] = cursorPattern.exec(Buffer.from(cursor, "base64url").toString()) ?? [];
   if (time !== undefined && id !== undefined) return { at: new Date(Number(time)), id };
-  const message = "is not one that this service has given";
+  const message = "was not issued by this API";
   throw failure<PageFailure>("invalid_cursor", `The cursor ${message}.`, {
     errors: [{ pointer: "?cursor", message, code: "invalid_cursor" }],
   });

@@ -66,7 +66,7 @@ const passing = new Set([...free, ...Object.keys(overruling)].map((name) => name
 function problemOf(name: string, value: string): string | null {
   if (passing.has(name.toLowerCase())) return null;
   const restriction = restrictions.get(name.toLowerCase());
-  if (!restriction) return `has the option ${name}, which is none that it may have`;
+  if (!restriction) return `has the option ${name}, which is not allowed`;
   const { only, because } = restriction;
   if (value === only) return null;
   return `has the option ${name}, which ${only === undefined ? "it can't have" : `must be ${only}`}: ${because}`;

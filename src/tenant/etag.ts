@@ -31,7 +31,7 @@ function parseTags(header: string, name: string, weakToo: boolean): "any" | Tag[
     if (parts && (weakToo || !weak)) tags.push({ v: Number(parts[1]), writeId: parts[2] ?? null });
   }
   // A failed match sets lastIndex back to 0.
-  if (!found || listed.lastIndex < header.length) throw invalid(name, "is no list of entity tags", "invalid_header");
+  if (!found || listed.lastIndex < header.length) throw invalid(name, "is not a list of entity tags", "invalid_header");
   return tags;
 }
 

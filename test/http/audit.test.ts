@@ -222,7 +222,7 @@ describe("why an organization was suspended", () => {
       { organization_id: who.id, outcome: "success", details: {} },
     ]);
     const { access_token } = await signInTo(service, who);
-    expect(JSON.stringify(await read("/org/audit?limit=200", access_token))).not.toContain("4711");
+    expect(JSON.stringify(await read("/org/audit?limit=200", access_token))).not.toMatch(/fraud|case 4711/);
   });
 });
 

@@ -158,7 +158,7 @@ describe("a damaged database of the first Croupier", () => {
       const before = await dumpBesideStamps(untouched);
       const refused = await croupier("inspect", untouched.databaseName);
       expect(refused).toMatchObject({ exitCode: 1, lines: [] });
-      expect(refused.errors).toContain("run croupier take-over first");
+      expect(refused.errors).toContain("run `croupier take-over` first");
       expect(await dumpBesideStamps(untouched)).toBe(before);
       const done = await croupier("take-over", untouched.databaseName);
       expect(done).toEqual({ exitCode: 0, errors: "", lines: [{ organizations: 2, admins: 1 }] });

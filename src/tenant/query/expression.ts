@@ -12,7 +12,7 @@ export const variablesMax = 50;
 
 function bind(bound: Variables, name: unknown, pointer: string): Variables {
   if (typeof name !== "string" || !variableName.test(name)) {
-    throw invalid(pointer, "is no name of a variable", "invalid_variable");
+    throw invalid(pointer, "is not a variable name", "invalid_variable");
   }
   const more = new Set(bound).add(name);
   assertAtMost(more.size, variablesMax, "variables at one place", pointer);
@@ -23,7 +23,7 @@ function checkText(text: string, pointer: string, bound: Variables): void {
   if (!text.startsWith("$$")) return;
   const name = text.slice(2).split(".")[0]!;
   if (!systemVariables.has(name) && !bound.has(name)) {
-    throw invalid(pointer, "is no variable that may be used here", "variable_not_allowed");
+    throw invalid(pointer, "is not allowed as a variable here", "variable_not_allowed");
   }
 }
 
@@ -67,7 +67,7 @@ function bindAs(value: unknown, pointer: string, bound: Variables): Variables {
 
 function checkOperator(name: string, value: unknown, pointer: string, bound: Variables): void {
   if (!expressionOperators.has(name)) {
-    throw invalid(pointer, "is no operator that may stand here", "operator_not_allowed");
+    throw invalid(pointer, "is not allowed as an operator here", "operator_not_allowed");
   }
   if (name === "$literal") return;
   if (Object.hasOwn(special, name)) special[name]!(value, pointer, bound);
@@ -104,6 +104,6 @@ export function checkAccumulator(
   const [name] = names;
   if (name === undefined || names.length > 1) throw invalid(pointer, "must have one operator", "invalid_expression");
   const at = under(pointer, name);
-  if (!table.has(name)) throw invalid(at, "is no operator that may stand here", "operator_not_allowed");
+  if (!table.has(name)) throw invalid(at, "is not allowed as an operator here", "operator_not_allowed");
   checkExpression(value[name], at);
 }

@@ -16,7 +16,7 @@ type Check = (value: unknown, pointer: string) => void;
 const refuse = (pointer: string, message: string, code = "invalid_operand") => invalid(pointer, message, code);
 const kindOf = (name: string): OperandKind | undefined =>
   Object.hasOwn(filterOperators, name) ? filterOperators[name as keyof typeof filterOperators] : undefined;
-const notAllowed = (pointer: string) => invalid(pointer, "is no operator that may stand here", "operator_not_allowed");
+const notAllowed = (pointer: string) => invalid(pointer, "is not allowed as an operator here", "operator_not_allowed");
 
 /** A value that is compared as it is. No stored document has names with `$`, so that one is an operator out of place. */
 function checkLiteral(value: unknown, pointer: string): void {
@@ -59,7 +59,7 @@ const operands: Record<OperandKind, Check> = {
   },
   types(value, pointer) {
     const check: Check = (type, at) => {
-      if (!isType(type)) throw refuse(at, "is no BSON type");
+      if (!isType(type)) throw refuse(at, "is not a BSON type");
     };
     if (Array.isArray(value)) checkList(value, pointer, 1, check);
     else check(value, pointer);

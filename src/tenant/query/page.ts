@@ -127,13 +127,13 @@ function readCursor(cursor: string): Document | null {
 export function decodeCursor(cursor: string, sort: Sort, filter: Document, pointer = "#/cursor"): unknown[] {
   const read = readCursor(cursor);
   const keys: unknown = read?.k;
-  if (!read || !Array.isArray(keys)) throw invalidCursor("is none that was given out", pointer);
+  if (!read || !Array.isArray(keys)) throw invalidCursor("was not issued by this API", pointer);
   if (read.s !== sortText(sort) || read.f !== digestOf(filter)) {
     throw invalidCursor("belongs to another sort or filter", pointer);
   }
   // The first Croupier's documents may have an `_id` that is no scalar.
   if (keys.length !== sort.length || keys.some((key) => bracketOf(key) === null)) {
-    throw invalidCursor("is none that was given out", pointer);
+    throw invalidCursor("was not issued by this API", pointer);
   }
   return keys;
 }

@@ -14,7 +14,7 @@ export function checkPath(path: string, pointer: string): void {
   const parts = path.split(".");
   const wrong =
     parts.includes("") || path.includes("\0")
-      ? "is no path of a field"
+      ? "is not a field path"
       : parts.some((part) => part.startsWith("$"))
         ? "has a part that begins with $"
         : parts.length > depthMax

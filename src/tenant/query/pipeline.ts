@@ -37,7 +37,7 @@ function checkPipeline(value: unknown, pointer: string, inFacet: boolean): numbe
     const argument: unknown = stage[name];
     if (name === "$facet" && !inFacet) return count + 1 + checkFacet(argument, under(at, name));
     if (!Object.hasOwn(stageChecks, name)) {
-      throw invalid(under(at, name), "is no stage that may stand here", "stage_not_allowed");
+      throw invalid(under(at, name), "is not allowed as a stage here", "stage_not_allowed");
     }
     stageChecks[name as keyof typeof stageChecks](argument, under(at, name));
     return count + 1;

@@ -19,7 +19,7 @@ function checkArguments(value: unknown, pointer: string, checks: Record<string, 
   if (!isDocument(value)) throw wrong(pointer, "must be an object");
   for (const [name, part] of Object.entries(value)) {
     const at = under(pointer, name);
-    if (!Object.hasOwn(checks, name)) throw wrong(at, "is no argument of this stage");
+    if (!Object.hasOwn(checks, name)) throw wrong(at, "is not an argument of this stage");
     checks[name]!(part, at);
   }
   const missing = needed.find((name) => !Object.hasOwn(value, name));
