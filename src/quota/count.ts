@@ -16,8 +16,8 @@ export type Counting = {
   known(organizationId: ObjectId, waits: boolean): Promise<UsageRecord | null>;
 };
 
-/** As long as the database may take to count: some ten million documents. */
-const countMsMax = 60_000;
+/** As long as the database may take to count. */
+const countMsMax = 5 * 60_000;
 const claimMs = countMsMax + 10_000;
 /** What couldn't be counted rests. */
 const postponedMs = 60 * 60_000;
