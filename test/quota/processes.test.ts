@@ -116,6 +116,19 @@ describe("what organizations have is counted again", () => {
     expect((await recordOf(me)).documents).toBe(3);
   });
 
+  test("and right after a write of which nobody knows what became of it, which counts until then", async () => {
+    const me = await join();
+    const whose = { organizationId: new ObjectId(me.id), tier: "professional" as const };
+    const lost = service.running.deps.usage!.growing(whose, { documents: 3, bytes: 30 }, async () => {
+      throw new Error("no answer");
+    });
+    await expect(lost).rejects.toThrow("no answer");
+    await settled(me, 3);
+    await makeDue(me);
+    await recount(me);
+    expect(await recordOf(me)).toMatchObject({ documents: 0, bytes: 0 });
+  });
+
   test("only when nothing was written for a while", async () => {
     const me = await join();
     await insert(service.url, me, {});
