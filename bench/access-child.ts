@@ -5,7 +5,7 @@
 import { type Handler, Hono } from "hono";
 import { ObjectId } from "mongodb";
 import { createApp } from "../src/app.ts";
-import { startService } from "../src/boot.ts";
+import { startService } from "../src/serve.ts";
 import { readConfig } from "../src/config.ts";
 import type { Deps } from "../src/deps.ts";
 import type { Env } from "../src/http/context.ts";

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { type Db, type MongoClient, ObjectId } from "mongodb";
 import type { Scope } from "../dev/lib/scope.ts";
-import { depsOfCommand } from "../src/command-line.ts";
+import { depsOfCommand } from "../test/support/command-deps.ts";
 import { createKey } from "../src/operator/create-key.ts";
 import { type Tier, tiers } from "../src/tenant/placement.ts";
 import { admission, credentials, croupierCommand, findPeer, launch, send } from "./contestants.ts";

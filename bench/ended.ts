@@ -47,7 +47,7 @@ export async function measureKnowing(db: Db): Promise<{ heap: number; resident: 
 
 if (import.meta.main) {
   // A process of its own, so that nothing else is in its memory. The address of the database, and its name.
-  const { createClient } = await import("../src/boot.ts");
+  const { createClient } = await import("../src/lib/client.ts");
   const [url = "", name = ""] = process.argv.slice(2);
   const client = await createClient(url).connect();
   for await (const _none of readSince(client.db(name), new Date())) break;

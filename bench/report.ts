@@ -1,4 +1,4 @@
-/** Turns what was measured into Markdown for README. A figure that was not measured is a dash. */
+/** Turns what was measured into Markdown for docs/figures.md. A figure that was not measured is a dash. */
 import { cpus, loadavg } from "node:os";
 import type { Db } from "mongodb";
 import type { Call } from "./contestants.ts";

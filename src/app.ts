@@ -114,7 +114,7 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
   const document = openApiDocument(app, { securitySchemes }, deps.config.validationErrors);
   app.get("/openapi.json", (c) => c.json(document));
 
-  app.notFound((c) => sendProblem(c, failure<HttpFailure>("not_found", "There is nothing at this path; see /docs.")));
+  app.notFound((c) => sendProblem(c, failure<HttpFailure>("not_found", "Nothing exists at this path; see /docs.")));
   app.onError(handleError(deps));
   return app;
 }

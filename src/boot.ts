@@ -1,87 +1,117 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { MongoClient } from "mongodb";
+import type { MongoClient } from "mongodb";
 import type { Logger } from "pino";
 import { createPasswordHasher } from "./admin/password-hasher.ts";
-import { createAdminIndexes } from "./admin/store.ts";
 import { createAuditor } from "./audit/auditor.ts";
-import { createAuditIndexes } from "./audit/store.ts";
-import { createAuditChores } from "./audit/tend.ts";
-import { createApp } from "./app.ts";
 import type { Config } from "./config.ts";
 import type { Deps } from "./deps.ts";
-import { createIdempotencyIndexes } from "./document/idempotency.ts";
-import { createChores } from "./chores.ts";
-import { createExpiryChore, expiringIn } from "./expiry.ts";
 import { flows } from "./flows/index.ts";
-import { createExpiryIndex } from "./lib/expiry.ts";
-import { ownOptions } from "./lib/connection-options.ts";
-import { createCounterIndexes } from "./lib/counters.ts";
-import { createLimits } from "./limits.ts";
 import { limitedAs } from "./http/address.ts";
-import { createLookUp } from "./look-up.ts";
-import { assertFollowsPrimary, watchPrimary } from "./lib/primary.ts";
+import { createClient } from "./lib/client.ts";
+import { ownOptions } from "./lib/connection-options.ts";
 import { isUnavailable } from "./lib/mongo.ts";
-import { reconnectWhenStuck } from "./lib/reconnect.ts";
 import { createPlaces } from "./lib/places.ts";
+import { watchPrimary } from "./lib/primary.ts";
+import { reconnectWhenStuck } from "./lib/reconnect.ts";
 import { createRedis } from "./lib/redis.ts";
 import { createTurns } from "./lib/turns.ts";
 import { version } from "./lib/version.ts";
+import { createLimits } from "./limits.ts";
+import { createLookUp } from "./look-up.ts";
 import type { StepObserver } from "./operation/operation.ts";
-import { createOperationIndexes } from "./operation/store.ts";
 import { createKnownKeys } from "./operator/known-keys.ts";
 import * as keyStore from "./operator/store.ts";
-import { createOrganizationIndexes, findEstablishedById, findStanding } from "./organization/store.ts";
-import { createOverdueWatch } from "./process/overdue.ts";
+import { findEstablishedById, findStanding } from "./organization/store.ts";
 import { createPresence } from "./process/presence.ts";
 import * as processStore from "./process/store.ts";
-import { createCounting, createRecountChore } from "./quota/count.ts";
+import { createCounting } from "./quota/count.ts";
 import { areKept } from "./quota/quota.ts";
-import { createUsageIndexes, removeAll as forgetUsage } from "./quota/store.ts";
 import { createUsage } from "./quota/usage.ts";
 import { createRevocationNews } from "./session/revocation-news.ts";
-import { createRevocations } from "./session/revocations.ts";
 import * as revocationStore from "./session/revocation-store.ts";
-import { createSessionIndexes } from "./session/session-store.ts";
+import { createRevocations } from "./session/revocations.ts";
 import { createTokenIssuer } from "./session/token.ts";
-import { takeOver } from "./takeover/take-over.ts";
-import { createInspectChore } from "./takeover/tend.ts";
 import type { Documents } from "./tenant/door.ts";
-import { createNoteIndexes } from "./tenant/journal.ts";
 import { createLeases } from "./tenant/lease.ts";
-import { createRetiredIndexes } from "./tenant/retired.ts";
-import { reportLacks } from "./tenant/rights.ts";
-import { createSharedCollection } from "./tenant/storage.ts";
-import { startWorker } from "./worker.ts";
 
-/**
- * A client that says within seconds that the database is away, and goes on by itself when it is back.
- *
- * @param poolSize how many connections it has at the most; null: what the connection string says
- */
-export const createClient = (url: string, poolSize: number | null = null): MongoClient =>
-  new MongoClient(url, { ...ownOptions, ...(poolSize !== null && { maxPoolSize: poolSize, minPoolSize: 0 }) });
+type Closing = { close(): Promise<void> };
 
+/** What it takes to drive operations and to record acts: all that a command needs. */
+export type CoreDeps = Pick<
+  Deps,
+  "db" | "config" | "log" | "now" | "flows" | "owner" | "inTurn" | "presence" | "audit" | "onEnd"
+>;
+
+const flushMsMax = 5_000;
+const closeMsMax = 5_000;
+
+export function createCore(config: Config, client: MongoClient, log: Logger): CoreDeps & Closing {
+  const db = client.db(config.databaseName);
+  const owner = randomUUID();
+  const now = () => new Date();
+  const connection = keepConnected(client);
+  const presence = createPresence({
+    store: {
+      writeSeen: () => processStore.writeSeen(db, { _id: owner, version, placement_lease_ms: config.placementLeaseMs }),
+      findLongestLease: (since) => processStore.findLongestLease(db, since),
+      removeSilent: (before) => processStore.removeSilent(db, before),
+      remove: () => processStore.remove(db, owner),
+    },
+    leaseMs: config.placementLeaseMs,
+    log,
+  });
+  const audit = createAuditor({ db, flows, now, log, sourceOf: limitedAs });
+  return {
+    db,
+    config,
+    log,
+    now,
+    flows,
+    owner,
+    // Nobody waits for others only to hear that the database is away.
+    inTurn: createTurns(isUnavailable),
+    presence,
+    audit,
+    onEnd: audit.ended,
+    async close() {
+      // With the database away nothing is gained by waiting for it.
+      await Promise.race([Promise.all([audit.flush(), presence.stop()]), sleep(flushMsMax)]);
+      await connection.close();
+    },
+  };
+}
+
+function keepConnected(client: MongoClient): Closing {
+  const { connectTimeoutMS, heartbeatFrequencyMS } = ownOptions;
+  const reconnecting = reconnectWhenStuck(client, connectTimeoutMS + heartbeatFrequencyMS + 1_000);
+  return {
+    async close() {
+      reconnecting.stop();
+      // On Bun the driver's last words may wait for ever for a connection that the server is just closing (see `reconnect.ts`).
+      await Promise.race([client.close(), sleep(closeMsMax)]);
+    },
+  };
+}
+
+/** All that a service needs. */
 export async function createDeps(
   config: Config,
   client: MongoClient,
   log: Logger,
   onStep?: StepObserver,
   documentsClient = createClient(config.mongodbUrl, config.documentsPoolSize),
-): Promise<Deps & { close(): Promise<void> }> {
-  const db = client.db(config.databaseName);
+): Promise<Deps & Closing> {
+  const core = createCore(config, client, log);
+  const { db, now, presence } = core;
   const documents = createDocuments(documentsClient, config.databaseName);
-  const owner = randomUUID();
-  const { connectTimeoutMS, heartbeatFrequencyMS } = ownOptions;
-  const clients = [client, documentsClient];
-  const reconnecting = clients.map((each) => reconnectWhenStuck(each, connectTimeoutMS + heartbeatFrequencyMS + 1_000));
+  const documentsConnection = keepConnected(documentsClient);
   const redis =
     config.redisUrl === null
       ? null
       : createRedis(config.redisUrl, (isUp, error) =>
           isUp ? log.info("Redis is there") : log.warn({ err: error }, "Redis is away; it goes on without"),
         );
-  const now = () => new Date();
   const revocations = createRevocations({
     store: {
       write: (revocation) => revocationStore.write(db, revocation),
@@ -102,16 +132,6 @@ export async function createDeps(
   });
   const primary = watchPrimary([db, documents.db]);
   const leaseMs = config.placementLeaseMs;
-  const presence = createPresence({
-    store: {
-      writeSeen: () => processStore.writeSeen(db, { _id: owner, version, placement_lease_ms: leaseMs }),
-      findLongestLease: (since) => processStore.findLongestLease(db, since),
-      removeSilent: (before) => processStore.removeSilent(db, before),
-      remove: () => processStore.remove(db, owner),
-    },
-    leaseMs,
-    log,
-  });
   const leases = createLeases({
     read: (id) => findStanding(db, id, primary.isHidden() ? "linearizable" : "majority"),
     leaseMs,
@@ -134,46 +154,33 @@ export async function createDeps(
         log,
       })
     : undefined;
-  const audit = createAuditor({ db, now, log, sourceOf: limitedAs });
   const tokens = await createTokenIssuer(config.jwt, now);
+  const knownKeys = createKnownKeys({
+    store: {
+      find: (id) => keyStore.findById(db, id),
+      noteUse: (id, at, before) => keyStore.noteUse(db, id, at, before),
+    },
+    now,
+    log,
+  });
   return {
-    db,
+    ...core,
     documents,
     lookUp: createLookUp(db, leaseMs),
     leases,
     ...(usage && { usage }),
-    presence,
     limits: createLimits({ config, db, redis, log, leases, tokens }),
-    config,
-    log,
-    now,
     passwords,
     tokens,
     revocations,
-    knownKeys: createKnownKeys({
-      store: {
-        find: (id) => keyStore.findById(db, id),
-        noteUse: (id, at, before) => keyStore.noteUse(db, id, at, before),
-      },
-      now,
-      log,
-    }),
-    flows,
-    owner,
-    // Nobody waits for others only to hear that the database is away.
-    inTurn: createTurns(isUnavailable),
+    knownKeys,
     ...(onStep && { onStep }),
-    onEnd: audit.ended,
-    audit,
-    close: async () => {
-      // With the database away nothing is gained by waiting for it.
-      await Promise.race([Promise.all([audit.flush(), usage?.stop(), presence.stop()]), sleep(flushMsMax)]);
+    async close() {
+      const closing = Promise.race([usage?.stop(), sleep(flushMsMax)]).then(core.close);
       passwords.close();
       revocations.stop();
       redis?.close();
-      for (const each of reconnecting) each.stop();
-      // On Bun the driver's last words may wait for ever for a connection that the server is just closing (see `reconnect.ts`).
-      await Promise.race([Promise.all(clients.map((each) => each.close())), sleep(closeMsMax)]);
+      await Promise.all([closing, documentsConnection.close()]);
     },
   };
 }
@@ -191,116 +198,4 @@ function createDocuments(client: MongoClient, databaseName: string): Documents {
   const atOnce = Math.max(1, connections - Math.ceil(connections / 10));
   const places = createPlaces({ atOnce, waitingMax: atOnce * waitingPerPlace, waitMs: placeWaitMs });
   return { db: client.db(databaseName), places };
-}
-
-const flushMsMax = 5_000;
-const closeMsMax = 5_000;
-
-/** Brings the database into the form that this version works with; any number of processes may do it at once. */
-export async function prepare(deps: Deps): Promise<void> {
-  await assertFollowsPrimary(deps.db);
-  await createOperationIndexes(deps.db);
-  await createOrganizationIndexes(deps.db);
-  await createAdminIndexes(deps.db);
-  await createAuditIndexes(deps.db);
-  await createNoteIndexes(deps.db);
-  await createRetiredIndexes(deps.db);
-  await createIdempotencyIndexes(deps.db);
-  await revocationStore.createRevocationIndexes(deps.db);
-  await createSessionIndexes(deps.db);
-  await createSharedCollection(deps.db);
-  await (deps.usage ? createUsageIndexes : forgetUsage)(deps.db);
-  if (deps.config.limits.store !== "memory") await createCounterIndexes(deps.db);
-  for (const each of expiringIn(deps.config)) await createExpiryIndex(deps.db, each);
-  await takeOver(deps);
-}
-
-/** Prepares again and again until it is done: a service may be started before its database. */
-async function prepareUntilDone(deps: Deps, stopping: AbortSignal): Promise<boolean> {
-  let reported = false;
-  for (let pauseMs = 250; !stopping.aborted; pauseMs = Math.min(pauseMs * 2, 5_000)) {
-    try {
-      // When the first try to connect has failed the driver stays closed until it is told again.
-      await Promise.all([deps.db, deps.documents.db].map(({ client }) => client.connect()));
-      if (!reported) await reportLacks(deps);
-      reported = true;
-      await prepare(deps);
-      await deps.presence.announce();
-      await deps.revocations.start();
-      return true;
-    } catch (error) {
-      deps.log.warn({ err: error }, "the database is not prepared yet");
-      await sleep(pauseMs, undefined, { signal: stopping }).catch(() => {});
-    }
-  }
-  return false;
-}
-
-export type RunningService = {
-  url: string;
-  deps: Deps;
-  ready: Promise<boolean>;
-  /** Reads the keys of the tokens again; when they can't be used it goes on with those that it has. */
-  reloadKeys(): Promise<void>;
-  stop(): Promise<void>;
-};
-
-const finishMs = 25_000;
-const idleSecondsMore = 10;
-
-/**
- * Starts the service and its worker. It listens at once; requests that need the database are refused until that has been
- * prepared. `stop` refuses new requests, finishes those that run and closes everything.
- */
-export async function startService(config: Config, log: Logger, onStep?: StepObserver): Promise<RunningService> {
-  const deps = await createDeps(config, createClient(config.mongodbUrl, config.servicePoolSize), log, onStep);
-  const stopping = new AbortController();
-  let prepared = false;
-  const app = createApp(deps, () => prepared && !stopping.signal.aborted);
-  const server = Bun.serve({
-    hostname: config.host,
-    port: config.port,
-    fetch: app.fetch,
-    // Bun counts it from the head of a request on, whatever trickles in: longer than the time limit, which answers first, and
-    // the end of a body that comes byte by byte. A head has 12 s and 16 KiB (431) by Bun itself.
-    idleTimeout: Math.ceil(config.requestTimeoutMs / 1000) + idleSecondsMore,
-    // What is too large is told by a problem document, not by a closed connection.
-    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-  });
-  const ready = prepareUntilDone(deps, stopping.signal).then((done) => {
-    prepared = done;
-    if (done) log.info("ready");
-    return done;
-  });
-  const chores = [
-    createChores(deps),
-    createAuditChores(deps),
-    createInspectChore(deps),
-    createExpiryChore(deps),
-    createOverdueWatch(deps),
-    ...(deps.usage ? [createRecountChore(deps, deps.usage, 2 * config.requestTimeoutMs)] : []),
-  ];
-  const worker = ready.then((done) => (done ? startWorker(deps, chores) : null));
-  log.info({ version, url: server.url.href, environment: config.environment }, "listening");
-
-  return {
-    url: server.url.href.replace(/\/$/, ""),
-    deps,
-    ready,
-    reloadKeys: () =>
-      deps.tokens.reload().then(
-        () => log.info("keys read again"),
-        (error) => log.error({ err: error }, "keys not read again; those before go on"),
-      ),
-    stop: async () => {
-      stopping.abort();
-      void server.stop();
-      const deadline = performance.now() + finishMs;
-      while (server.pendingRequests > 0 && performance.now() < deadline) await sleep(10);
-      await server.stop(true);
-      await (await worker)?.stop();
-      await deps.close();
-      log.info("stopped");
-    },
-  };
 }

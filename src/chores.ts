@@ -1,6 +1,7 @@
 import { ObjectId } from "mongodb";
 import { type DriveDeps, enqueue } from "./operation/drive.ts";
-import { findLatest } from "./operation/store.ts";
+import type { OperationKind } from "./operation/operation.ts";
+import { findLatest } from "./operation/ended.ts";
 import * as organizationStore from "./organization/store.ts";
 import { type EndDeps, finishEndedSessions } from "./session/end-session.ts";
 import { findDue } from "./tenant/retired.ts";
@@ -25,7 +26,7 @@ function inRounds<T extends { _id: ObjectId }>(find: (after: ObjectId | null) =>
  */
 export function createChores(deps: DriveDeps & EndDeps): () => Promise<void> {
   const { db, now } = deps;
-  const start = async (organization_id: ObjectId, kind: string, input: object) => {
+  const start = async (organization_id: ObjectId, kind: OperationKind, input: object) => {
     const last = await findLatest(db, organization_id, kind);
     // It was put off by an operator, or for what somebody had asked for.
     const isPutOff = last?.status === "cancelled" && last.finished_at!.getTime() + putOffMs > now().getTime();

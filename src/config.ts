@@ -258,7 +258,7 @@ function keysProblem(given: Record<string, string | undefined>, secrets: string[
 }
 
 /**
- * Reads the settings (README has the table).
+ * Reads the settings (docs/configuration.md has the table).
  * @throws Error whose message names every setting that is wrong, one a line.
  */
 export function readConfig(environment: Record<string, string | undefined>): Config {

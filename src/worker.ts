@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Filter } from "mongodb";
 import { driveFor, type DriveDeps, takeAbandoned } from "./operation/drive.ts";
 import { type Held, park } from "./operation/hold.ts";
-import type { Operation } from "./operation/operation.ts";
+import { entriesOfFlows, type Operation } from "./operation/operation.ts";
 import { release } from "./operation/store.ts";
 
 export type RunningWorker = { stop(): Promise<void> };
@@ -69,7 +69,7 @@ export function startWorker(deps: DriveDeps, chores: (() => Promise<void>)[], pa
 
 /** Operations that may have a gate closed, and those that take no lane for long. */
 function kindsOf({ flows }: DriveDeps): Record<"gated" | "short", Filter<Operation>> {
-  const all = Object.entries(flows);
+  const all = entriesOfFlows(flows);
   const isGated = all.flatMap(([kind, { gated }]) => (gated ? [{ kind, step: { $in: [...gated] } }] : []));
   return {
     gated: { $or: isGated },

@@ -4,7 +4,7 @@ import { Glob } from "bun";
 
 const src = join(import.meta.dir, "../src");
 
-/** Each folder, and those before it that it may import from; the files at the top of `src` come last. */
+/** Each folder, and those before it that it may import from; "" is the files at the top of `src`, which come next to last. */
 const layers: Record<string, string[]> = {
   lib: [],
   tenant: ["lib"],
@@ -21,6 +21,7 @@ const layers: Record<string, string[]> = {
   takeover: ["lib", "tenant", "admin", "organization"],
   fleet: ["lib", "tenant", "operation", "admin", "organization", "flows", "takeover"],
   http: ["lib", "tenant", "operation", "admin", "organization", "session", "operator", "flows", "document", "audit"],
+  cli: ["lib", "audit", "operator", "organization", "takeover", "fleet", ""],
 };
 
 type Import = { from: string; to: string; typeOnly: boolean };

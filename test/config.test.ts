@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { createClient } from "../src/boot.ts";
+import { createClient } from "../src/lib/client.ts";
 import { readConfig } from "../src/config.ts";
 
 const production = {
@@ -185,7 +185,7 @@ describe("the configuration", () => {
     expect(() => readConfig({ ...production, ...wrong })).toThrow(message);
   });
 
-  test("names all that is wrong at once and shows no secret", () => {
+  test("a wrong configuration is refused with all that is wrong at once, and shows no secret", () => {
     const read = () => readConfig({ JWT_SECRET_KEY: "hunter2", PORT: "x" });
     expect(read).toThrow(/MONGODB_URL[\s\S]*|PORT/);
     expect(read).toThrow(/JWT_SECRET_KEY/);

@@ -118,7 +118,7 @@ export function createAppender({ db, log }: { db: Db; log: Pick<Logger, "warn"> 
 const asUnavailable = (error: unknown): unknown =>
   isUnavailable(error) || isFailure(error)
     ? error
-    : failure<AuditFailure>("audit_unavailable", "What is done can't be recorded just now; try again shortly.", {
+    : failure<AuditFailure>("audit_unavailable", "The audit log can't be written at the moment; try again shortly.", {
         retryAfterSeconds: 1,
         cause: error,
       });

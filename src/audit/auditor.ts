@@ -1,6 +1,6 @@
 import type { Db } from "mongodb";
 import type { Logger } from "pino";
-import type { Operation, OperationEnd } from "../operation/operation.ts";
+import type { Flows, Operation, OperationEnd } from "../operation/operation.ts";
 import { type Appender, createAppender } from "./append.ts";
 import { entriesOf } from "./operations.ts";
 import { createRefusals, type Refusals } from "./refusals.ts";
@@ -17,18 +17,19 @@ export type Auditor = Pick<Appender, "append"> &
 /** @param sourceOf which addresses are one source of refused requests */
 export function createAuditor(options: {
   db: Db;
+  flows: Flows;
   now: () => Date;
   log: Pick<Logger, "warn">;
   sourceOf: (address: string) => string;
 }): Auditor {
-  const { now } = options;
+  const { flows, now } = options;
   const { append, settled } = createAppender(options);
   const refusals = createRefusals({ ...options, append });
   return {
     append,
     note: refusals.note,
     async ended(operation, end) {
-      await Promise.all(entriesOf(now, operation, end).map(append));
+      await Promise.all(entriesOf(flows, now, operation, end).map(append));
     },
     async flush() {
       await refusals.flush();

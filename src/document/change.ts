@@ -81,7 +81,7 @@ export async function changeDocument(
         return made;
       }
     }
-    throw failure<DocumentFailure>("write_conflict", "Too many others write this document; try again.", {
+    throw failure<DocumentFailure>("write_conflict", "Too many other requests are writing this document; try again.", {
       retryAfterSeconds: 1,
     });
   });
@@ -105,9 +105,13 @@ function isWritten(written: Written): boolean {
 
 /** @param current as it is now, null when there is none */
 export const preconditionFailed = (current: TenantDocument | null) =>
-  failure<DocumentFailure>("precondition_failed", "The document is not one that the conditions allow; read it again.", {
-    ...(current && { etag: etagOf(current.meta) }),
-  });
+  failure<DocumentFailure>(
+    "precondition_failed",
+    "The document doesn't match If-Match or If-None-Match; read it again.",
+    {
+      ...(current && { etag: etagOf(current.meta) }),
+    },
+  );
 
 /** @returns how many bytes the document has as BSON. @throws Failure `document_too_large` */
 export function assertSize({ id, fields }: Pick<TenantDocument, "id" | "fields">): number {
@@ -117,5 +121,8 @@ export function assertSize({ id, fields }: Pick<TenantDocument, "id" | "fields">
 
 function assertBytes(bytes: number): number {
   if (bytes <= documentBytesMax) return bytes;
-  throw failure<DocumentFailure>("document_too_large", `A document may have ${documentBytesMax} bytes as BSON.`);
+  throw failure<DocumentFailure>(
+    "document_too_large",
+    `A document may have at most ${documentBytesMax} bytes as BSON.`,
+  );
 }

@@ -27,7 +27,7 @@ export const documentBytesMax = 16 * 1024 * 1024 - 4 * 1024;
 /** Names one write, so that it is recognized when it is done again; also a part of the ETag. */
 export const newWriteId = (): string => randomBytes(9).toString("base64url");
 
-export const documentMissing = () => failure<DocumentFailure>("document_not_found", "There is no document of this id.");
+export const documentMissing = () => failure<DocumentFailure>("document_not_found", "No document has this id.");
 
 export const uniqueViolated = () =>
   failure<DocumentFailure>("unique_violated", "Another document has the same value in a unique index.");
@@ -35,18 +35,18 @@ export const uniqueViolated = () =>
 export const indexUnfit = () =>
   failure<DocumentFailure>(
     "index_unfit",
-    "The document would have what one of the indexes can't hold: arrays in two of its fields, or a number for a name.",
+    "The document has something that one of the indexes can't hold: arrays in two of its fields, or a numeric field name.",
   );
 
 export const documentRefused = () => failure<DocumentFailure>("document_refused", refusedBy);
 export const refusedBy =
-  "The database refuses it, by a validator of the collection or as something in it is too large.";
+  "The database rejected it: a validator of the collection doesn't allow it, or something in it is too large.";
 
 /** Better no answer than a wrong one: the tenant was moved just then, and others have written since. */
 export const inDoubt = () =>
   failure<DocumentFailure>(
     "write_in_doubt",
-    "The organization was moved meanwhile, and whether this took effect can't be told; look before you send it again.",
+    "The organization was moved meanwhile, and the outcome of this write is unknown; check before you send it again.",
     { retryAfterSeconds: 1 },
   );
 

@@ -1,7 +1,8 @@
 import { ObjectId } from "mongodb";
 import { failure } from "../lib/failure.ts";
 import { invalid, under } from "../lib/invalid.ts";
-import { type DriveDeps, run } from "../operation/drive.ts";
+import type { DriveDeps } from "../operation/drive.ts";
+import { run } from "../operation/run.ts";
 import { type DoorDeps, withTenant } from "../tenant/door.ts";
 import { hasIndex, type IndexFailure, listIndexes as listAt } from "../tenant/indexes.ts";
 import type { TenantIndex } from "../tenant/placement.ts";
@@ -54,7 +55,7 @@ export async function createIndex(
 /** Drops an index. @throws Failure `index_not_found`, `operation_pending`; of `withTenant` */
 export async function dropIndex(deps: IndexDeps, organizationId: ObjectId, name: string): Promise<void> {
   const index = (await listIndexes(deps, organizationId)).find((each) => each.name === name);
-  if (!index) throw failure<IndexFailure>("index_not_found", "There is no index of this name.");
+  if (!index) throw failure<IndexFailure>("index_not_found", "No index has this name.");
   await change(deps, organizationId, { drop: index });
 }
 

@@ -108,11 +108,11 @@ async function assertBroughtAlong(scope: TenantScope, documents: TenantDocument[
 }
 
 const refusals: Record<Refusal, { code: DocumentFailure; message: string }> = {
-  id_taken: { code: "document_exists", message: "There is a document of this id already." },
+  id_taken: { code: "document_exists", message: "A document with this id already exists." },
   unique_taken: { code: "unique_violated", message: "Another document has the same value in a unique index." },
   unfit: {
     code: "index_unfit",
-    message: "It has what an index can't hold: arrays in two of its fields, or a name that is a number.",
+    message: "It has something that an index can't hold: arrays in two of its fields, or a numeric field name.",
   },
   refused: { code: "document_refused", message: refusedBy },
 };
@@ -131,6 +131,6 @@ export function refusalOf(documents: readonly NewDocument[], refused: Refused, i
   if (!isMany) return failure(code, message, { errors });
   const places = new Set(refused.map(({ index }) => index));
   const inserted_ids = documents.filter((_, index) => !places.has(index)).map(({ id }) => id);
-  const detail = `${errors.length} of ${documents.length} documents were refused; the others are stored.`;
+  const detail = `${errors.length} of ${documents.length} documents were rejected; the others are stored.`;
   return failure(code, detail, { errors, members: { inserted_ids } });
 }

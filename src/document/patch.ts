@@ -53,7 +53,7 @@ const sizeOf = (id: unknown, fields: readonly Element[]): number =>
  * @param patch with names that a path can hold
  * @throws Failure `invalid_request` when it names what stands twice in the document
  */
-export function planPatch({ id, bytes }: Pick<FoundDocument, "id" | "bytes">, patch: Document): Patching {
+function planPatch({ id, bytes }: Pick<FoundDocument, "id" | "bytes">, patch: Document): Patching {
   const fields = ownFields(bytes);
   const patching: Patching = { set: {}, unset: [], bytes: sizeOf(id, fields) };
   plan(patching, fields, patch, "", "#");
@@ -66,7 +66,7 @@ function plan(patching: Patching, fields: Element[], patch: Document, path: stri
   for (const field of fields) {
     const name = wanted.get(field.name);
     if (name === undefined) continue;
-    if (found.has(name)) throw invalid(under(pointer, name), "is there twice in the document", "duplicate_name");
+    if (found.has(name)) throw invalid(under(pointer, name), "occurs twice in the document", "duplicate_name");
     found.set(name, field);
   }
   for (const [name, value] of Object.entries(patch).sort(byName)) {

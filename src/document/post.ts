@@ -75,7 +75,7 @@ async function readDocuments(value: unknown, slice: Slice): Promise<ReadDocument
   const seen = new Set<string>();
   for (const [index, { id }] of documents.entries()) {
     const key = idKey(id);
-    if (seen.has(key)) throw invalid(`#/${index}/_id`, "is there twice", "duplicate_id");
+    if (seen.has(key)) throw invalid(`#/${index}/_id`, "occurs twice", "duplicate_id");
     seen.add(key);
     const pause = slice();
     if (pause) await pause;

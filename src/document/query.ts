@@ -138,7 +138,7 @@ export async function aggregateDocuments(
     scope.aggregate((ofTenant) => placePipeline(stages, ofTenant, scope.idPath, engine), limitMax),
   );
   if (!isCut) return documents;
-  throw failure<DocumentFailure>("query_refused", "What comes out has more than 16 MB: project or limit it.");
+  throw failure<DocumentFailure>("query_refused", "The result is larger than 16 MB; project or limit it.");
 }
 
 /** What the database itself finds wrong with a query is the caller's to mend; its own words are not for strangers. */
@@ -159,7 +159,7 @@ const read = <T>(
       }
       if (!(error instanceof MongoServerError) || isUnavailable(error) || isUnauthorized(error)) throw error;
       const name = /^\w{1,60}$/.test(String(error.codeName)) ? ` (${error.codeName})` : "";
-      const detail = `The database can't run this query${name}: an operator may not fit the values it meets.`;
+      const detail = `The database can't run this query${name}; an operator may not fit the values it is applied to.`;
       throw failure<DocumentFailure>("query_refused", detail, { cause: error });
     }
   });

@@ -1,7 +1,9 @@
 import { type Db, ObjectId } from "mongodb";
+import { flows } from "../flows/index.ts";
 import { inPages } from "../lib/batches.ts";
-import type { Operation } from "../operation/operation.ts";
-import { findAllOpen, findEnding, findOpen } from "../operation/store.ts";
+import type { Flow, Operation, OperationKind } from "../operation/operation.ts";
+import { hasEnded } from "../operation/ended.ts";
+import { findAllOpen, findOpen } from "../operation/store.ts";
 import { isEstablished, type OrganizationDocument } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
 import {
@@ -36,14 +38,21 @@ export type Known = {
 
 type Named = Pick<Placement, "database" | "collection">;
 
-const isPlacement = (value: unknown): value is Placement =>
-  typeof value === "object" && value !== null && "database" in value && "collection" in value && "key" in value;
+/** The operation, and the one whose place it has taken, of which it removes what is left. */
+const partsOf = (operation: Operation) => [operation, ...(operation.superseded ? [operation.superseded] : [])];
 
-/** Every place that an operation's progress names, whatever it calls it. */
-const placesOf = ({ progress }: Partial<Pick<Operation, "progress">>): Placement[] =>
-  Object.values(progress ?? {})
-    .flatMap((value) => (Array.isArray(value) ? value : [value]))
-    .filter(isPlacement);
+/** @throws Error for a kind of another version: where that has put something can't be known here */
+function flowOf(kind: OperationKind): Flow {
+  const flow: Flow | undefined = flows[kind];
+  if (!flow) throw new Error(`An operation of the kind ${kind} is open, which this version doesn't know`);
+  return flow;
+}
+
+const placesOf = (operation: Operation): Placement[] =>
+  partsOf(operation).flatMap(({ kind, progress }) => flowOf(kind).places(progress));
+
+const keysOf = (operation: Operation): string[] =>
+  partsOf(operation).flatMap(({ kind, progress }) => flowOf(kind).keys?.(progress) ?? []);
 
 const spot = ({ database, collection }: Named) => `${database}/${collection}`;
 
@@ -55,7 +64,7 @@ export async function readKnown(db: Db, except?: ObjectId): Promise<Known> {
   const underWay = operations.flatMap(placesOf);
   const moving = [...underWay, ...retired.map(({ placement }) => placement)];
   const spots = new Set(moving.map(spot));
-  const keys = operations.flatMap(({ progress }) => (Array.isArray(progress.keys) ? progress.keys.map(String) : []));
+  const keys = operations.flatMap(keysOf);
   const mayBeStage = ({ database, collection }: Named) =>
     isStage(collection) && underWay.some((to) => to.database === database && isStageOf(to, collection));
   return {
@@ -155,7 +164,7 @@ export async function hasLeft(
   const id = new ObjectId(organizationId);
   if (await findOpen(db, id)) return false;
   const organization = await organizationStore.findById(db, id);
-  if (!organization) return (await findEnding(db, id)) !== null;
+  if (!organization) return await hasEnded(db, flows, id);
   // Half made or half removed: whoever ends that also sees to this.
   if (!isEstablished(organization) || !organization.placement) return false;
   return !livesHere(organization.placement);

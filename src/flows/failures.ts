@@ -12,7 +12,7 @@ export const nameTaken: Failed = {
 export const emailTaken: Failed = { code: "email_taken", detail: "An admin with this email already exists." };
 export const organizationMissing: Failed = {
   code: "organization_not_found",
-  detail: "There is no such organization.",
+  detail: "Organization not found.",
 };
 export const interrupted: Failed = {
   code: "operation_pending",

@@ -116,8 +116,16 @@ const undoAll: ProvisionStep = async (deps, operation) => {
   return discarded ? { failed: operation.progress.failed ?? interrupted } : { done: true };
 };
 
-export const provision: Flow = {
+export const provision: Flow<ProvisionInput, Progress> = {
   first: "organization",
+  acts(operation) {
+    const { organization_name, tier, admin_id } = askedOf<ProvisionInput, ProvisionSecret>(operation);
+    const details = { organization_name: String(organization_name), tier: String(tier), admin_id: String(admin_id) };
+    return [{ act: "organization.create", details }];
+  },
+  view: ({ input }) => ({ to: input.tier }),
+  places: () => [],
+  endsOrganization: "failed",
   temporary: namesBefore,
   steps: {
     organization: unlessTakenOver(ifAllowed(insertOrganization)),

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as adminStore from "../admin/store.ts";
-import type { Flow, Step } from "../operation/operation.ts";
+import type { Flow, Operation, Step, StepDeps } from "../operation/operation.ts";
 import * as organizationStore from "../organization/store.ts";
 import type { Placement } from "../tenant/placement.ts";
 import { type CollectionIdentity, identify, removePlace } from "../tenant/storage.ts";
@@ -8,7 +8,6 @@ import { tendCommon } from "./common-index.ts";
 import { organizationMissing } from "./failures.ts";
 import { forgetOrganization } from "./forget.ts";
 import { leasesLastMs } from "./lease-wait.ts";
-import { removeSuperseded } from "./superseded.ts";
 
 type Progress = { placement: Placement; identity: CollectionIdentity | null };
 type RemoveStep = Step<Record<string, never>, Progress>;
@@ -35,11 +34,17 @@ const locate: RemoveStep = async (deps, { organization_id, superseded }) => {
 
 const removeStorage: RemoveStep = async (deps, operation) => {
   const { placement, identity } = operation.progress as Progress;
-  await removeSuperseded(deps, operation, placement);
+  await removeLeft(deps, operation, placement);
   if (identity) await removePlace(deps.db, placement, identity, deps);
-  await tendCommon(deps, placement.indexes ?? []);
+  await tendCommon(deps, operation, placement.indexes ?? []);
   return { go: "admins" };
 };
+
+/** What an operation into whose place the deletion has come has left beside the place where the tenant lives. */
+async function removeLeft(deps: StepDeps, operation: Operation, live: Placement): Promise<void> {
+  const { superseded, ...by } = operation;
+  if (superseded) await deps.flows[superseded.kind].removeLeft?.(deps, { ...by, ...superseded }, live);
+}
 
 const removeAdmins: RemoveStep = async (deps, { organization_id }) => {
   await forgetOrganization(deps, organization_id);
@@ -52,8 +57,12 @@ const removeRecord: RemoveStep = async ({ db }, { organization_id }) => {
   return { done: true };
 };
 
-export const remove: Flow = {
+export const remove: Flow<Record<string, never>, Progress> = {
   first: "hide",
+  acts: () => [{ act: "organization.delete" }],
+  view: () => ({}),
+  places: ({ placement }) => (placement ? [placement] : []),
+  endsOrganization: "succeeded",
   temporary: ["progress.placement", "progress.identity"],
   steps: { hide, locate, storage: removeStorage, admins: removeAdmins, organization: removeRecord },
   isLong: true,

@@ -7,6 +7,7 @@ import { retirePlace, sweepPlace } from "../tenant/retired.ts";
 import {
   type CollectionIdentity,
   createPlace,
+  dropCollection,
   identify,
   isSameCollection,
   renameCollection,
@@ -15,6 +16,7 @@ import { askedOf } from "./asked.ts";
 import { organizationMissing } from "./failures.ts";
 import { organizationOf } from "./guard.ts";
 import { afterLeases } from "./lease-wait.ts";
+import type { UpdateInput, UpdateSecret } from "./update.ts";
 import { claimPlace, type Chosen, freePlaces, whereOf } from "./place.ts";
 
 export type RenameProgress = {
@@ -28,9 +30,8 @@ export type RenameProgress = {
   /** How often the database refused the rename. */
   refused: number;
 };
-type Asked = { organization_name?: string };
-type RenameOperation = Operation<Asked, RenameProgress>;
-type RenameStep = Step<Asked, RenameProgress>;
+type RenameOperation = Operation<UpdateInput, RenameProgress>;
+type RenameStep = Step<UpdateInput, RenameProgress>;
 
 /** After so many refusals the documents stay where they are. */
 const refusedMax = 3;
@@ -49,7 +50,7 @@ const pauseMs = 1_000;
  */
 const reservePlace: RenameStep = async (deps, operation) => {
   const { progress } = operation;
-  const { organization_name } = askedOf<Asked, Asked>(operation);
+  const { organization_name } = askedOf<UpdateInput, UpdateSecret>(operation);
   const organization = await organizationStore.findById(deps.db, operation.organization_id);
   const from = progress.from ?? organization?.placement;
   // No place is known, so nothing can be brought along; or it isn't named after the organization.
@@ -175,4 +176,16 @@ export const rename = {
   rename: renameStorage,
   placement: writePlacement,
   open: openGate,
+};
+
+/** The documents may have the new name already, while the record still says the old one. */
+export const removeRenamed = async (deps: StepDeps, { progress }: RenameOperation, live: Placement): Promise<void> => {
+  const { from, to, source = null } = progress;
+  for (const place of [from, to]) {
+    if (!place || placeKey(place) === placeKey(live)) continue;
+    const found = await identify(deps.db, place);
+    deps.assertHeld();
+    if (isSameCollection(found, source)) await dropCollection(deps.db, place, found);
+    else await sweepPlace(deps.db, place, deps);
+  }
 };

@@ -43,12 +43,15 @@ const record: StampStep = async ({ db }, operation) => {
 /** Those that are marked by then stay so, and the others are the tenant's without. */
 const putOff: StampStep = async () => ({ cancelled: true });
 
-export const stamp: Flow = {
+export const stamp: Flow<Record<string, never>, Progress> = {
   first: "mark",
   enter,
   steps: { mark, record, put_off: putOff },
   temporary: ["progress.upTo"],
   undo: { mark: "put_off", record: "put_off" },
+  acts: () => [],
+  view: () => ({}),
+  places: () => [],
   isLong: true,
   givesWay: true,
 };

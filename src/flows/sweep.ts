@@ -15,7 +15,8 @@ import {
 import { forgetOrganization } from "./forget.ts";
 import { enter, organizationOf } from "./guard.ts";
 
-type SweepStep = Step<{ retired_id: ObjectId }, Record<string, never>>;
+type SweepInput = { retired_id: ObjectId };
+type SweepStep = Step<SweepInput>;
 
 /**
  * Looks once more at a place that a tenant has left, and lets others have its name. An operation, so that the tenant isn't
@@ -63,11 +64,15 @@ async function sweepOnce(deps: StepDeps, organizationId: ObjectId, placement: Pl
 /** The place stays on record, and is looked at another time. */
 const putOff: SweepStep = async () => ({ cancelled: true });
 
-export const sweep: Flow = {
+export const sweep: Flow<SweepInput> = {
   first: "sweep",
   enter,
   steps: { sweep: sweepRetired, put_off: putOff },
   undo: { sweep: "put_off" },
+  acts: () => [],
+  view: () => ({}),
+  // The place itself is on record.
+  places: () => [],
   isLong: true,
   givesWay: true,
 };

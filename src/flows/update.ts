@@ -9,7 +9,7 @@ import { askedOf, namesBefore } from "./asked.ts";
 import { claimEmail, claimName } from "./claim.ts";
 import { emailTaken, nameTaken, organizationMissing } from "./failures.ts";
 import { enter, organizationOf } from "./guard.ts";
-import { rename, type RenameProgress } from "./rename.ts";
+import { removeRenamed, rename, type RenameProgress } from "./rename.ts";
 
 export type UpdateInput = {
   admin_id: ObjectId;
@@ -24,7 +24,8 @@ export type UpdateInput = {
 export type UpdateSecret = { organization_name?: string; email?: string; password_hash?: string };
 type UpdateStep = Step<UpdateInput, RenameProgress>;
 
-const changesOf = (operation: Operation<UpdateInput>) => askedOf<UpdateInput, UpdateSecret>(operation);
+const changesOf = (operation: Pick<Operation<UpdateInput>, "input" | "secret">) =>
+  askedOf<UpdateInput, UpdateSecret>(operation);
 const adminOf = ({ input, lease }: Operation<UpdateInput>) => ({ id: input.admin_id, guard: lease.guard ?? 0 });
 
 /**
@@ -97,8 +98,20 @@ const writeAdmin: UpdateStep = async ({ db }, operation) => {
   return { go: "place" };
 };
 
-export const update: Flow = {
+export const update: Flow<UpdateInput, RenameProgress> = {
   first: "email",
+  acts(operation) {
+    const { organization_name, email, password_hash } = changesOf(operation);
+    const details = { organization_name: String(organization_name) };
+    return [
+      ...(organization_name === undefined ? [] : [{ act: "organization.rename" as const, details }]),
+      ...(email === undefined ? [] : [{ act: "admin.email" as const }]),
+      ...(password_hash === undefined ? [] : [{ act: "admin.password" as const }]),
+    ];
+  },
+  view: ({ progress: { from, to } }) => ({ from: from?.tier, to: to?.tier }),
+  places: ({ from, to }) => [from, to].filter((place) => place !== undefined),
+  removeLeft: removeRenamed,
   temporary: namesBefore,
   enter,
   steps: {

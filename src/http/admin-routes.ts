@@ -14,7 +14,7 @@ import { forRequest } from "./time-limit.ts";
 const tags = ["Admins"];
 const ended = {
   tags,
-  answers: { "204": { description: "Ended: here at once, in every other process within a second" } },
+  answers: { "204": { description: "Ended: immediately in this process, within a second in all others" } },
   problems: {
     ...databaseProblems,
     ...recordProblems,
@@ -28,11 +28,11 @@ export const adminRoutes = (deps: Deps) =>
       "/login",
       describe({
         operationId: "signIn",
-        summary: "Sign an organization's admin in",
+        summary: "Sign in as an organization's admin",
         tags,
         answers: {
           "200": answer(
-            "An access token, to be sent as Authorization: Bearer TOKEN, and a refresh token to get the next one with",
+            "An access token to send as `Authorization: Bearer TOKEN`, and a refresh token to obtain the next one",
             signInAnswer,
           ),
         },
@@ -40,8 +40,9 @@ export const adminRoutes = (deps: Deps) =>
           ...databaseProblems,
           ...recordProblems,
           credentials_incorrect: "Incorrect email or password",
-          organization_suspended: "The password is right, and the organization is suspended",
-          address_not_allowed: "The password is right, and the organization's allow-list doesn't hold the address",
+          organization_suspended: "The password is correct, but the organization is suspended",
+          address_not_allowed:
+            "The password is correct, but the organization's allow-list doesn't include your address",
           passwords_busy: "Too many sign-ins are waiting",
         },
       }),
@@ -56,7 +57,7 @@ export const adminRoutes = (deps: Deps) =>
       "/me",
       describe({
         operationId: "whoAmI",
-        summary: "Whose access token is it?",
+        summary: "Show who the access token belongs to",
         tags,
         answers: { "200": answer("The admin and the organization", whoAnswer) },
         problems: databaseProblems,
@@ -66,7 +67,7 @@ export const adminRoutes = (deps: Deps) =>
     )
     .post(
       "/logout",
-      describe({ ...ended, operationId: "signOut", summary: "End the session of this request" }),
+      describe({ ...ended, operationId: "signOut", summary: "Sign out: end the current session" }),
       requireAdmin(deps),
       async (c) => {
         await signOut(forRequest(deps, c), c.get("actor"));
@@ -75,7 +76,11 @@ export const adminRoutes = (deps: Deps) =>
     )
     .post(
       "/logout-all",
-      describe({ ...ended, operationId: "signOutEverywhere", summary: "End every session of this admin" }),
+      describe({
+        ...ended,
+        operationId: "signOutEverywhere",
+        summary: "Sign out everywhere: end all sessions of this admin",
+      }),
       requireAdmin(deps),
       async (c) => {
         await signOutEverywhere(forRequest(deps, c), c.get("actor"));

@@ -8,7 +8,7 @@ import { answer, body, databaseProblems, describe, recordProblems } from "./desc
 import { forRequest } from "./time-limit.ts";
 
 const tags = ["Organizations"];
-const problems = { ...databaseProblems, organization_not_found: "The organization was removed meanwhile" };
+const problems = { ...databaseProblems, organization_not_found: "The organization was deleted meanwhile" };
 
 export const allowListRoutes = (deps: Deps) =>
   new Hono<Env>()
@@ -16,7 +16,7 @@ export const allowListRoutes = (deps: Deps) =>
       "/allow-list",
       describe({
         operationId: "getAllowList",
-        summary: "From where may the organization's admin come?",
+        summary: "Show the networks the admin may use the API from",
         tags,
         answers: { "200": answer("The networks", allowListAnswer) },
         problems,
@@ -28,13 +28,13 @@ export const allowListRoutes = (deps: Deps) =>
       "/allow-list",
       describe({
         operationId: "setAllowList",
-        summary: "Say from where the organization's admin may come",
+        summary: "Set the networks the admin may use the API from",
         description: [
-          "It holds for sign-in and for every request with a token, and has to hold the address that this request comes",
-          "from. An empty list opens it.",
+          "Applies to sign-in and to every request with a token. The list has to include the address that this request",
+          "comes from. An empty list allows every address.",
         ].join(" "),
         tags,
-        answers: { "200": answer("The networks as they are now", allowListAnswer) },
+        answers: { "200": answer("The updated networks", allowListAnswer) },
         problems: { ...problems, ...recordProblems },
       }),
       requireAdmin(deps),

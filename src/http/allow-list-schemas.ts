@@ -9,11 +9,11 @@ const cidr = z
     if (parsed !== null) return parsed;
     context.addIssue({
       code: "custom",
-      message: "must be a network like 192.0.2.0/24 or 2001:db8::/32, with no bits behind it",
+      message: "must be a network like 192.0.2.0/24 or 2001:db8::/32, with no host bits set",
     });
     return z.NEVER;
   })
-  .meta({ description: "CIDR notation (RFC 4632), IPv4 or IPv6; an address alone is a network of one" });
+  .meta({ description: "CIDR notation (RFC 4632), IPv4 or IPv6; a single address is allowed, too" });
 
 export const allowListRequest = z
   .strictObject({
@@ -29,6 +29,6 @@ export const allowListAnswer = z
   .object({
     cidrs: z
       .array(z.string())
-      .meta({ description: "Empty: from anywhere", example: ["192.0.2.0/24", "2001:db8::/32"] }),
+      .meta({ description: "Empty: every address is allowed", example: ["192.0.2.0/24", "2001:db8::/32"] }),
   })
   .meta({ id: "AllowList" });

@@ -8,7 +8,7 @@ import { answer, databaseProblems, describe, query } from "./describe.ts";
 import { requireOperator } from "./operator-auth.ts";
 
 const answers = { "200": answer("One page", auditAnswer) };
-const problems = { ...databaseProblems, invalid_cursor: "The cursor is none" };
+const problems = { ...databaseProblems, invalid_cursor: "The cursor is invalid" };
 
 /** What a query asks for, without what it leaves out. */
 const given = <T extends object>(wanted: T) =>
@@ -20,7 +20,7 @@ export const ownAuditRoutes = (deps: Deps) =>
     "/",
     describe({
       operationId: "listOwnAudit",
-      summary: "Who did what to this organization, the newest first",
+      summary: "List the audit log of this organization, newest first",
       tags: ["Organizations"],
       answers,
       problems,
@@ -43,7 +43,7 @@ export const platformAuditRoutes = (deps: Deps) =>
     "/",
     describe({
       operationId: "listAudit",
-      summary: "Who did what to which organization, the newest first",
+      summary: "List the audit log of all organizations, newest first",
       tags: ["Platform"],
       answers,
       problems,

@@ -10,9 +10,9 @@ const security = [{ accessToken: [] }];
 const tokenProblems = {
   ...organizationProblems,
   token_missing: "No access token was sent",
-  token_invalid: "The token is altered, too old, was ended, or its organization is gone",
-  revocations_unknown: "Whether the token was ended can't be told just now",
-  address_not_allowed: "The organization's allow-list doesn't hold the caller's address",
+  token_invalid: "The token is malformed or expired, has been revoked, or its organization no longer exists",
+  revocations_unknown: "It can't be checked at the moment whether the token was revoked",
+  address_not_allowed: "The organization's allow-list doesn't include your address",
 };
 
 type AuthDeps = Pick<Deps, "lookUp" | "tokens" | "revocations" | "limits">;
@@ -42,10 +42,10 @@ export const requireTenant = (deps: AuthDeps & Pick<Deps, "leases">, intent: Int
       security,
       problems: {
         ...tokenProblems,
-        tenant_gone: "The organization was removed meanwhile",
-        organization_without_place: "Nobody knows where its documents are",
-        tenant_moving: "The organization is being moved, and this would have taken too long",
-        documents_busy: "Too many requests, of all organizations, are at work on documents",
+        tenant_gone: "The organization was deleted meanwhile",
+        organization_without_place: "It is not known where its documents are",
+        tenant_moving: "The organization is being moved, and the request would have had to wait too long",
+        documents_busy: "Too many requests of all organizations are reading or writing documents",
       },
     },
   );

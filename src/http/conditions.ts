@@ -6,8 +6,8 @@ import type { TenantDocument } from "../tenant/stored.ts";
 
 /** The headers of requests that may have conditions. */
 export const conditionHeaders = z.object({
-  "If-Match": z.string().optional().meta({ description: "Only if it still has one of these ETags" }),
-  "If-None-Match": z.string().optional().meta({ description: "Only if it has none of these ETags" }),
+  "If-Match": z.string().optional().meta({ description: "Only if the document's ETag is one of these" }),
+  "If-None-Match": z.string().optional().meta({ description: "Only if the document's ETag is none of these" }),
 });
 
 /** The document that If-Match names (RFC 9110, 13.1.1); any when there is no such header. */

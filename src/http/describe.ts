@@ -100,8 +100,11 @@ export const isJson = (c: Context) =>
   /^application\/([\w.-]+\+)?json\s*(;|$)/i.test(c.req.header("content-type") ?? "");
 
 /** Problems of all routes that may be sent a body, and of those that read it. */
-export const encodingProblems = { unsupported_content_encoding: "The body comes with a Content-Encoding" };
-export const receiveProblems = { ...encodingProblems, bodies_busy: "Too much is being read, of all requests together" };
+const encodingProblems = { unsupported_content_encoding: "The request has a Content-Encoding" };
+export const receiveProblems = {
+  ...encodingProblems,
+  bodies_busy: "Too many request bodies are being read at the same time",
+};
 
 const wrongType = (pointerTo: (path: PropertyKey[]) => string, schema: z.ZodObject): FieldError => ({
   pointer: pointerTo(Object.keys(schema.shape).slice(0, 1)),
@@ -148,7 +151,7 @@ export const body = <S extends z.ZodObject>(schema: S) =>
       wrongField: wrongType(inBody, schema),
       problems: {
         body_too_large: "The body has more than MAX_BODY_BYTES",
-        invalid_request: "A field is missing or wrong, or there is one that the request doesn't have",
+        invalid_request: "A field is missing, invalid or unknown",
         malformed_json: "The body is not JSON",
         ...receiveProblems,
         unsupported_content_type: "The body is not sent as JSON",
@@ -162,7 +165,7 @@ export const query = <S extends z.ZodObject>(schema: S) =>
     zValidator("query", schema, (result) => refuse(inQuery, result)),
     {
       requestParams: { query: schema },
-      problems: { invalid_request: "A query parameter is missing or wrong" },
+      problems: { invalid_request: "A query parameter is missing or invalid" },
       wrongField: wrongType(inQuery, schema),
     },
   );
@@ -175,54 +178,55 @@ export const pathParameters = <S extends z.ZodObject>(schema: S) =>
     zValidator("param", schema, (result) => refuse(inPath, result)),
     {
       requestParams: { path: schema },
-      problems: { invalid_request: "A part of the path or of the body is wrong" },
+      problems: { invalid_request: "A part of the path or of the body is invalid" },
       wrongField: wrongType(inPath, schema),
     },
   );
 
 /** Problems that every route under the error handler may answer with. */
 const everywhere = {
-  bad_request: "The Host header is none, or twice there",
-  internal_error: "A defect of the service",
+  bad_request: "The Host header is invalid or occurs twice",
+  internal_error: "An internal error of the service",
 };
 /** What only reads is sent on to HTTPS instead, where there is a PUBLIC_ORIGIN. */
-const whereChanged = { ...everywhere, https_required: "It was sent by HTTP, and the service is set to ENFORCE_HTTPS" };
+const whereChanged = { ...everywhere, https_required: "The request was sent by HTTP, and ENFORCE_HTTPS is on" };
 
 /** Problems of the routes that wait until the service is ready and ask the database. */
 export const databaseProblems = {
   database_unavailable: "The database can't be reached",
   rights_missing: "The service's database user lacks a right",
   starting: "The service is starting",
-  timeout: "It took more than REQUEST_TIMEOUT_MS",
+  timeout: "The request took longer than REQUEST_TIMEOUT_MS",
 };
 
 /** Problems of the routes that take no body, and are sent one. */
 export const bodilessProblems = {
   ...encodingProblems,
-  body_too_large: "There is a body, and it has more than MAX_BODY_BYTES",
+  body_too_large: "The request has a body of more than MAX_BODY_BYTES",
 };
 
 /** Problems of the routes whose effect is recorded. */
-export const recordProblems = { audit_unavailable: "It can't be recorded just now" };
+export const recordProblems = { audit_unavailable: "The audit log can't be written at the moment" };
 
 const headersOf: Partial<Record<string, ZodOpenApiResponseObject["headers"]>> = {
   401: z.object({ "WWW-Authenticate": z.string().meta({ example: "Bearer" }) }),
   412: z.object({
-    ETag: z.string().optional().meta({ description: "Of the document as it is now", example: '"2-q83vEjRWeJCrze8B"' }),
+    ETag: z.string().optional().meta({ description: "ETag of the current document", example: '"2-q83vEjRWeJCrze8B"' }),
   }),
   415: z.object({ "Accept-Encoding": z.string().meta({ example: "identity" }) }),
   429: z.object({
     "Retry-After": z.string().meta({ description: "In seconds", example: "30" }),
-    RateLimit: z
-      .string()
-      .meta({ description: "What remains, and in how many seconds it is more", example: '"organization";r=0;t=30' }),
+    RateLimit: z.string().meta({
+      description: "Remaining requests, and seconds until the window resets",
+      example: '"organization";r=0;t=30',
+    }),
     "RateLimit-Policy": z
       .string()
-      .meta({ description: "How many in how many seconds", example: '"organization";q=6000;w=60' }),
+      .meta({ description: "The limit and its window in seconds", example: '"organization";q=6000;w=60' }),
   }),
   403: z.object({
     "WWW-Authenticate": z.string().optional().meta({
-      description: "When a key lacks a scope (RFC 6750, 3)",
+      description: "If the key lacks a scope (RFC 6750, 3)",
       example: 'Bearer error="insufficient_scope", scope="moves:write"',
     }),
   }),
@@ -286,17 +290,17 @@ export function openApiDocument(
       title: service,
       version,
       description: [
-        "Deals every organization a place in MongoDB and signs its admin in.",
-        "To try it on this page: `POST /org/create`, then `POST /admin/login`; its `access_token` goes into *Authorize*.",
+        "Multi-tenancy for MongoDB: every organization gets a place for its documents and an admin who signs in.",
+        "To try it on this page: `POST /org/create`, then `POST /admin/login`, and enter the `access_token` under *Authorize*.",
       ].join("\n\n"),
     },
     // In the order in which a newcomer needs them.
     tags: [
       { name: "Organizations", description: "The tenants" },
       { name: "Admins", description: "Who signs in for an organization" },
-      { name: "Documents", description: "An organization's own data, the same wherever it is" },
-      { name: "Platform", description: "For whoever runs it: where organizations are, and moving them" },
-      { name: "Service", description: "For whoever runs it" },
+      { name: "Documents", description: "An organization's own data, with the same behaviour in every tier" },
+      { name: "Platform", description: "For operators: organizations, moves and operations" },
+      { name: "Service", description: "For operators: health, readiness and keys" },
     ],
     paths,
     components,

@@ -43,46 +43,50 @@ const etag = z.object({ ETag: z.string().meta({ example: '"1-q83vEjRWeJCrze8B"' 
 const one = (description: string) => ({ ...answer(description, documentSchema, exampleDocument), headers: etag });
 const many = [exampleDocument, { _id: "second", color: "blue" }];
 const inserted = {
-  description: "Of one, the document as it is stored; of an array, how many and their ids",
+  description: "For one document, the document as stored; for an array, how many were inserted and their ids",
   content: {
     "application/json": {
       schema: insertAnswer,
       examples: {
-        one: { summary: "One was sent", value: exampleDocument },
+        one: { summary: "One document was sent", value: exampleDocument },
         many: { summary: "An array was sent", value: exampleInserted },
       },
     },
   },
   headers: z.object({
-    ETag: z.string().optional().meta({ description: "Of one", example: '"1-q83vEjRWeJCrze8B"' }),
-    Location: z.string().optional().meta({ description: "Of one", example: "/org/documents/6743a1f0c2a4b8d9e0f1a2b3" }),
+    ETag: z.string().optional().meta({ description: "When one document was sent", example: '"1-q83vEjRWeJCrze8B"' }),
+    Location: z
+      .string()
+      .optional()
+      .meta({ description: "When one document was sent", example: "/org/documents/6743a1f0c2a4b8d9e0f1a2b3" }),
   }),
 };
-const found = { ...databaseProblems, document_not_found: "There is no document of this id" };
+const found = { ...databaseProblems, document_not_found: "No document has this id" };
 const changed = {
   ...found,
-  precondition_failed: "It isn't one that If-Match names, or is one that If-None-Match names",
-  write_conflict: "Too many others write it",
-  write_in_doubt: "The organization was moved meanwhile; whether it was written can't be told",
+  precondition_failed: "If-Match doesn't name its ETag, or If-None-Match does",
+  write_conflict: "Too many other requests are writing it",
+  write_in_doubt: "The organization was moved meanwhile; the outcome of the write is unknown",
 };
 const stored = {
-  document_too_large: "A document has more than MongoDB's 16 MiB",
+  document_too_large: "A document is larger than MongoDB's limit of 16 MiB",
   unique_violated: "Another document has the same value in a unique index",
   index_unfit: "It has arrays in two fields of one index",
-  quota_exceeded: "The organization would have more documents, or more bytes, than its tier's quota",
-  document_refused: "The database refuses it: by a validator that somebody has put on the collection, or for its size",
+  quota_exceeded: "The organization would exceed its tier's quota of documents or bytes",
+  document_refused: "The database rejected it: a validator of the collection doesn't allow it, or it is too large",
 };
 const queried = {
   ...databaseProblems,
-  invalid_request: "The query has something that isn't allowed",
-  expression_too_costly: "An expression or a pattern may do more than a few steps for each part of a document",
-  query_too_slow: "It was still running when its time was up: the same again would take as long",
-  query_refused: "The database finds it wrong: an operator doesn't fit a value",
+  invalid_request: "The query contains something that isn't allowed",
+  expression_too_costly:
+    "An expression or a pattern may take more than a bounded number of steps for each part of a document",
+  query_too_slow: "The query was still running when its time was up; sending it again doesn't help",
+  query_refused: "The database rejected it: an operator doesn't fit a value",
 };
 const listed = {
   ...queried,
-  invalid_cursor: "The cursor is none, or of another query",
-  unsupported_sort: "A document has an array where it is sorted by: there is no paging in that order",
+  invalid_cursor: "The cursor is invalid or belongs to another query",
+  unsupported_sort: "A document has an array in a field that is sorted by; paging isn't possible in that order",
 };
 
 export function documentRoutes(deps: Deps) {
@@ -107,17 +111,18 @@ export function documentRoutes(deps: Deps) {
       "/",
       describe({
         operationId: "insertDocuments",
-        summary: "Insert a document, or an array of them",
+        summary: "Insert a document or an array of documents",
         description:
-          "Extended JSON in and out. Without `_id` a document gets an ObjectId. Of several, each is inserted by itself. " +
-          "With an `Idempotency-Key` the same request may be sent again for 24 hours and has its effect once.",
+          "Extended JSON in and out. A document without `_id` gets an ObjectId. Several documents are inserted one by one. " +
+          "With an `Idempotency-Key` the same request can be repeated for 24 hours and takes effect once.",
         tags,
         requestParams: { header: z.object({ "Idempotency-Key": z.string().max(255).optional() }) },
         answers: { "201": inserted },
         problems: {
           ...databaseProblems,
           ...stored,
-          document_exists: "There is a document of this id; of several, `errors` says which were refused",
+          document_exists:
+            "A document with this id already exists; when several were sent, `errors` says which were rejected",
           idempotency_key_reused: "The Idempotency-Key was sent with another request",
           write_in_doubt: changed.write_in_doubt,
         },
@@ -142,11 +147,13 @@ export function documentRoutes(deps: Deps) {
       "/",
       describe({
         operationId: "listDocuments",
-        summary: "List documents, a page at a time",
+        summary: "List documents, page by page",
         tags,
         answers: {
           "200": answer("One page", listAnswer),
-          "431": { description: "URL and headers have more than 16 kB: `POST /org/documents/find` takes long queries" },
+          "431": {
+            description: "URL and headers are larger than 16 kB; send long queries to `POST /org/documents/find`",
+          },
         },
         problems: listed,
       }),
@@ -166,7 +173,7 @@ export function documentRoutes(deps: Deps) {
       "/find",
       describe({
         operationId: "findDocuments",
-        summary: "The same as listing, with the query in a body",
+        summary: "List documents, with the query in the body",
         tags,
         answers: { "200": answer("One page", listAnswer) },
         problems: listed,
@@ -184,7 +191,7 @@ export function documentRoutes(deps: Deps) {
         operationId: "countDocuments",
         summary: "Count documents",
         tags,
-        answers: { "200": answer("How many match", countAnswer) },
+        answers: { "200": answer("The number of matching documents", countAnswer) },
         problems: queried,
       }),
       reader,
@@ -200,7 +207,7 @@ export function documentRoutes(deps: Deps) {
         operationId: "aggregateDocuments",
         summary: `Run an aggregation pipeline over the organization's documents (at most ${limitMax} results)`,
         tags,
-        answers: { "200": answer("What comes out", aggregateAnswer) },
+        answers: { "200": answer("The results", aggregateAnswer) },
         problems: queried,
       }),
       reader,
@@ -221,9 +228,13 @@ export function documentRoutes(deps: Deps) {
         requestParams: { path: pathId, header: conditionHeaders },
         answers: {
           "200": one("The document"),
-          "304": { description: "It still has the ETag that If-None-Match names" },
+          "304": { description: "Not modified: If-None-Match names its ETag" },
         },
-        problems: { ...found, precondition_failed: changed.precondition_failed, invalid_request: "A header is wrong" },
+        problems: {
+          ...found,
+          precondition_failed: changed.precondition_failed,
+          invalid_request: "A header is invalid",
+        },
       }),
       reader,
       async (c) => {
@@ -238,7 +249,7 @@ export function documentRoutes(deps: Deps) {
         summary: "Replace a document",
         tags,
         requestParams: { path: pathId, header: conditionHeaders },
-        answers: { "200": one("The document as it is now") },
+        answers: { "200": one("The updated document") },
         problems: { ...changed, ...stored },
       }),
       tenant,
@@ -256,7 +267,7 @@ export function documentRoutes(deps: Deps) {
         summary: "Change some fields of a document (JSON Merge Patch, RFC 7396)",
         tags,
         requestParams: { path: pathId, header: conditionHeaders },
-        answers: { "200": one("The document as it is now") },
+        answers: { "200": one("The updated document") },
         problems: { ...changed, ...stored },
       }),
       tenant,
@@ -271,14 +282,14 @@ export function documentRoutes(deps: Deps) {
       "/:id",
       describe({
         operationId: "removeDocument",
-        summary: "Remove a document",
+        summary: "Delete a document",
         tags,
         requestParams: { path: pathId, header: conditionHeaders },
-        answers: { "204": { description: "It is gone" } },
+        answers: { "204": { description: "Deleted" } },
         problems: {
           ...changed,
-          body_too_large: "There is a body, and it is too large",
-          invalid_request: "A header is wrong",
+          body_too_large: "The request has a body, and it is too large",
+          invalid_request: "A header is invalid",
         },
       }),
       tenant,

@@ -11,7 +11,8 @@ export const exampleDocument = { _id: { $oid: "6743a1f0c2a4b8d9e0f1a2b3" }, colo
 /** Documents are whatever a tenant keeps; the code that stores them says what can't be. */
 export const documentSchema = z.looseObject({}).meta({
   id: "Document",
-  description: "A document in MongoDB Extended JSON. `tenant_id` and `_croupier` are no names for a field at its top.",
+  description:
+    "A document in MongoDB Extended JSON. The top-level field names `tenant_id` and `_croupier` are reserved.",
 });
 
 export const newDocuments = z.union([documentSchema, z.array(documentSchema)]).meta({ id: "NewDocuments" });
@@ -20,12 +21,12 @@ export const exampleInserted = { inserted_count: 2, inserted_ids: [{ $oid: "6743
 const inserted = z
   .object({
     inserted_count: z.int(),
-    inserted_ids: z.array(z.unknown()).meta({ description: "In the order in which they were sent" }),
+    inserted_ids: z.array(z.unknown()).meta({ description: "In the order they were sent" }),
   })
   .meta({ id: "InsertedDocuments" });
 export const insertAnswer = z.union([inserted, documentSchema]).meta({
   id: "Inserted",
-  description: "The document; of an array, how many and their ids",
+  description: "The document, or for an array how many were inserted and their ids",
 });
 
 const documents = z.array(documentSchema).meta({ example: [exampleDocument] });
@@ -33,7 +34,7 @@ const documents = z.array(documentSchema).meta({ example: [exampleDocument] });
 export const listAnswer = z
   .object({
     documents,
-    next_cursor: z.string().nullable().meta({ description: "For the next page; null at the end", example: null }),
+    next_cursor: z.string().nullable().meta({ description: "For the next page; null on the last page", example: null }),
   })
   .meta({ id: "Documents" });
 
@@ -51,7 +52,7 @@ export const listQuery = z.strictObject({
     .meta({ description: `At most ${sortFieldsMax} fields beside _id, or JSON: {"weight":-1}`, example: "-weight" }),
   projection: text.optional().meta({ description: `JSON; at most ${projectedMax} fields`, example: '{"color":1}' }),
   limit: z.coerce.number().int().min(1).max(limitMax).default(limitDefault).meta({ example: 10 }),
-  cursor: text.optional().meta({ description: "`next_cursor` of the page before" }),
+  cursor: text.optional().meta({ description: "`next_cursor` of the previous page" }),
 });
 
 const filter = z.looseObject({}).optional();
@@ -74,7 +75,7 @@ export const pipelineRequest = z
   .strictObject({
     pipeline: z.array(z.looseObject({})).meta({
       maxItems: stagesMax,
-      description: `Those in a $facet count too. A stage names at most ${stageFieldsMax} fields, and at one place there are at most ${variablesMax} variables.`,
+      description: `Stages in a $facet count, too. A stage may name at most ${stageFieldsMax} fields, and at most ${variablesMax} variables may be in scope at once.`,
     }),
   })
   .meta({ id: "AggregateDocuments" });
@@ -99,7 +100,7 @@ export const indexesAnswer = z
   .object({ indexes: z.array(indexSchema).meta({ example: [{ name: "color_1", key: { color: 1 }, unique: false }] }) })
   .meta({ id: "Indexes" });
 
-export const indexNamePattern = /^[A-Za-z0-9_.-]{1,60}$/;
+const indexNamePattern = /^[A-Za-z0-9_.-]{1,60}$/;
 export const indexRequest = z
   .strictObject({
     key: z

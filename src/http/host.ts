@@ -26,7 +26,7 @@ function isHost(text: string): boolean {
 export const checkHost = createMiddleware<Env>(async function checkHost(c, next) {
   const host = c.req.header("host");
   if (host !== undefined && !isHost(host)) {
-    throw failure<HttpFailure>("bad_request", "There has to be one Host header, with a host and perhaps a port.");
+    throw failure<HttpFailure>("bad_request", "Send exactly one Host header, with a host and optionally a port.");
   }
   const { raw } = c.req;
   if (raw.url !== absolute(raw.url)) c.req.raw = new Request(absolute(raw.url), raw);

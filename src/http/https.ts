@@ -25,5 +25,8 @@ export const enforceHttps = (publicOrigin: string | null) =>
       const { pathname, search } = new URL(c.req.url);
       return c.redirect(publicOrigin + pathname + search, 308);
     }
-    throw failure<HttpFailure>("https_required", "Use HTTPS; and change the password or token that was just sent.");
+    throw failure<HttpFailure>(
+      "https_required",
+      "Use HTTPS, and change the password or token that was just sent in clear text.",
+    );
   });

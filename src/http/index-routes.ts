@@ -14,8 +14,9 @@ const tags = ["Documents"];
 const changed = {
   ...databaseProblems,
   ...recordProblems,
-  operation_pending: "Another change of the organization isn't finished, or this takes longer than a request may",
-  organization_not_found: "The organization was removed meanwhile",
+  operation_pending:
+    "Another change of the organization is not finished yet, or this one takes longer than a request may",
+  organization_not_found: "The organization was deleted meanwhile",
 };
 
 /** The indexes of an organization's own, the same in every tier. */
@@ -29,7 +30,7 @@ export function indexRoutes(deps: Deps) {
         operationId: "listIndexes",
         summary: "List the organization's indexes",
         tags,
-        answers: { "200": answer("Beside those on `_id` and `created_at`", indexesAnswer) },
+        answers: { "200": answer("The indexes, not counting those on `_id` and `created_at`", indexesAnswer) },
         problems: databaseProblems,
       }),
       reader,
@@ -39,16 +40,17 @@ export function indexRoutes(deps: Deps) {
       "/",
       describe({
         operationId: "createIndex",
-        summary: `Make an index (at most ${tenantIndexesMax}, in the tier starter STARTER_INDEXES)`,
+        summary: `Create an index (at most ${tenantIndexesMax}; in the tier starter, STARTER_INDEXES)`,
         tags,
-        answers: { "201": answer("It is there", indexSchema) },
+        answers: { "201": answer("The index", indexSchema) },
         problems: {
           ...changed,
-          index_exists: "There is another one of this name or of these fields",
-          index_unfit:
-            "A document has arrays in two of these fields, or what else the database can make no such index of",
-          index_violated: "It is to be unique, and the documents aren't",
-          index_limit: `There are as many as the tier allows, or as many in the shared collection as one can have`,
+          index_exists: "Another index has this name or these fields",
+          index_unfit: "A document has arrays in two of these fields, or something else that the database can't index",
+          index_violated: "The index is to be unique, but two documents have the same value",
+          index_limit:
+            "The organization has as many indexes as its tier allows, or the shared collection keeps its remaining room for others",
+          index_busy: "Another index is being built in the shared collection, where they are built one at a time",
         },
       }),
       tenant,
@@ -56,7 +58,7 @@ export function indexRoutes(deps: Deps) {
       async (c) => {
         // What was validated has lost one of them.
         const refused = Object.keys((await c.req.json()).key).find((name) => namesRefused.has(name));
-        if (refused) throw invalid(under("#/key", refused), "is a name that no field can have", "invalid_name");
+        if (refused) throw invalid(under("#/key", refused), "is not allowed as a field name", "invalid_name");
         const index = c.req.valid("json");
         return c.json(await createIndex(forRequest(deps, c), c.get("actor").organizationId, index), 201);
       },
@@ -67,11 +69,11 @@ export function indexRoutes(deps: Deps) {
         operationId: "dropIndex",
         summary: "Drop an index",
         tags,
-        answers: { "204": { description: "It is gone" } },
+        answers: { "204": { description: "Dropped" } },
         problems: {
           ...changed,
-          index_not_found: "There is no index of this name",
-          body_too_large: "There is a body, and it is too large",
+          index_not_found: "No index has this name",
+          body_too_large: "The request has a body, and it is too large",
         },
       }),
       tenant,

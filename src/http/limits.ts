@@ -69,7 +69,7 @@ const limitAddress = (deps: LimitDeps, limit: ByAddress, problem: string) =>
   );
 
 export const limitCreates = (deps: LimitDeps) =>
-  limitAddress(deps, deps.limits.createByAddress, "Too many organizations were made from this address");
+  limitAddress(deps, deps.limits.createByAddress, "Too many organizations were created from this address");
 export const limitReads = (deps: LimitDeps) =>
   limitAddress(deps, deps.limits.readByAddress, "Too many requests without a token came from this address");
 
@@ -114,7 +114,7 @@ export const limitSignIns = (deps: LimitDeps) =>
       await signedInHere.note(own);
       tell(c, [...before, forgiven, last!]);
     }),
-    { problems: { rate_limited: "Too many tries to sign in from this address, or with this email" } },
+    { problems: { rate_limited: "Too many sign-in attempts from this address or with this email" } },
   );
 
 /** Goes on with a place in each crowd, or says which is full: with a quota of requests at once, which has no window. */
@@ -162,7 +162,7 @@ export async function limitOrganization(deps: LimitDeps, c: Context<Env>, next: 
 }
 
 export const organizationProblems = {
-  rate_limited: "The token or its organization sends more than its tier allows, or too many at once",
+  rate_limited: "The token or its organization sends more requests than its tier allows, or too many at once",
 };
 
 /** The same for an operator's key. */
@@ -187,7 +187,7 @@ export const limitCredentials = (deps: LimitDeps) =>
     }),
     {
       problems: {
-        rate_limited: `${organizationProblems.rate_limited}, or has changed its email and password too often`,
+        rate_limited: `${organizationProblems.rate_limited}, or changed its email or password too often`,
       },
     },
   );

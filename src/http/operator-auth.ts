@@ -19,11 +19,11 @@ export const requireOperator = (deps: Pick<Deps, "knownKeys" | "now" | "limits">
       // Of a scheme that isn't OAuth 2 these are roles (OpenAPI 3.1, Security Requirement Object).
       security: [{ operatorKey: [scope] }],
       problems: {
-        rate_limited: "Too many wrong keys came from this address, or too many requests with this one",
-        operator_key_missing: "No operator's key was sent",
-        operator_key_invalid: "There is no such key, or it was revoked or has expired",
+        rate_limited: "Too many invalid keys were sent from this address, or too many requests with this key",
+        operator_key_missing: "No operator key was sent",
+        operator_key_invalid: "The key doesn't exist, was revoked or has expired",
         address_not_allowed: "The key may not be used from this address",
-        scope_missing: `The key hasn't the scope ${scope}`,
+        scope_missing: `The key lacks the scope ${scope}`,
       },
     },
   );

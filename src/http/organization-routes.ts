@@ -30,8 +30,8 @@ const tags = ["Organizations"];
 const busy = {
   ...databaseProblems,
   ...recordProblems,
-  passwords_busy: "Too many passwords wait to be hashed",
-  operation_pending: "The change was interrupted, or takes longer than a request may; try again",
+  passwords_busy: "Too many passwords are waiting to be hashed",
+  operation_pending: "The change was interrupted or is taking longer than a request may; try again",
 };
 
 export const organizationRoutes = (deps: Deps) =>
@@ -40,14 +40,14 @@ export const organizationRoutes = (deps: Deps) =>
       "/create",
       describe({
         operationId: "createOrganization",
-        summary: "Make an organization and its admin",
+        summary: "Create an organization and its admin",
         tags,
-        answers: { "201": organization("The organization, with a place of its own") },
+        answers: { "201": organization("The new organization") },
         problems: {
           organization_name_taken: "The name already exists",
           email_taken: "The email already exists",
-          tier_unavailable: "The database's user lacks a right that the tier DEFAULT_TIER needs",
-          quota_exceeded: "There may be no more organizations",
+          tier_unavailable: "The database user lacks a right that the tier DEFAULT_TIER needs",
+          quota_exceeded: "The deployment has reached its quota of organizations",
           ...busy,
         },
       }),
@@ -59,10 +59,10 @@ export const organizationRoutes = (deps: Deps) =>
       "/get",
       describe({
         operationId: "getOrganization",
-        summary: "Look an organization up by its name",
+        summary: "Look up an organization by name",
         tags,
         answers: { "200": lookUpOf(deps).found },
-        problems: { ...databaseProblems, organization_not_found: "There is no organization of this name" },
+        problems: { ...databaseProblems, organization_not_found: "No organization has this name" },
       }),
       lookUpOf(deps).allowed,
       query(getQuery),
@@ -75,14 +75,15 @@ export const organizationRoutes = (deps: Deps) =>
       "/update",
       describe({
         operationId: "updateOrganization",
-        summary: "Change the name, the email or the password",
-        description: "All that is asked, or nothing. A new name takes the documents along.",
+        summary: "Change the organization's name, email or password",
+        description:
+          "Either all changes are made or none. The documents stay with the organization when its name changes.",
         tags,
-        answers: { "200": organization("The organization as it is now", renamed) },
+        answers: { "200": organization("The updated organization", renamed) },
         problems: {
           organization_name_taken: "The name already exists",
           email_taken: "The email already exists",
-          organization_not_found: "The organization was removed meanwhile",
+          organization_not_found: "The organization was deleted meanwhile",
           ...busy,
         },
       }),
@@ -95,14 +96,14 @@ export const organizationRoutes = (deps: Deps) =>
       "/delete",
       describe({
         operationId: "removeOrganization",
-        summary: "Remove the organization, its admin and its documents",
+        summary: "Delete the organization, its admin and its documents",
         tags,
-        answers: { "204": { description: "It is gone" } },
+        answers: { "204": { description: "Deleted" } },
         problems: {
           ...databaseProblems,
           ...recordProblems,
           ...bodilessProblems,
-          organization_not_found: "It was removed meanwhile",
+          organization_not_found: "The organization was deleted meanwhile",
           operation_pending: busy.operation_pending,
         },
       }),

@@ -31,12 +31,12 @@ import { idPath } from "./platform-schemas.ts";
 import { forRequest } from "./time-limit.ts";
 
 const tags = ["Platform"];
-const found = { ...databaseProblems, organization_not_found: "There is no organization of this id" };
+const found = { ...databaseProblems, organization_not_found: "No organization has this id" };
 const suspended = {
   status: "suspended",
   suspension: { at: "2026-11-25T09:30:00.000Z", reason: "The invoice of October is not paid" },
 };
-const within = "here at once, in every other process within a second";
+const within = "immediately in this process, within a second in all others";
 
 export function platformOrganizationRoutes(deps: Deps) {
   const reader = requireOperator(deps, "organizations:read");
@@ -47,7 +47,7 @@ export function platformOrganizationRoutes(deps: Deps) {
       "/organizations",
       describe({
         operationId: "listOrganizations",
-        summary: "Organizations, the oldest first, with their admins' emails",
+        summary: "List organizations with their admins' emails, oldest first",
         tags,
         answers: { "200": answer("One page", organizationsAnswer) },
         problems: databaseProblems,
@@ -72,7 +72,7 @@ export function platformOrganizationRoutes(deps: Deps) {
       "/organizations/:id",
       describe({
         operationId: "showOrganization",
-        summary: "One organization, whatever its status, with its admin's email",
+        summary: "Show an organization in any status, with its admin's email",
         tags,
         answers: { "200": answer("The organization", operatorsAnswerWithUsage) },
         problems: found,
@@ -88,10 +88,12 @@ export function platformOrganizationRoutes(deps: Deps) {
       "/organizations/:id/suspend",
       describe({
         operationId: "suspendOrganization",
-        summary: "Let nobody of an organization in",
-        description: `Its tokens end, ${within}; sign-in is refused. Its documents stay, and it can be moved.`,
+        summary: "Suspend an organization",
+        description: `Its tokens end ${within}, and sign-in is refused. Its documents are kept, and it can still be moved.`,
         tags,
-        answers: { "200": answer("It is suspended, perhaps since before this", operatorsAnswer, suspended) },
+        answers: {
+          "200": answer("The organization is suspended (it may have been before)", operatorsAnswer, suspended),
+        },
         problems: { ...found, ...recordProblems },
       }),
       writer,
@@ -107,10 +109,10 @@ export function platformOrganizationRoutes(deps: Deps) {
       "/organizations/:id/allow-list",
       describe({
         operationId: "setAllowListOf",
-        summary: "Say from where an organization's admin may come: the way out for one who can't come in any more",
-        description: "An empty list opens it.",
+        summary: "Set the networks an organization's admin may use the API from, for example after a lock-out",
+        description: "An empty list allows every address.",
         tags,
-        answers: { "200": answer("The organization as it is now", operatorsAnswer, { allow_list: ["192.0.2.0/24"] }) },
+        answers: { "200": answer("The updated organization", operatorsAnswer, { allow_list: ["192.0.2.0/24"] }) },
         problems: { ...found, ...recordProblems },
       }),
       writer,
@@ -125,10 +127,10 @@ export function platformOrganizationRoutes(deps: Deps) {
       "/organizations/:id/reactivate",
       describe({
         operationId: "reactivateOrganization",
-        summary: "Let a suspended organization's admin sign in again",
-        description: "Tokens of before stay ended.",
+        summary: "Reactivate a suspended organization",
+        description: "Its admin can sign in again; tokens from before the suspension stay ended.",
         tags,
-        answers: { "200": answer("It is active, perhaps since before this", operatorsAnswer) },
+        answers: { "200": answer("The organization is active (it may have been before)", operatorsAnswer) },
         problems: { ...found, ...recordProblems, ...bodilessProblems },
       }),
       writer,
@@ -143,9 +145,9 @@ export function platformOrganizationRoutes(deps: Deps) {
       "/organizations/:id/revoke-tokens",
       describe({
         operationId: "revokeTokens",
-        summary: "End every token and session of an organization's admin",
+        summary: "End all tokens and sessions of an organization's admin",
         tags,
-        answers: { "204": { description: `Ended: ${within}` } },
+        answers: { "204": { description: `Ended ${within}` } },
         problems: { ...found, ...recordProblems, ...bodilessProblems },
       }),
       writer,

@@ -14,11 +14,11 @@ export const organizationsQuery = z.strictObject({
     .meta({ example: "default" }),
   name_prefix: z
     .string()
-    .regex(/^[A-Za-z0-9_-]{1,50}$/, "must be the beginning of a name: 1 to 50 of a-z, 0-9, _ and -")
+    .regex(/^[A-Za-z0-9_-]{1,50}$/, "must be 1 to 50 of a-z, 0-9, _ and -")
     .optional()
-    .meta({ description: "Compared without regard to case", example: "ac" }),
+    .meta({ description: "Case-insensitive", example: "ac" }),
   limit: z.coerce.number().int().min(1).max(200).default(50).meta({ example: 50 }),
-  cursor: hexId.optional().meta({ description: "`next_cursor` of the page before" }),
+  cursor: hexId.optional().meta({ description: "`next_cursor` of the previous page" }),
 });
 
 /** For people: one line, nothing that isn't seen. */
@@ -34,8 +34,10 @@ export const operatorsAnswer = organizationAnswer
     suspension: z
       .object({ at: time, reason: z.string().nullable() })
       .nullable()
-      .meta({ description: "Null when it isn't suspended", example: null }),
-    allow_list: z.array(z.string()).meta({ description: "Of its admin's addresses", example: [] }),
+      .meta({ description: "Null unless it is suspended", example: null }),
+    allow_list: z
+      .array(z.string())
+      .meta({ description: "Networks its admin may use the API from; empty: every address", example: [] }),
   })
   .meta({ id: "OrganizationForOperators" });
 

@@ -1,7 +1,8 @@
 import { Hono } from "hono";
 import { ObjectId } from "mongodb";
 import type { Deps } from "../deps.ts";
-import { list, type OperationQuery } from "../operation/store.ts";
+import type { Operation, OperationKind } from "../operation/operation.ts";
+import { list, type OperationQuery } from "../operation/list.ts";
 import { viewOperation } from "../operation/view.ts";
 import { cancelOperation, getOperation, moveOrganization, resumeOperation } from "../organization/move.ts";
 import type { Env } from "./context.ts";
@@ -27,12 +28,12 @@ import {
 import { forRequest } from "./time-limit.ts";
 
 const tags = ["Platform"];
-const found = { ...databaseProblems, operation_not_found: "There is no operation of this id" };
+const found = { ...databaseProblems, operation_not_found: "No operation has this id" };
 
 export function platformRoutes(deps: Deps) {
   const reader = requireOperator(deps, "organizations:read");
   const mover = requireOperator(deps, "moves:write");
-  const view = (operation: Parameters<typeof viewOperation>[0]) => viewOperation(operation, deps.now());
+  const view = (operation: Operation) => viewOperation(deps.flows, operation, deps.now());
   const locate = (operation: { _id: ObjectId }) => ({
     Location: `/platform/operations/${operation._id.toHexString()}`,
   });
@@ -42,18 +43,18 @@ export function platformRoutes(deps: Deps) {
       "/organizations/:id/moves",
       describe({
         operationId: "moveOrganization",
-        summary: "Take an organization to another tier while it is in use",
+        summary: "Move an organization to another tier while it is in use",
         tags,
-        answers: { "202": answer("The operation that does it", operationAnswer, operationExample) },
+        answers: { "202": answer("The operation that moves it", operationAnswer, operationExample) },
         problems: {
           ...databaseProblems,
           ...recordProblems,
-          organization_not_found: "There is no organization of this id",
-          organization_without_place: "Nobody knows where its documents are",
-          move_pointless: "It is in this tier already",
-          tier_unavailable: "The database's user lacks a right that one of the two tiers needs",
+          organization_not_found: "No organization has this id",
+          organization_without_place: "It is not known where its documents are",
+          move_pointless: "It is already in this tier",
+          tier_unavailable: "The database user lacks a right that one of the two tiers needs",
           quota_exceeded: "It has more documents or bytes than the tier's quota",
-          operation_open: "Another operation of it isn't finished",
+          operation_open: "Another operation of the organization is not finished yet",
         },
       }),
       mover,
@@ -69,7 +70,7 @@ export function platformRoutes(deps: Deps) {
       "/operations",
       describe({
         operationId: "listOperations",
-        summary: "Operations, the newest first",
+        summary: "List operations, newest first",
         tags,
         answers: { "200": answer("One page", operationsAnswer) },
         problems: databaseProblems,
@@ -81,7 +82,7 @@ export function platformRoutes(deps: Deps) {
         const wanted: OperationQuery = {
           limit,
           ...(organization_id && { organization_id: new ObjectId(organization_id) }),
-          ...(kind && { kind }),
+          ...(kind && { kind: kind as OperationKind }),
           ...(status && { status }),
           ...(cursor && { after: new ObjectId(cursor) }),
         };
@@ -94,7 +95,7 @@ export function platformRoutes(deps: Deps) {
       "/operations/:id",
       describe({
         operationId: "getOperation",
-        summary: "One operation: its phase, how far it is, and what went wrong",
+        summary: "Show an operation: its phase, progress and errors",
         tags,
         answers: { "200": answer("The operation", operationAnswer, operationExample) },
         problems: found,
@@ -107,10 +108,10 @@ export function platformRoutes(deps: Deps) {
       "/operations/:id/resume",
       describe({
         operationId: "resumeOperation",
-        summary: "Let a stopped operation go on",
+        summary: "Resume a stopped operation",
         tags,
-        answers: { "202": answer("It goes on", operationAnswer, operationExample) },
-        problems: { ...found, ...recordProblems, ...bodilessProblems, operation_state: "It isn't stopped" },
+        answers: { "202": answer("The operation was resumed", operationAnswer, operationExample) },
+        problems: { ...found, ...recordProblems, ...bodilessProblems, operation_state: "The operation isn't stopped" },
       }),
       mover,
       pathParameters(idPath),
@@ -120,14 +121,14 @@ export function platformRoutes(deps: Deps) {
       "/operations/:id/cancel",
       describe({
         operationId: "cancelOperation",
-        summary: "Undo an operation, as long as it hasn't taken effect; else it is completed",
+        summary: "Cancel an operation: undo it if it hasn't taken effect yet, otherwise complete it",
         tags,
-        answers: { "202": answer("It is being undone", operationAnswer, operationExample) },
+        answers: { "202": answer("The operation is being undone or completed", operationAnswer, operationExample) },
         problems: {
           ...found,
           ...recordProblems,
           ...bodilessProblems,
-          operation_state: "It has ended, or is a deletion",
+          operation_state: "The operation has ended, or is a deletion",
         },
       }),
       mover,

@@ -23,7 +23,7 @@ export const operationsQuery = z.strictObject({
     .meta({ example: "move" }),
   status: z.enum(operationStatuses).optional().meta({ example: "running" }),
   limit: z.coerce.number().int().min(1).max(200).default(50).meta({ example: 50 }),
-  cursor: hexId.optional().meta({ description: "`next_cursor` of the page before" }),
+  cursor: hexId.optional().meta({ description: "`next_cursor` of the previous page" }),
 });
 
 export const operationAnswer = z
@@ -32,26 +32,35 @@ export const operationAnswer = z
     kind: z.string().meta({ example: "move" }),
     organization_id: hexId,
     status: z.enum(operationStatuses).meta({
-      description: "A stopped one has failed too often, and waits to be resumed or cancelled",
+      description: "`stopped`: it failed too often and waits to be resumed or cancelled",
       example: "running",
     }),
-    phase: z.string().meta({ description: "The step at which it is", example: "copy" }),
+    phase: z.string().meta({ description: "The current step", example: "copy" }),
     from: z.string().nullable().meta({ example: "professional" }),
     to: z.string().nullable().meta({ example: "enterprise" }),
-    documents_total: z.int().nullable().meta({ description: "When it began", example: 120_000 }),
+    documents_total: z
+      .int()
+      .nullable()
+      .meta({ description: "Number of documents when the operation began", example: 120_000 }),
     documents_copied: z.int().nullable().meta({ example: 48_000 }),
     documents_left: z
       .int()
       .nullable()
-      .meta({ description: "What is left of `copy`, `verify` or `drain` while it is in it", example: 72_000 }),
+      .meta({ description: "Documents left in the current phase, for `copy`, `verify` and `drain`", example: 72_000 }),
     documents_per_second: z
       .int()
       .nullable()
-      .meta({ description: "How fast it gets on with these, less what is written meanwhile", example: 9_600 }),
-    seconds_left: z.int().nullable().meta({ description: "Until this phase is done, an estimate", example: 8 }),
-    write_pause_ms: z.int().nullable().meta({ description: "How long writers waited in the gate", example: null }),
-    attempts: z.int().meta({ description: "Failures since it was started or resumed", example: 0 }),
-    error: z.string().nullable().meta({ description: "What went wrong last", example: null }),
+      .meta({ description: "Progress in the current phase, less what is written meanwhile", example: 9_600 }),
+    seconds_left: z
+      .int()
+      .nullable()
+      .meta({ description: "Estimated time until the current phase is done", example: 8 }),
+    write_pause_ms: z
+      .int()
+      .nullable()
+      .meta({ description: "How long writers had to wait at the cutover", example: null }),
+    attempts: z.int().meta({ description: "Failed attempts since it was started or resumed", example: 0 }),
+    error: z.string().nullable().meta({ description: "The most recent error", example: null }),
     created_at: time,
     finished_at: time.nullable().meta({ example: null }),
     history: z

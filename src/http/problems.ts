@@ -62,16 +62,16 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   email_taken: { status: 400, title: "The email is taken" },
   bad_request: { status: 400, title: "The request could not be read" },
   credentials_incorrect: { status: 401, title: "Incorrect email or password" },
-  token_missing: { status: 401, title: "An access token is needed" },
+  token_missing: { status: 401, title: "Access token required" },
   token_invalid: { status: 401, title: "The access token is not valid" },
   refresh_token_invalid: { status: 401, title: "The refresh token is not valid" },
   refresh_token_reused: { status: 401, title: "The refresh token was used before" },
-  tenant_gone: { status: 401, title: "The organization is gone" },
-  operator_key_missing: { status: 401, title: "An operator's key is needed" },
-  operator_key_invalid: { status: 401, title: "The operator's key is not valid" },
-  https_required: { status: 403, title: "HTTPS is needed" },
+  tenant_gone: { status: 401, title: "The organization no longer exists" },
+  operator_key_missing: { status: 401, title: "Operator key required" },
+  operator_key_invalid: { status: 401, title: "The operator key is not valid" },
+  https_required: { status: 403, title: "HTTPS required" },
   organization_suspended: { status: 403, title: "The organization is suspended" },
-  scope_missing: { status: 403, title: "The key lacks a scope" },
+  scope_missing: { status: 403, title: "The key lacks the required scope" },
   address_not_allowed: { status: 403, title: "The address is not allowed" },
   organization_not_found: { status: 404, title: "No such organization" },
   not_found: { status: 404, title: "No such resource" },
@@ -81,48 +81,49 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   operator_key_not_found: { status: 404, title: "No such key" },
   session_not_found: { status: 404, title: "No such session" },
   method_not_allowed: { status: 405, title: "The method is not allowed here" },
-  document_exists: { status: 409, title: "The document exists" },
-  document_refused: { status: 409, title: "The database refuses the document" },
-  unique_violated: { status: 409, title: "A unique index says no" },
-  index_exists: { status: 409, title: "The index exists" },
-  index_unfit: { status: 409, title: "An index doesn't fit" },
-  index_violated: { status: 409, title: "The documents are not unique" },
-  move_pointless: { status: 409, title: "The organization is there already" },
-  operation_open: { status: 409, title: "Another operation is under way" },
-  operation_state: { status: 409, title: "The operation is past that" },
-  precondition_failed: { status: 412, title: "The document has changed" },
+  document_exists: { status: 409, title: "The document already exists" },
+  document_refused: { status: 409, title: "The database rejected the document" },
+  unique_violated: { status: 409, title: "Unique index violated" },
+  index_exists: { status: 409, title: "The index already exists" },
+  index_unfit: { status: 409, title: "The index can't hold these values" },
+  index_violated: { status: 409, title: "Existing documents violate the unique index" },
+  move_pointless: { status: 409, title: "The organization is already in this tier" },
+  operation_open: { status: 409, title: "Another operation is in progress" },
+  operation_state: { status: 409, title: "The operation's state doesn't allow this" },
+  precondition_failed: { status: 412, title: "Precondition failed" },
   document_too_large: { status: 413, title: "The document is too large" },
   body_too_large: { status: 413, title: "The body is too large" },
-  unsupported_content_encoding: { status: 415, title: "The body must not be encoded" },
+  unsupported_content_encoding: { status: 415, title: "Content-Encoding not supported" },
   // 422 also where 400 or 415 would do: clients of the first Croupier know no other status for a body that is wrong.
   invalid_request: { status: 422, title: "The request is not valid" },
   malformed_json: { status: 422, title: "The body is not JSON" },
   unsupported_content_type: { status: 422, title: "The body must be sent as JSON" },
-  invalid_cursor: { status: 422, title: "The cursor is not of this query" },
-  unsupported_sort: { status: 422, title: "There is no paging in this order" },
+  invalid_cursor: { status: 422, title: "The cursor doesn't belong to this query" },
+  unsupported_sort: { status: 422, title: "Paging isn't possible in this sort order" },
   expression_too_costly: { status: 422, title: "The expression may take too long" },
   query_too_slow: { status: 422, title: "The query ran out of time" },
-  query_refused: { status: 422, title: "The database refuses the query" },
-  idempotency_key_reused: { status: 422, title: "The Idempotency-Key was used" },
+  query_refused: { status: 422, title: "The database rejected the query" },
+  idempotency_key_reused: { status: 422, title: "Idempotency-Key already used" },
   index_limit: { status: 422, title: "Too many indexes" },
-  index_not_portable: { status: 422, title: "The index can't be brought along" },
-  quota_exceeded: { status: 422, title: "There is no room for more" },
+  index_not_portable: { status: 422, title: "The index can't be moved" },
+  quota_exceeded: { status: 422, title: "Quota exceeded" },
   rate_limited: { status: 429, title: "Too many requests" },
-  internal_error: { status: 500, title: "Something went wrong here" },
-  organization_without_place: { status: 503, title: "Where the documents are is not known" },
-  operation_pending: { status: 503, title: "The change is not finished" },
+  internal_error: { status: 500, title: "Internal error" },
+  organization_without_place: { status: 503, title: "The location of the documents is unknown" },
+  operation_pending: { status: 503, title: "The change is not finished yet" },
   tenant_moving: { status: 503, title: "The organization is being moved" },
-  write_conflict: { status: 503, title: "Too many write this document" },
-  write_in_doubt: { status: 503, title: "Whether it was written is not known" },
-  audit_unavailable: { status: 503, title: "What is done can't be recorded" },
-  revocations_unknown: { status: 503, title: "Which tokens were ended is not known" },
+  write_conflict: { status: 503, title: "Too many concurrent writes to this document" },
+  write_in_doubt: { status: 503, title: "The outcome of the write is unknown" },
+  audit_unavailable: { status: 503, title: "The audit log is unavailable" },
+  revocations_unknown: { status: 503, title: "Token revocations can't be checked" },
   passwords_busy: { status: 503, title: "Too many sign-ins are waiting" },
-  documents_busy: { status: 503, title: "Too many are at work on documents" },
-  bodies_busy: { status: 503, title: "Too much is being read" },
+  index_busy: { status: 503, title: "Another index is being built" },
+  documents_busy: { status: 503, title: "Too many document requests" },
+  bodies_busy: { status: 503, title: "Too many request bodies at once" },
   timeout: { status: 503, title: "The request took too long" },
-  database_unavailable: { status: 503, title: "The database is away" },
-  rights_missing: { status: 503, title: "The database's user lacks a right" },
-  tier_unavailable: { status: 503, title: "The tier can't be had here" },
+  database_unavailable: { status: 503, title: "The database is unavailable" },
+  rights_missing: { status: 503, title: "The database user lacks a right" },
+  tier_unavailable: { status: 503, title: "The tier is not available" },
   starting: { status: 503, title: "The service is starting" },
 };
 
@@ -130,20 +131,20 @@ export const problemSchema = z
   .object({
     type: z
       .string()
-      .meta({ description: "Names the kind of problem", example: "urn:croupier:problem:invalid_request" }),
+      .meta({ description: "Identifies the type of problem", example: "urn:croupier:problem:invalid_request" }),
     title: z.string(),
     status: z.int(),
-    detail: z.string().meta({ description: "What a person can do about it" }),
-    instance: z.string().meta({ description: "The path that was asked for" }),
+    detail: z.string().meta({ description: "What went wrong, and what to do about it" }),
+    instance: z.string().meta({ description: "The path of the request" }),
     request_id: z.string(),
     errors: z
       .array(z.object({ pointer: z.string(), message: z.string(), code: z.string() }))
       .optional()
-      .meta({ description: "Each part of the request that was wrong, by JSON pointer (RFC 6901)" }),
+      .meta({ description: "Each invalid part of the request, by JSON pointer (RFC 6901)" }),
     inserted_ids: z
       .array(z.unknown())
       .optional()
-      .meta({ description: "Of several documents of which some were refused: the ids of those that are stored" }),
+      .meta({ description: "When some of several documents were rejected: the ids of those that were stored" }),
     quota: z
       .object({
         name: z.enum(["documents", "bytes", "organizations"]),
@@ -151,7 +152,7 @@ export const problemSchema = z
         used: z.int().optional(),
       })
       .optional()
-      .meta({ description: "Which quota there is no room in, how much it allows, and how much of it is used" }),
+      .meta({ description: "The quota that is exceeded, its limit, and how much is used" }),
   })
   .meta({ id: "Problem", description: "A problem document (RFC 9457)" });
 export type Problem = z.infer<typeof problemSchema>;
@@ -162,7 +163,7 @@ const known = (code: string): code is FailureCode => Object.hasOwn(problemTypes,
 export function asFailure(error: unknown): Failure<FailureCode> {
   if (isFailure(error) && known(error.failure)) return error as Failure<FailureCode>;
   if (error instanceof HTTPException && error.status === 400 && error.message.startsWith("Malformed JSON")) {
-    return failure("malformed_json", "The body could not be read as JSON.");
+    return failure("malformed_json", "The body could not be parsed as JSON.");
   }
   if (error instanceof HTTPException && error.status < 500)
     return failure("bad_request", "The request could not be read.");
@@ -175,11 +176,12 @@ export function asFailure(error: unknown): Failure<FailureCode> {
     });
   }
   if (isUnauthorized(error)) {
-    const detail =
-      "The service's database user may not do this; whoever runs the service finds in its log what it lacks.";
+    const detail = "The service's database user lacks a right; the service's log names it.";
     return failure("rights_missing", detail, { retryAfterSeconds: 60, cause: error });
   }
-  return failure("internal_error", "Something went wrong here; the request id helps to find it.", { cause: error });
+  return failure("internal_error", "An internal error occurred; quote the request id when you report it.", {
+    cause: error,
+  });
 }
 
 /** The document for a failure of one of the given kinds, as the API sends it. */

@@ -9,10 +9,13 @@ import type { HttpFailure } from "./problems.ts";
 /** So much is read of somebody who isn't known yet and doesn't say how much will come: a sign-in or a new organization has a tenth of it at the most. */
 const strangersBytesMax = 64 * 1_024;
 
-const tooLarge = (bytesMax: number) => failure<HttpFailure>("body_too_large", `The body may have ${bytesMax} bytes.`);
+const tooLarge = (bytesMax: number) =>
+  failure<HttpFailure>("body_too_large", `The body may have at most ${bytesMax} bytes.`);
 
 const busy = () =>
-  failure<HttpFailure>("bodies_busy", "Too much is being read just now; try again shortly.", { retryAfterSeconds: 1 });
+  failure<HttpFailure>("bodies_busy", "Too many request bodies are being read at the moment; try again shortly.", {
+    retryAfterSeconds: 1,
+  });
 
 /** Whose share of the budget it is. */
 function readerOf(c: Context<Env>): { key: string; isKnown: boolean } {

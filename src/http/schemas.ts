@@ -8,8 +8,8 @@ const text = z.string().refine((value) => value.isWellFormed(), broken);
 // What can be a pattern is one, so that the description says it too.
 const password = text.regex(/^[^\u0000\uFFFD]*$/, broken);
 
-export const organizationName = z.string().regex(organizationNamePattern, "must be 3 to 50 of a-z, 0-9, _ and -").meta({
-  description: "Compared without regard to case and kept in lower case",
+const organizationName = z.string().regex(organizationNamePattern, "must be 3 to 50 of a-z, 0-9, _ and -").meta({
+  description: "Case-insensitive, stored in lower case",
   example: "acme",
   minLength: 3,
   maxLength: 50,
@@ -19,18 +19,18 @@ const local = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~\\u00a1-\\uffef-]";
 const label = "[A-Za-z0-9\\u00a1-\\uffef](?:[A-Za-z0-9\\u00a1-\\uffef-]{0,61}[A-Za-z0-9\\u00a1-\\uffef])?";
 const emailPattern = new RegExp(`^${local}+(?:\\.${local}+)*@(?:${label}\\.)+${label}$`);
 
-export const email = text
+const email = text
   .max(254, { error: "must have at most 254 characters", abort: true })
   .regex(emailPattern, "must be an email address")
   // Neither white space nor what isn't seen: two addresses that look alike would be two accounts.
   .refine((address) => address.indexOf("@") <= 64 && !/[\p{C}\p{Z}]/u.test(address), "must be an email address")
   .meta({
-    description: "Compared without regard to case; a domain with other letters is one with its `xn--…`",
+    description: "Case-insensitive; an internationalized domain is the same as its `xn--` form",
     example: "ada@acme.example",
     format: "idn-email",
   });
 
-export const newPassword = password
+const newPassword = password
   // Before it is normalized, which takes the square of the length for marks in the wrong order.
   .max(1000, { error: "must have at most 72 bytes in UTF-8", abort: true })
   .superRefine((typed, context) => {
@@ -39,7 +39,7 @@ export const newPassword = password
   })
   .meta({
     description:
-      "8 or more characters and at most 72 bytes, with an upper-case letter, a lower-case letter and a digit",
+      "At least 8 characters and at most 72 bytes, with an upper-case letter, a lower-case letter and a digit",
     example: "Correct-Horse-7",
     format: "password",
     minLength: 8,
@@ -62,10 +62,10 @@ const changes = {
 
 export const updateRequest = z
   .strictObject(changes)
-  .refine((given) => Object.values(given).some((value) => value !== undefined), "must name something to change")
+  .refine((given) => Object.values(given).some((value) => value !== undefined), "must contain at least one change")
   .meta({
     id: "UpdateOrganization",
-    description: "One of the three or more; what is left out or null stays",
+    description: "At least one field; fields that are missing or null stay unchanged",
     example: { organization_name: "acme-labs" },
     not: { properties: Object.fromEntries(Object.keys(changes).map((name) => [name, { type: "null" }])) },
   });
@@ -113,7 +113,9 @@ export const organizationAnswer = z
     id,
     organization_name: z.string().meta({ example: "acme" }),
     email: z.string().meta({ example: "ada@acme.example" }),
-    connection_details: z.string().meta({ description: "Where the documents are", example: "Collection: org_acme" }),
+    connection_details: z
+      .string()
+      .meta({ description: "Where the documents are stored", example: "Collection: org_acme" }),
     created_at: time,
     updated_at: time.nullable().meta({ description: "Null until the first update", example: null }),
     tier: z.enum(["starter", "professional", "enterprise"]).meta({ example: "professional" }),
@@ -128,9 +130,9 @@ export const organizationWithoutEmail = organizationAnswer
 export const grant = {
   access_token: z.string().meta({ description: "A JWT", example: "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.AAAA" }),
   token_type: z.literal("bearer").meta({ example: "bearer" }),
-  expires_in: z.int().meta({ description: "Of the access token, in seconds", example: 3600 }),
-  refresh_token: z.string().meta({ description: "Good for one POST /admin/refresh", example: refreshTokenExample }),
-  refresh_expires_in: z.int().meta({ description: "Of the refresh token, in seconds", example: 2_592_000 }),
+  expires_in: z.int().meta({ description: "Lifetime of the access token in seconds", example: 3600 }),
+  refresh_token: z.string().meta({ description: "For one `POST /admin/refresh`", example: refreshTokenExample }),
+  refresh_expires_in: z.int().meta({ description: "Lifetime of the refresh token in seconds", example: 2_592_000 }),
 };
 
 export const signInAnswer = z
@@ -148,7 +150,7 @@ export const whoAnswer = z
     organization_id: id,
     organization_name: z.string().meta({ example: "acme" }),
     email: z.string().meta({ example: "ada@acme.example" }),
-    expires_at: time.meta({ description: "When the access token ends by itself" }),
+    expires_at: time.meta({ description: "When the access token expires" }),
   })
   .meta({ id: "SignedInAs" });
 
@@ -180,7 +182,7 @@ export const rootAnswer = z
 
 const publicKey = z.looseObject({
   kty: z.enum(["RSA", "EC", "OKP"]),
-  kid: z.string().meta({ description: "In the header of each token that was signed with it" }),
+  kid: z.string().meta({ description: "In the header of each token signed with this key" }),
   alg: z.enum(["RS256", "ES256", "EdDSA"]),
   use: z.literal("sig"),
 });

@@ -32,9 +32,9 @@ export function serviceRoutes(deps: Pick<Deps, "db" | "tokens" | "revocations">,
       "/",
       describe({
         operationId: "root",
-        summary: "What this is",
+        summary: "Service information",
         tags,
-        answers: { "200": answer("Name, version and where to go on", rootAnswer) },
+        answers: { "200": answer("Name, version and links", rootAnswer) },
       }),
       (c) =>
         c.json(
@@ -54,10 +54,13 @@ export function serviceRoutes(deps: Pick<Deps, "db" | "tokens" | "revocations">,
       "/.well-known/jwks.json",
       describe({
         operationId: "publicKeys",
-        summary: "The public keys that access tokens are verified with (RFC 7517)",
+        summary: "Public keys for verifying access tokens (RFC 7517)",
         tags,
         answers: {
-          "200": answer("The first one signs; there is none when JWT_ALGORITHM is HS256 or its like", jwksAnswer),
+          "200": answer(
+            "The first key signs new tokens; empty when JWT_ALGORITHM is an HMAC algorithm such as HS256",
+            jwksAnswer,
+          ),
         },
       }),
       (c) => {
@@ -69,11 +72,11 @@ export function serviceRoutes(deps: Pick<Deps, "db" | "tokens" | "revocations">,
       "/health",
       describe({
         operationId: "health",
-        summary: "Does it reach its database?",
+        summary: "Health check: can the service reach its database?",
         tags,
         answers: {
-          "200": answer("It does", healthAnswer),
-          "503": answer("It doesn't", healthAnswer, { status: "unhealthy", database: "disconnected" }),
+          "200": answer("The database answers", healthAnswer),
+          "503": answer("The database doesn't answer", healthAnswer, { status: "unhealthy", database: "disconnected" }),
         },
       }),
       async (c) =>
@@ -85,11 +88,11 @@ export function serviceRoutes(deps: Pick<Deps, "db" | "tokens" | "revocations">,
       "/readiness",
       describe({
         operationId: "readiness",
-        summary: "May it be sent requests?",
+        summary: "Readiness check: should the service be sent requests?",
         tags,
         answers: {
-          "200": answer("Yes", readinessAnswer),
-          "503": answer("Not now", readinessAnswer, { status: "not_ready" }),
+          "200": answer("Ready", readinessAnswer),
+          "503": answer("Not ready", readinessAnswer, { status: "not_ready" }),
         },
       }),
       async (c) =>

@@ -18,18 +18,23 @@ export const refreshAnswer = z.object(grant).meta({ id: "Refreshed" });
 export const sessionPath = z.object({
   id: z
     .string()
-    .regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, "must be the id of a session")
+    .regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, "must be a session id")
     .meta({ example: idExample }),
 });
 
 const session = {
-  id: z.string().meta({ description: "The `sid` of its access tokens", example: idExample }),
-  created_at: time.meta({ description: "When it was signed in" }),
-  last_used_at: time.meta({ description: "When it was renewed last" }),
-  expires_at: time.meta({ description: "When it ends unless it is renewed", example: "2026-12-24T09:30:00.000Z" }),
-  address: z.string().meta({ description: "From where it was renewed last", example: "192.0.2.7" }),
-  user_agent: z.string().meta({ description: "By what; at most 200 characters", example: "curl/8.11.0" }),
-  current: z.boolean().meta({ description: "It is the one of this request", example: true }),
+  id: z.string().meta({ description: "The `sid` claim of its access tokens", example: idExample }),
+  created_at: time.meta({ description: "When the admin signed in" }),
+  last_used_at: time.meta({ description: "When the session was last renewed" }),
+  expires_at: time.meta({
+    description: "When the session ends unless it is renewed",
+    example: "2026-12-24T09:30:00.000Z",
+  }),
+  address: z.string().meta({ description: "Address it was last renewed from", example: "192.0.2.7" }),
+  user_agent: z
+    .string()
+    .meta({ description: "User-Agent it was last renewed by, at most 200 characters", example: "curl/8.11.0" }),
+  current: z.boolean().meta({ description: "Whether it is the session of this request", example: true }),
 };
 const sessionExample = Object.fromEntries(
   Object.entries(session).map(([name, field]) => [name, field.meta()?.example]),
@@ -39,6 +44,6 @@ export const sessionsAnswer = z
   .object({
     sessions: z
       .array(z.object(session).meta({ id: "Session" }))
-      .meta({ description: "The latest used first; at most 200", example: [sessionExample] }),
+      .meta({ description: "Most recently used first; at most 200", example: [sessionExample] }),
   })
   .meta({ id: "Sessions" });

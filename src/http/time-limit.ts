@@ -17,7 +17,10 @@ export const timeLimit = (timeoutMs: number) =>
     c.set("late", stop.signal);
     const { promise: late, reject } = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
-      const error = failure<HttpFailure>("timeout", "This took too long and was given up; it may have had its effect.");
+      const error = failure<HttpFailure>(
+        "timeout",
+        "The request took too long and was abandoned; it may have taken effect.",
+      );
       stop.abort(error);
       reject(error);
     }, timeoutMs);

@@ -126,11 +126,11 @@ function readFields(fields: Record<string, unknown>, special: boolean, at: () =>
   if (!special) return fields;
   const names = Object.keys(fields);
   if (names.some((name) => typesRefused.includes(name)))
-    throw invalid(at(), "is of a type that is not accepted", "invalid_extended_json");
+    throw invalid(at(), "has a type that is not accepted", "invalid_extended_json");
   const wrapper = names.find((name) => Object.hasOwn(wrappers, name));
   if (wrapper === undefined) return fields;
   const value = names.length === 1 ? wrappers[wrapper]!(fields[wrapper]) : undefined;
-  if (value === undefined) throw invalid(at(), `is no well-formed ${wrapper}`, "invalid_extended_json");
+  if (value === undefined) throw invalid(at(), `is not a well-formed ${wrapper}`, "invalid_extended_json");
   return value;
 }
 

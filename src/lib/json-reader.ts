@@ -40,7 +40,7 @@ export function createJsonReader(text: string, pointer: string, make: JsonMakers
   let whole: unknown;
   const at = () => path.reduce<string>(under, pointer);
   const malformed = (): Failure => invalid(pointer, `is not JSON (at character ${position + 1})`, "malformed_json");
-  const notText = () => invalid(at(), "has half a surrogate pair in it", "invalid_text");
+  const notText = () => invalid(at(), "contains half a surrogate pair", "invalid_text");
   let position = 0;
 
   const match = (pattern: RegExp): string => {
@@ -89,9 +89,9 @@ export function createJsonReader(text: string, pointer: string, make: JsonMakers
     expect('"');
     const name = readText();
     path.push(name);
-    if (namesRefused.has(name)) throw invalid(at(), "is a name that no field can have", "invalid_name");
-    if (name.includes("\0")) throw invalid(at(), "has NUL in its name", "invalid_name");
-    if (Object.hasOwn(object.fields, name)) throw invalid(at(), "is there twice", "duplicate_name");
+    if (namesRefused.has(name)) throw invalid(at(), "is not allowed as a field name", "invalid_name");
+    if (name.includes("\0")) throw invalid(at(), "contains NUL in its name", "invalid_name");
+    if (Object.hasOwn(object.fields, name)) throw invalid(at(), "occurs twice", "duplicate_name");
     object.special ||= name.startsWith("$");
     expect(":");
   }

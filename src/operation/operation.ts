@@ -1,5 +1,11 @@
 import type { Document, ObjectId } from "mongodb";
+import type { Act, Details } from "../audit/audit.ts";
 import type { Deps } from "../deps.ts";
+import type { Placement } from "../tenant/placement.ts";
+import type { Shown } from "./view.ts";
+
+/** Every kind of operation there is. Each has a flow, which says all that others need to know of it. */
+export type OperationKind = "provision" | "update" | "remove" | "discard" | "move" | "stamp" | "index" | "sweep";
 
 export const operationStatuses = ["running", "stopped", "succeeded", "failed", "cancelled"] as const;
 
@@ -10,7 +16,7 @@ export const operationStatuses = ["running", "stopped", "succeeded", "failed", "
 export type Operation<Input extends Document = Document, Progress extends Document = Document> = {
   _id: ObjectId;
   organization_id: ObjectId;
-  kind: string;
+  kind: OperationKind;
   step: string;
   /** A `stopped` one has failed so often that it waits for an operator, who resumes or cancels it; it is still open. */
   status: (typeof operationStatuses)[number];
@@ -37,6 +43,8 @@ export type Operation<Input extends Document = Document, Progress extends Docume
   attempts?: number;
   /** It was asked to be undone; one that can't be any more goes on. */
   cancel_requested?: true;
+  /** It has the turn to build an index in the shared collection: one at a time does, and a unique index knows which. */
+  builds?: true;
   /** What this one was before another, a deletion, took its place: there is more to clean up. */
   superseded?: Superseded;
   /** The last unexpected error of a driver; null when none. */
@@ -66,7 +74,7 @@ export type Next<Progress extends Document = Document> =
   | { cancelled: true }
   | { failed: { code: string; detail: string } };
 
-export type StepDeps = Pick<Deps, "db" | "now" | "log" | "config" | "inTurn" | "presence"> & {
+export type StepDeps = Pick<Deps, "db" | "now" | "log" | "config" | "flows" | "inTurn" | "presence"> & {
   /** Throws when the lease has run out by this process's clock: to be called right before what can't carry a guard. */
   assertHeld(): void;
   /** Holds the lease a while longer, in the middle of a long step. Throws when it was lost. */
@@ -83,15 +91,19 @@ export type Step<Input extends Document = Document, Progress extends Document = 
   operation: Operation<Input, Progress>,
 ) => Promise<Next<Progress>>;
 
-/** The steps of one kind of operation, and the one it starts with. */
-export type Flow = {
+/** What an operation of one kind does, for the audit. */
+export type OperationAct = { act: Act; details?: Details };
+
+/** The steps of one kind of operation, and what others have to know of the kind. */
+export type Flow<Input extends Document = any, Progress extends Document = any> = {
+  /** The step that it starts with. */
   first: string;
   /**
    * Runs whenever a driver begins and returns its guard, higher than those before. A driver that was stopped in the middle
    * of a statement and goes on after another has finished its work must change nothing any more.
    */
   enter?(deps: StepDeps, operation: Operation): Promise<number>;
-  steps: Record<string, Step<any, any>>;
+  steps: Record<string, Step<Input, Progress>>;
   /** Where each step before the switch goes on when it is to be undone; at any other one it is completed. Without, it can't be. */
   undo?: Record<string, string>;
   /** At these steps requests may be waiting at a closed gate: they come before everything else. */
@@ -102,8 +114,27 @@ export type Flow = {
   givesWay?: true;
   /** What must not outlive an operation of this kind, beside its secret: paths like `progress.upTo`. */
   temporary?: readonly string[];
+  /** What it has done to its organization when it ends; nothing for what the service does for itself, as cleaning up. */
+  acts(operation: Operation<Input, Progress>): OperationAct[];
+  /** That it was asked for, where that is an act of its own. */
+  asked?(operation: Pick<Operation<Input, Progress>, "input">): OperationAct;
+  /** How far it has come, for operators. */
+  view(operation: Operation<Input, Progress>): Shown;
+  /** Where it has put something, or is about to: as long as it is open that is nobody else's, and isn't left over. */
+  places(progress: Partial<Progress>): Placement[];
+  /** Under which keys in the shared collection it may have put something. */
+  keys?(progress: Partial<Progress>): string[];
+  /** It builds indexes before the placement lists them. */
+  buildsIndexes?: true;
+  /** It notes in the journal, by its id, what is written meanwhile. */
+  takesNotes?: true;
+  /** Ended so, its organization isn't there any more, or never was. */
+  endsOrganization?: OperationEnd["status"];
+  /** Removes what it has left beside the place where the tenant lives, when a deletion has taken its place. */
+  removeLeft?(deps: StepDeps, left: Operation<Input, Progress>, live: Placement): Promise<void>;
 };
-export type Flows = Record<string, Flow>;
+export type Flows = Readonly<Record<OperationKind, Flow>>;
+export const entriesOfFlows = (flows: Flows) => Object.entries(flows) as [OperationKind, Flow][];
 
 export type OperationEnd = {
   status: "succeeded" | "failed" | "cancelled";

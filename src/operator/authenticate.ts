@@ -25,20 +25,20 @@ export async function authenticateOperator(
 ): Promise<Operator> {
   const text = bearerOf(authorization);
   if (!text) {
-    throw failure<OperatorFailure>("operator_key_missing", "Send an operator's key: Authorization: Bearer KEY.");
+    throw failure<OperatorFailure>("operator_key_missing", "Send an operator key: Authorization: Bearer KEY.");
   }
   const key = await findMatching(deps, text, mayLookUp);
   const about = key ? { about: { who: { kind: "operator", id: key._id }, organizationId: null } as const } : {};
   if (!key || key.revoked_at || isExpired(key, deps.now())) {
-    throw failure<OperatorFailure>("operator_key_invalid", "The operator's key is not valid.", about);
+    throw failure<OperatorFailure>("operator_key_invalid", "The operator key is not valid.", about);
   }
   if (!key.allows(address)) {
-    const detail = `The operator's key may not be used from here (${address}).`;
+    const detail = `The operator key may not be used from this address (${address}).`;
     throw failure<OperatorFailure>("address_not_allowed", detail, about);
   }
   deps.knownKeys.noteUse(key);
   if (!key.scopes.includes(scope)) {
-    throw failure<OperatorFailure>("scope_missing", `This needs a key with the scope ${scope}.`, { scope, ...about });
+    throw failure<OperatorFailure>("scope_missing", `The key needs the scope ${scope}.`, { scope, ...about });
   }
   return { keyId: key._id, name: key.name };
 }

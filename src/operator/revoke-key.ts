@@ -15,7 +15,8 @@ export async function revokeKey(deps: AuditDeps, id: string): Promise<KeyDocumen
   const find = async () => {
     const key = await keyStore.findById(deps.db, _id);
     // What was given isn't said again: it may be a key with a letter too few.
-    if (!key) throw failure<OperatorFailure>("operator_key_not_found", "There is no such key: see croupier key list.");
+    if (!key)
+      throw failure<OperatorFailure>("operator_key_not_found", "No such key; `croupier key list` shows all keys.");
     return key;
   };
   const { name, revoked_at } = await find();

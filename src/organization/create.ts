@@ -1,7 +1,8 @@
 import { ObjectId } from "mongodb";
 import { normalizeEmail } from "../admin/admin.ts";
 import type { Deps } from "../deps.ts";
-import { type DriveDeps, run } from "../operation/drive.ts";
+import type { DriveDeps } from "../operation/drive.ts";
+import { run } from "../operation/run.ts";
 import { assertAvailable } from "../tenant/rights.ts";
 import { admitted } from "./admission.ts";
 import { despiteLeftovers } from "./leftovers.ts";

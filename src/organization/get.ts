@@ -4,6 +4,7 @@ import { failure } from "../lib/failure.ts";
 import {
   type OrganizationDocument,
   type OrganizationFailure,
+  organizationNotFound,
   type OrganizationView,
   viewOrganization,
 } from "./organization.ts";
@@ -23,7 +24,7 @@ export async function getOrganization(
 ): Promise<OrganizationView | Omit<OrganizationView, "email">> {
   const organization = await lookUp.organizationByName(name.toLowerCase());
   const isShown = organization && (config.organizationLookUp !== "admin" || asker?.equals(organization._id));
-  if (!isShown) throw failure<OrganizationFailure>("organization_not_found", "There is no organization of this name.");
+  if (!isShown) throw failure<OrganizationFailure>("organization_not_found", "No organization has this name.");
   const view = viewOrganization(organization);
   if (config.organizationLookUp !== "minimal") return view;
   const { email: _, ...rest } = view;
@@ -33,6 +34,6 @@ export async function getOrganization(
 /** For operators: whatever its status. @throws Failure `organization_not_found` */
 export async function showOrganization({ db }: Pick<Deps, "db">, id: ObjectId): Promise<OrganizationDocument> {
   const organization = await forOperators.findListedById(db, id);
-  if (!organization) throw failure<OrganizationFailure>("organization_not_found", "There is no such organization.");
+  if (!organization) throw organizationNotFound();
   return organization;
 }

@@ -1,7 +1,7 @@
 import { ObjectId } from "mongodb";
 import type { NewEntry } from "../audit/audit.ts";
 import { type AuditDeps, audited } from "../audit/audited.ts";
-import { moveStarted } from "../audit/operations.ts";
+import { askedEntry } from "../audit/operations.ts";
 import type { Deps } from "../deps.ts";
 import { failure } from "../lib/failure.ts";
 import { type DriveDeps, enqueue, type OperationFailure } from "../operation/drive.ts";
@@ -9,10 +9,8 @@ import type { Operation } from "../operation/operation.ts";
 import * as operationStore from "../operation/store.ts";
 import type { Tier } from "../tenant/placement.ts";
 import { assertAvailable } from "../tenant/rights.ts";
-import type { OrganizationFailure } from "./organization.ts";
+import { type OrganizationFailure, organizationNotFound } from "./organization.ts";
 import { findEstablishedById } from "./store.ts";
-
-const missing = () => failure<OrganizationFailure>("organization_not_found", "There is no such organization.");
 
 /**
  * Starts to take an organization to another tier. A worker does it; the organization can be used all the time.
@@ -26,32 +24,32 @@ export async function moveOrganization(
   tier: Tier,
 ): Promise<Operation> {
   const organization = await findEstablishedById(deps.db, organizationId);
-  if (!organization) throw missing();
+  if (!organization) throw organizationNotFound();
   if (!organization.placement) {
     throw failure<OrganizationFailure>(
       "organization_without_place",
-      "Nobody knows where its documents are: see croupier inspect.",
+      "It is not known where its documents are; see `croupier inspect`.",
     );
   }
   if (organization.placement.tier === tier) {
-    throw failure<OrganizationFailure>("move_pointless", `The organization is in the tier ${tier} already.`);
+    throw failure<OrganizationFailure>("move_pointless", `The organization is already in the tier ${tier}.`);
   }
   await assertAvailable(deps.db, [organization.placement.tier, tier]);
   await deps.usage?.assertFits(organizationId, tier);
-  const wanted = { _id: new ObjectId(), organization_id: organizationId, kind: "move", input: { tier } };
-  return await audited(deps, moveStarted(wanted), async () => {
+  const wanted = { _id: new ObjectId(), organization_id: organizationId, kind: "move" as const, input: { tier } };
+  return await audited(deps, askedEntry(deps.flows, wanted)!, async () => {
     const operation = await enqueue(deps, wanted);
     if (operation) return operation;
-    throw failure<OperationFailure>("operation_open", "Another operation of this organization isn't finished.");
+    throw failure<OperationFailure>("operation_open", "Another operation of this organization is not finished yet.");
   });
 }
 
-/** Lets a stopped operation go on. @throws Failure `operation_not_found`, `operation_not_stopped` */
+/** Lets a stopped operation go on. @throws Failure `operation_not_found`, `operation_state` */
 export async function resumeOperation(deps: AuditDeps, id: ObjectId): Promise<Operation> {
   const { db } = deps;
   const operation = await getOperation(deps, id);
   return await audited(deps, asked("move.resume", operation), async () => {
-    return (await operationStore.resume(db, id)) ?? (await refuse(db, id, "It isn't stopped, so it can't be resumed."));
+    return (await operationStore.resume(db, id)) ?? (await refuse(db, id, "Only a stopped operation can be resumed."));
   });
 }
 
@@ -65,9 +63,12 @@ const asked = (act: "move.resume" | "move.cancel", { _id, organization_id, kind 
 export async function cancelOperation(deps: AuditDeps & Pick<DriveDeps, "flows">, id: ObjectId): Promise<Operation> {
   const { db } = deps;
   const operation = await getOperation(deps, id);
-  if (!deps.flows[operation.kind]?.undo) return await refuse(db, id, "A deletion isn't undone; it can be resumed.");
+  if (!deps.flows[operation.kind].undo) return await refuse(db, id, "A deletion can't be undone; it can be resumed.");
   return await audited(deps, asked("move.cancel", operation), async () => {
-    return (await operationStore.requestCancel(db, { _id: id })) ?? (await refuse(db, id, "It has ended."));
+    return (
+      (await operationStore.requestCancel(db, { _id: id })) ??
+      (await refuse(db, id, "The operation has already ended."))
+    );
   });
 }
 
@@ -79,6 +80,6 @@ async function refuse(db: DriveDeps["db"], id: ObjectId, why: string): Promise<n
 /** @throws Failure `operation_not_found` */
 export async function getOperation({ db }: Pick<DriveDeps, "db">, id: ObjectId): Promise<Operation> {
   const operation = await operationStore.findById(db, id);
-  if (!operation) throw failure<OperationFailure>("operation_not_found", "There is no operation of this id.");
+  if (!operation) throw failure<OperationFailure>("operation_not_found", "No operation has this id.");
   return operation;
 }

@@ -13,7 +13,12 @@ import {
 import type { Standing } from "../tenant/lease.ts";
 import type { TenantIndex, Tier } from "../tenant/placement.ts";
 import { retireKeys } from "../tenant/retired.ts";
-import { established, type OrganizationDocument, type OrganizationFailure } from "./organization.ts";
+import {
+  established,
+  type OrganizationDocument,
+  type OrganizationFailure,
+  organizationNotFound,
+} from "./organization.ts";
 
 /** `organizations` as the first Croupier named it. */
 export const organizations = (db: Db): Collection<OrganizationDocument> => db.collection("organizations");
@@ -57,7 +62,7 @@ export const isInUse = async (db: Db, tier: Tier): Promise<boolean> =>
 /** @throws Failure `organization_not_found` */
 export async function getById(db: Db, id: ObjectId): Promise<OrganizationDocument> {
   const organization = await findById(db, id);
-  if (!organization) throw failure<OrganizationFailure>("organization_not_found", "There is no such organization.");
+  if (!organization) throw organizationNotFound();
   return organization;
 }
 
@@ -97,7 +102,7 @@ export async function findStanding(
   if (organization?.status !== "active") return null;
   const { placement, move, allow_list = [] } = organization;
   if (!placement) {
-    const detail = "Nobody knows where this organization's documents are; tell whoever runs the service.";
+    const detail = "It is not known where this organization's documents are; contact the operator of the service.";
     throw failure<OrganizationFailure>("organization_without_place", detail);
   }
   return { placement, ...(move && { move }), ...(allow_list.length > 0 && { allows: createNetworks(allow_list) }) };
@@ -136,10 +141,19 @@ export const activate = async (db: Db, id: ObjectId): Promise<boolean> => {
   return matchedCount === 1;
 };
 
-/** Whether any organization in the shared collection that isn't being removed has an index of these fields that isn't unique. */
-export const isIndexListed = async (db: Db, key: TenantIndex["key"]): Promise<boolean> => {
+/**
+ * Whether any organization in the shared collection that isn't being removed has an index of these fields that isn't unique.
+ *
+ * @param but one that doesn't count
+ */
+export const isIndexListed = async (db: Db, key: TenantIndex["key"], but?: ObjectId): Promise<boolean> => {
   const listed = { $elemMatch: { key: { $eq: key }, unique: false } };
-  const filter = { tier: "starter" as const, status: { $ne: "deleting" as const }, "placement.indexes": listed };
+  const filter = {
+    tier: "starter" as const,
+    status: { $ne: "deleting" as const },
+    "placement.indexes": listed,
+    ...(but && { _id: { $ne: but } }),
+  };
   return (await organizations(db).findOne(filter, { projection: { _id: 1 }, ...majority, ...within() })) !== null;
 };
 

@@ -43,6 +43,6 @@ export const quotaExceeded = (name: Dimension, limit: number, used: number) =>
 
 /** Strangers are not told how many there are. */
 export const organizationsExceeded = () =>
-  failure<QuotaFailure>("quota_exceeded", "There may be no more organizations here; ask whoever runs the service.", {
+  failure<QuotaFailure>("quota_exceeded", "The deployment has reached its quota of organizations; ask its operator.", {
     members: { quota: { name: "organizations" } },
   });

@@ -6,8 +6,8 @@ import { failure } from "../lib/failure.ts";
 import { allowsAddress } from "../organization/organization.ts";
 import { type Actor, addressNotAllowed, type Intent, type SessionFailure, type SignedIn } from "./session.ts";
 
-export const invalidToken = () =>
-  failure<SessionFailure>("token_invalid", "The access token is not valid or no longer valid; sign in again.");
+const invalidToken = () =>
+  failure<SessionFailure>("token_invalid", "The access token is invalid or has ended; sign in again.");
 
 type TokenDeps = Pick<Deps, "lookUp" | "tokens" | "revocations">;
 
@@ -49,7 +49,7 @@ async function readActor(
   const claims = await tokens.read(token, areKnown);
   if (!claims || revocations.isEnded(claims)) throw invalidToken();
   if (!areKnown && (intent === "write" || !isKnown)) {
-    const detail = "Whether this access token was ended can't be told just now; try again shortly.";
+    const detail = "It can't be checked at the moment whether this access token was revoked; try again shortly.";
     throw failure<SessionFailure>("revocations_unknown", detail, { retryAfterSeconds: 1 });
   }
   return { adminId: new ObjectId(claims.admin_id), organizationId: new ObjectId(claims.organization_id), claims };

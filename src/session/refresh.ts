@@ -21,7 +21,7 @@ import { type Grant, grant, type GrantDeps } from "./start-session.ts";
 type RefreshDeps = GrantDeps & AuditDeps;
 
 const invalid = (about?: About) => {
-  const detail = "The refresh token is not valid or no longer valid; sign in again.";
+  const detail = "The refresh token is invalid or has ended; sign in again.";
   return failure<SessionFailure>("refresh_token_invalid", detail, about && { about });
 };
 

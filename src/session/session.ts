@@ -18,7 +18,11 @@ export type SessionFailure =
 
 /** The organization's allow-list doesn't hold the caller's address. */
 export const addressNotAllowed = (address: string, about?: About): Failure<SessionFailure> =>
-  failure("address_not_allowed", `The organization can't be used from here (${address}).`, about && { about });
+  failure(
+    "address_not_allowed",
+    `The organization's allow-list doesn't include your address (${address}).`,
+    about && { about },
+  );
 
 /** Who acts: an admin, for one organization, both by id, and what the token says that shows it. */
 export type Actor = { adminId: ObjectId; organizationId: ObjectId; claims: Claims };

@@ -28,5 +28,5 @@ export const endOwnSession = (
 ): Promise<void> =>
   audited(deps, { act: "session.end", organizationId, details: { session_id: id } }, async () => {
     if (await endSession(deps, id, adminId)) return;
-    throw failure<SessionFailure>("session_not_found", "You have no session of this id.");
+    throw failure<SessionFailure>("session_not_found", "No session of yours has this id.");
   });

@@ -63,7 +63,7 @@ function whyRefused(organization: OrganizationDocument, { address }: Caller) {
   if (organization.status === "suspended") {
     return failure<SessionFailure>(
       "organization_suspended",
-      "The organization is suspended; ask whoever runs the service.",
+      "The organization is suspended; contact the operator of the service.",
     );
   }
   return allowsAddress(organization, () => address) ? null : addressNotAllowed(address);

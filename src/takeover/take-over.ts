@@ -1,4 +1,4 @@
-import type { AnyBulkWriteOperation, Filter } from "mongodb";
+import type { AnyBulkWriteOperation, Db, Filter } from "mongodb";
 import { type AdminDocument, emailKey } from "../admin/admin.ts";
 import { admins } from "../admin/store.ts";
 import type { Deps } from "../deps.ts";
@@ -11,6 +11,9 @@ import { defaultRegion, parseConnectionDetails, type Placement, placeKey } from 
 
 type TakeOverDeps = Pick<Deps, "db" | "log">;
 
+/** How many records the first Croupier had left incomplete. */
+export type Completed = { organizations: number; admins: number };
+
 const batchSizeMax = 1_000;
 /** The first start has all there are to complete. */
 const walkMs = 30 * 60_000;
@@ -21,7 +24,7 @@ const walkMs = 30 * 60_000;
  * processes at once, and a database that is complete isn't written to. Indexes say what is incomplete, so that a start reads
  * nothing else.
  */
-export async function takeOver(deps: TakeOverDeps): Promise<{ organizations: number; admins: number }> {
+export async function takeOver(deps: TakeOverDeps): Promise<Completed> {
   const done = { organizations: await completeOrganizations(deps), admins: await completeAdmins(deps) };
   if (done.organizations + done.admins > 0) {
     deps.log.info(done, "records of the first Croupier completed");
@@ -32,6 +35,12 @@ export async function takeOver(deps: TakeOverDeps): Promise<{ organizations: num
 
 type Unplaced = Pick<OrganizationDocument, "_id" | "placement" | "connection_details">;
 type Claim = { _id: Unplaced["_id"]; collection: string | null; isAlone: boolean };
+
+/** Whether no organization is as the first Croupier has written it. */
+export const isTakenOver = async (db: Db): Promise<boolean> => {
+  const untouched = { ...unplaced, placement: { $exists: false } } as unknown as Filter<OrganizationDocument>;
+  return (await organizations(db).findOne(untouched, { projection: { _id: 1 }, ...majority, ...within() })) === null;
+};
 
 async function completeOrganizations({ db }: TakeOverDeps): Promise<number> {
   // Those in doubt are read again too: a process that died in between, or one beside this, may have completed one of two

@@ -22,7 +22,7 @@ function assertName(name: string, at: () => string): void {
           : name.includes("\0")
             ? "has NUL in it"
             : name === "__proto__" || name === "_bsontype"
-              ? "is a name that no field can have"
+              ? "is not allowed for a field"
               : null;
   if (wrong) throw invalid(at(), `can't be stored: its name ${wrong}`, "invalid_name");
 }
@@ -41,7 +41,7 @@ function assertStorableValue(value: unknown, path: (string | number)[], at: () =
 }
 
 /** Throws `invalid_request` for an `_id` that no tenant's document can have. */
-export function assertId(id: unknown, pointer: string): void {
+function assertId(id: unknown, pointer: string): void {
   if (!isScalarId(id)) {
     throw invalid(pointer, "must be a string, number, boolean, date, ObjectId or binary (UUID)", "invalid_id");
   }
@@ -52,7 +52,7 @@ export function assertId(id: unknown, pointer: string): void {
 export function assertStorable(document: unknown, pointer = "#"): asserts document is Document {
   if (!isDocument(document)) throw invalid(pointer, "must be an object", "invalid_type");
   const reserved = Object.keys(document).find(isReserved);
-  if (reserved) throw invalid(under(pointer, reserved), "is a field that Croupier keeps for itself", "reserved_name");
+  if (reserved) throw invalid(under(pointer, reserved), "is reserved for Croupier", "reserved_name");
   if (Object.hasOwn(document, "_id")) assertId(document._id, under(pointer, "_id"));
   const path: (string | number)[] = [];
   assertStorableValue(document, path, () => path.reduce<string>(under, pointer));

@@ -28,7 +28,7 @@ const moving = () =>
   });
 
 const busy = () =>
-  failure<TenantFailure>("documents_busy", "Too many are at work on documents; try again shortly.", {
+  failure<TenantFailure>("documents_busy", "Too many requests are reading or writing documents; try again shortly.", {
     retryAfterSeconds: 1,
   });
 
@@ -57,7 +57,7 @@ export async function withTenant<T>(
     if (!leave) throw busy();
     try {
       const lease = await leases.acquire(organizationId);
-      if (!lease) throw failure<TenantFailure>("tenant_gone", "There is no such organization.");
+      if (!lease) throw failure<TenantFailure>("tenant_gone", "Organization not found.");
       if (!hasToWait(lease, intent)) {
         const note = async () => {
           if (writes && lease.move?.phase === "journal") await writeNotes(db, lease.move.operation_id, writes);

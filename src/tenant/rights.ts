@@ -23,7 +23,7 @@ const placeActions = [
 ];
 
 /**
- * README, "Rights of the database's user", lists the same. A tier needs what leaving it and removing it need, too, so that
+ * docs/operating.md, "Rights of the database's user", lists the same. A tier needs what leaving it and removing it need, too, so that
  * whoever gets in gets out. `dropDatabase` isn't there: a database without collections vanishes by itself.
  */
 export const needs: Record<"service" | Tier, Need> = {
@@ -88,7 +88,7 @@ export async function reportLacks({ db, log }: { db: Db; log: Logger }): Promise
 /** Why a tier is not to be had. */
 export const tierUnavailable = (tier: Tier): { code: RightsFailure; detail: string } => ({
   code: "tier_unavailable",
-  detail: `The tier ${tier} can't be had here: the service's database user lacks a right, which its log names.`,
+  detail: `The tier ${tier} is not available: the service's database user lacks a right; the service's log names it.`,
 });
 
 /** The first of these tiers that the database's user lacks rights for; null when it has them all. */

@@ -211,7 +211,7 @@ describe("a public key is no secret to sign with:", () => {
 
 describe("a token and its organization:", () => {
   test.each(["suspended", "deleting", "provisioning"])(
-    "of one that is %s it is refused on every route",
+    "the token of an organization that is %s is refused on every route",
     async (status) => {
       const who = await service.join(status);
       const filter = { organization_name: who.organization_name };
@@ -235,7 +235,7 @@ describe("a token and its organization:", () => {
 
   const documents = async (token: string) => (await service.send("GET", "/org/documents", { token })).body.documents;
 
-  test("of one that was renamed it never reaches the organization that took the name since", async () => {
+  test("the token of a renamed organization never reaches the one that took its name since", async () => {
     const renamed = await service.join("renamed");
     await service.send("POST", "/org/documents", { token: renamed.token, body: { _id: 1, of: "the first" } });
     const name = `moved-${renamed.organization_name}`;

@@ -114,10 +114,11 @@ const assaultAll = async (
 const takesDocuments = ({ method, path }: Route) =>
   /^\/org\/documents(\/:id)?$/.test(path) && ["POST", "PUT", "PATCH"].includes(method);
 
-describe("every route, never with a 5xx, another's data or something but a problem document, withstands", () => {
-  test("operators, hostile text and hostile numbers in every field of its body", () => assaultAll(wrongFields));
+describe("hostile input gets a problem document on every route, never a 5xx or another's data", () => {
+  test("every route withstands operators, hostile text and hostile numbers in every field of its body", () =>
+    assaultAll(wrongFields));
 
-  test("fields that are not the caller's to set: they are refused, and nothing of them is stored", async () => {
+  test("fields that are not the caller's to set are refused, and nothing of them is stored", async () => {
     await assaultAll(massAssignments, (route) => ({ status, text }) => {
       if (!route.body || takesDocuments(route)) return null;
       return status === 422 || status === 404 ? null : `took it: ${status} ${text.slice(0, 100)}`;
@@ -131,7 +132,7 @@ describe("every route, never with a 5xx, another's data or something but a probl
     expect(({} as Record<string, unknown>).isAdmin).toBeUndefined();
   });
 
-  test("bodies that are too large, of another type, or no request at all", () =>
+  test("every route withstands bodies that are too large, of another type, or no request at all", () =>
     assaultAll(
       (route) => wrongBodies(route, 2 * bytesMax),
       (route) =>
@@ -141,15 +142,16 @@ describe("every route, never with a 5xx, another's data or something but a probl
             : null,
     ));
 
-  test("operators, lists and hostile text in every parameter of its query", () => assaultAll(wrongQueries));
+  test("every route withstands operators, lists and hostile text in every parameter of its query", () =>
+    assaultAll(wrongQueries));
 
-  test("ids that lead elsewhere, and those of others", () =>
+  test("every route withstands ids that lead elsewhere, and those of others", () =>
     assaultAll((route) => wrongPaths(route, route.wants === "operator" ? [] : strangers)));
 
-  test("hostile headers", () => assaultAll(wrongHeaders));
+  test("every route withstands hostile headers", () => assaultAll(wrongHeaders));
 });
 
-describe("another tenant's documents, in the one collection of both, can't be reached by", () => {
+describe("two tenants in one collection", () => {
   const isOfVictim = () => [
     { tenant_id: victim.id },
     { tenant_id: { $ne: attacker.id } },
@@ -158,7 +160,7 @@ describe("another tenant's documents, in the one collection of both, can't be re
   const find = (filter: unknown, more: object = {}) => ({ path: "/org/documents/find", body: { filter, ...more } });
   const aggregate = (...pipeline: unknown[]) => ({ path: "/org/documents/aggregate", body: { pipeline } });
 
-  test("filters, projections, sorts and stages that name what is not the caller's", async () => {
+  test("filters, projections, sorts and stages can't reach another tenant's documents", async () => {
     const from = ["tenant_documents", "admin_users", "organizations", "sessions"];
     const asked = [
       ...isOfVictim().flatMap((filter) => [
@@ -215,7 +217,7 @@ describe("another tenant's documents, in the one collection of both, can't be re
     expect(await victims()).toBe(before);
   });
 
-  test("writes to an id that another tenant has, too", async () => {
+  test("writes to an id that another tenant has, too, leave that tenant's document alone", async () => {
     const { token } = await join("attacker");
     const before = await victims();
     const own = { text: "own" };

@@ -4,7 +4,7 @@ import { createAppender } from "../../src/audit/append.ts";
 import { type Entry, entryOf, type NewEntry } from "../../src/audit/audit.ts";
 import { auditEntries, auditHeads } from "../../src/audit/store.ts";
 import { verify } from "../../src/audit/verify.ts";
-import { createClient } from "../../src/boot.ts";
+import { createClient } from "../../src/lib/client.ts";
 import { createLogger } from "../../src/log.ts";
 import { type Fleet, openFleet } from "../support/fleet.ts";
 
@@ -104,7 +104,7 @@ describe("entries that are appended", () => {
     await Promise.all(processes.map(({ close }) => close()));
   });
 
-  test("after the newest were taken away leave a gap that is found", async () => {
+  test("entries appended after the newest were taken away leave a gap that is found", async () => {
     const id = new ObjectId();
     for (let n = 0; n < 5; n++) await fleet.deps.audit.append(made(id));
     await fleet.deps.audit.flush();

@@ -5,7 +5,7 @@ import { beginning, type ChainedEntry, hashOf, idOf, join } from "../../src/audi
 import { keptSince, retain } from "../../src/audit/retain.ts";
 import { auditEntries, auditHeads, auditPending, beginAfter } from "../../src/audit/store.ts";
 import { type Broken, type ChainReport, type Notes, readNotes, verify } from "../../src/audit/verify.ts";
-import { prepare } from "../../src/boot.ts";
+import { prepare } from "../../src/prepare.ts";
 import { operations } from "../../src/operation/store.ts";
 import { chainedOrganizations } from "../../src/organization/chained.ts";
 import { takeOver } from "../../src/takeover/take-over.ts";
@@ -187,8 +187,8 @@ const tamperings: Tampering[] = [
   ],
 ];
 
-describe("audit verify finds", () => {
-  test.each(tamperings)("%s", async (_name, tamper, broken) => {
+describe("what audit verify finds", () => {
+  test.each(tamperings)("audit verify finds %s", async (_name, tamper, broken) => {
     const id = await chainOfTwelve();
     expect(await reportOf(id)).toMatchObject({ intact: true, broken: [], entries: 12, first_seq: 1, last_seq: 12 });
     await tamper(id);
@@ -196,7 +196,7 @@ describe("audit verify finds", () => {
     expect({ intact: report.intact, broken: report.broken }).toEqual({ intact: false, broken });
   });
 
-  test("an entry that is in no chain, and a chain of nobody's, when it checks all", async () => {
+  test("audit verify of all finds an entry that is in no chain, and a chain of nobody's", async () => {
     await entries().deleteMany({});
     await auditHeads(db).deleteMany({});
     const [one, two] = [await chainOfTwelve(), await chainOfTwelve()];
@@ -342,7 +342,7 @@ describe("a whole chain that is gone with its head", () => {
     await auditHeads(db).deleteOne({ _id: id });
   };
 
-  test("is missed, of an organization that this version made, also when all are checked", async () => {
+  test("audit verify reports a whole chain that is gone with its head, of an organization that this version made, also when all are checked", async () => {
     await entries().deleteMany({});
     await auditHeads(db).deleteMany({});
     const [whole, other] = [await fleet.settle("starter"), await fleet.settle("professional")];

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { isDeepStrictEqual } from "node:util";
 import type { MongoClient } from "mongodb";
-import { createClient, type RunningService, startService } from "../../src/boot.ts";
+import { createClient } from "../../src/lib/client.ts";
+import { type RunningService, startService } from "../../src/serve.ts";
 import { createLogger } from "../../src/log.ts";
 import { driveAbandoned } from "../../src/operation/drive.ts";
 import {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type Document, ObjectId } from "mongodb";
-import { createDeps, prepare } from "../../src/boot.ts";
+import { createDeps } from "../../src/boot.ts";
+import { prepare } from "../../src/prepare.ts";
 import type { Deps } from "../../src/deps.ts";
 import { aggregateDocuments, countDocuments, listDocuments } from "../../src/document/query.ts";
 import { createIndex } from "../../src/document/indexes.ts";

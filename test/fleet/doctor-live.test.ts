@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { createClient, createDeps, type RunningService, startService } from "../../src/boot.ts";
+import { createDeps } from "../../src/boot.ts";
+import { createClient } from "../../src/lib/client.ts";
+import { type RunningService, startService } from "../../src/serve.ts";
 import { doctor, type Report } from "../../src/fleet/doctor.ts";
 import { createLogger } from "../../src/log.ts";
 import { tiers } from "../../src/tenant/placement.ts";

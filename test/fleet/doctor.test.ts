@@ -373,7 +373,7 @@ const leftovers: [string, () => Promise<Planted>][] = [
       const lodger = await fleet.settle("professional");
       await collectionOf(fleet.db, lodger.placement).deleteMany({});
       await organization(lodger, { $set: { status: "provisioning" } });
-      const made = { organization_id: lodger._id, kind: "provision" };
+      const made = { organization_id: lodger._id, kind: "provision" as const };
       await operations(fleet.db).updateOne(made, { $set: { status: "failed" } });
       return {
         expected: [{ finding: "organization_unfinished", organization_id: lodger.id, status: "provisioning" }],

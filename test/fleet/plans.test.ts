@@ -1,6 +1,7 @@
 // SCALE sets how many organizations there are; what an index doesn't answer shows at a few thousand already.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { createDeps, prepare } from "../../src/boot.ts";
+import { createDeps } from "../../src/boot.ts";
+import { prepare } from "../../src/prepare.ts";
 import type { Deps } from "../../src/deps.ts";
 import { engineOf } from "../../src/lib/engine.ts";
 import { createLogger } from "../../src/log.ts";

@@ -87,7 +87,7 @@ describe("the caller's address", () => {
     expect(address).toBe(expected);
   });
 
-  test("isn't read from other headers", async () => {
+  test("the caller's address isn't read from other headers", async () => {
     const headers = { forwarded: "for=1.1.1.1", "x-real-ip": "1.1.1.1", "cf-connecting-ip": "1.1.1.1" };
     expect((await ask(1, headers))[0]).toBe("10.0.0.9");
   });

@@ -6,7 +6,7 @@ import { auditEntries, auditPending } from "../../src/audit/store.ts";
 import { verify } from "../../src/audit/verify.ts";
 import { readKeyId } from "../../src/operator/key-text.ts";
 import { until } from "../support/crash.ts";
-import { depsOfCommand } from "../../src/command-line.ts";
+import { depsOfCommand } from "../support/command-deps.ts";
 import { createKey } from "../../src/operator/create-key.ts";
 import { revokeKey } from "../../src/operator/revoke-key.ts";
 import { useOperatorKey } from "../support/operator.ts";
@@ -276,8 +276,8 @@ describe("refused access is on record", () => {
   });
 });
 
-describe("no entry", () => {
-  test("holds a password, a token, a secret or an email, whatever was sent", async () => {
+describe("an entry of the record", () => {
+  test("no entry holds a password, a token, a secret or an email, whatever was sent", async () => {
     const who = { ...newcomer(), email: "o'brien{audited}`x@secret-mail.example", password: "Secret-Horse-7" };
     const headers = { ...from(), "x-request-id": "ada@secret-mail.example" };
     const login = { email: who.email, password: who.password };
@@ -317,7 +317,7 @@ describe("no entry", () => {
     }
   });
 
-  test("can be forged by newlines and control characters in names and headers", async () => {
+  test("no entry can be forged by newlines and control characters in names and headers", async () => {
     const who = await service.join();
     const name = 'x\n{"act":"key.create"}\u2028\u202e';
     await service.send("POST", "/org/indexes", { token: who.token, body: { key: { a: 1 }, name } });

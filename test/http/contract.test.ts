@@ -11,7 +11,7 @@ const signIn = (email: string, password: string) => service.send("POST", "/admin
 const get = (name: string) => service.send("GET", `/org/get?organization_name=${encodeURIComponent(name)}`);
 
 describe("POST /org/create", () => {
-  test("answers 201 with the whole organization, and stores no password in clear", async () => {
+  test("creating answers 201 with the whole organization, and stores no password in clear", async () => {
     const who = newcomer("made");
     const { status, headers, body, text } = await service.send("POST", "/org/create", { body: who });
     expect(status).toBe(201);
@@ -65,7 +65,7 @@ describe("POST /org/create", () => {
     ["white space and quotes", ` "Ab'1\t\n{}$`],
     ["other scripts", "Ωмega-٣-密码"],
     ["emoji", "Aa1😀😀😀😀😀"],
-  ])("takes a password of %s and signs in with it", async (_what, password) => {
+  ])("a password of %s is taken, and signs in", async (_what, password) => {
     const who = { ...newcomer(), password };
     expect((await service.send("POST", "/org/create", { body: who })).status).toBe(201);
     expect((await signIn(who.email, password)).status).toBe(200);
@@ -148,7 +148,7 @@ describe("GET /org/get", () => {
 });
 
 describe("PUT /org/update", () => {
-  test("changes name, email and password together; the new ones work and the old ones don't", async () => {
+  test("name, email and password are changed together; the new ones work and the old ones don't", async () => {
     const who = await service.join("old");
     const next = { ...newcomer("new"), password: "Another-Horse-8" };
     const { status, body } = await service.send("PUT", "/org/update", { token: who.token, body: next });

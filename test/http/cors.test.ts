@@ -51,7 +51,7 @@ describe("a page of a listed origin", () => {
   });
 });
 
-describe("any other page", () => {
+describe("a page of an origin that isn't listed", () => {
   test.each([
     "https://evil.example",
     "https://app.acme.example.evil.example",
@@ -71,7 +71,7 @@ describe("any other page", () => {
     expect([before.status, corsHeaders(before.headers)]).toEqual([405, []]);
   });
 
-  test("of any origin may not when none is listed, which is the default", async () => {
+  test("a page of any origin is refused when none is listed, which is the default", async () => {
     for (const origin of [...listed, "https://evil.example"]) {
       const asked = await closed.send("GET", "/", { headers: { origin } });
       const before = await closed.send("OPTIONS", "/org/update", { headers: { origin, ...preflight } });

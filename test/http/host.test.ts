@@ -13,7 +13,7 @@ describe("a request without a host", () => {
     ["HTTP/1.0 and no Host", "HTTP/1.0", []],
     ["HTTP/1.0 and an empty Host", "HTTP/1.0", ["Host:"]],
     ["HTTP/1.1 and an empty Host", "HTTP/1.1", ["Host: "]],
-  ])("of %s is found by its path, and by no part of it", async (_name, protocol, headers) => {
+  ])("a request of %s without a host is found by its path, and by no part of it", async (_name, protocol, headers) => {
     const get = (path: string) => ask(head(`GET ${path} ${protocol}`, ...headers));
     expect(statusesOf(await get("/health"))).toEqual([200]);
     expect(bodyOf(await get("/")).name).toBe("croupier");
@@ -71,7 +71,7 @@ describe("a Host header", () => {
     ["a second one that is the same", "Host: a\r\nHost: a"],
     ["a second one that is empty", "Host: a\r\nHost:"],
     ["an empty one before it", "Host:\r\nHost: a"],
-  ])("with %s is refused, whatever is asked for", async (_name, lines) => {
+  ])("a Host header with %s is refused, whatever is asked for", async (_name, lines) => {
     for (const [method, path] of [
       ["GET", "/health"],
       ["GET", "/xx/health"],

@@ -29,7 +29,7 @@ async function join(address: string) {
 }
 
 describe("an admin whose email others try wrong passwords with", () => {
-  test("signs in from other networks, while one network has only few tries however many addresses it has", async () => {
+  test("an admin signs in from other networks, while one network has only few tries however many addresses it has", async () => {
     const who = await join("192.0.2.1");
     const answers = await statusesOf(strangers("198.51.100", 20).map((address) => signIn(who.email, address)));
     expect(answers.filter((status) => status === 401)).toHaveLength(3);
@@ -37,7 +37,7 @@ describe("an admin whose email others try wrong passwords with", () => {
     expect((await signIn(who.email, "192.0.77.5", who.password)).status).toBe(200);
   });
 
-  test("isn't locked out where the email has signed in of late, nor kept from renewing, by tries from everywhere", async () => {
+  test("wrong tries from everywhere don't lock an admin out where the email has signed in of late, nor keep a session from renewing", async () => {
     const who = await join("192.0.3.1");
     const answers = await statusesOf(botnet(60).map((address) => signIn(who.email, address)));
     expect(answers.filter((status) => status === 401)).toHaveLength(30);
@@ -68,7 +68,7 @@ describe("a request that isn't valid", () => {
   test.each([
     ["/org/create", 4],
     ["/admin/login", 8],
-  ])("counts for POST %s like one that is", async (path, allowed) => {
+  ])("a request to POST %s that isn't valid counts like one that is", async (path, allowed) => {
     const headers = from(`192.0.9.${allowed}`);
     const answers = await statusesOf(
       Array.from({ length: 30 }, (_, index) => send(service.url, "POST", path, { body: invalid[index % 3], headers })),

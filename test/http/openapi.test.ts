@@ -46,7 +46,7 @@ describe("/openapi.json", () => {
     for (const path of Object.keys(document.paths)) expect(path).toMatch(/^\//);
   });
 
-  test("has every route of the app but those of the documentation itself, and no other", () => {
+  test("the description has every route of the app but those of the documentation itself, and no other", () => {
     const routes = createApp(service.running.deps)
       .routes.filter(({ method, path }) => method !== "ALL" && !/^\/(docs|redoc|openapi\.json)/.test(path))
       .map(({ method, path }) => `${method.toLowerCase()} ${path.replace(/:(\w+)/g, "{$1}")}`);
@@ -90,7 +90,7 @@ describe("/openapi.json", () => {
     }
   });
 
-  test("describes problems with the titles and statuses of the one table, and names only those", () => {
+  test("problems are described with the titles and statuses of the one table, and only those", () => {
     for (const { operation } of operations) {
       for (const [status, { content }] of Object.entries(operation.responses)) {
         for (const [code, { value }] of Object.entries(content?.["application/problem+json"]?.examples ?? {})) {

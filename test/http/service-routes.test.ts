@@ -30,7 +30,7 @@ describe("the service", () => {
     expect([readiness.status, readiness.body]).toEqual([200, { status: "ready" }]);
   });
 
-  test("sends the headers that protect a browser with every answer", async () => {
+  test("every answer has the headers that protect a browser", async () => {
     for (const path of ["/", "/nothing", "/org/get", "/docs"]) {
       const { headers } = await ask(path);
       expect(headers.get("x-content-type-options")).toBe("nosniff");
@@ -79,7 +79,7 @@ describe("GET /docs", () => {
     expect(style.text).not.toMatch(/@import|url\(\s*["']?(?:https?:)?\/\//i);
   });
 
-  test("has a policy of its own that allows its files and its one inline script by hash, nothing else", async () => {
+  test("GET /docs has a policy of its own that allows its files and its one inline script by hash, nothing else", async () => {
     const { headers, text } = await ask("/docs");
     const policy = Object.fromEntries(
       headers

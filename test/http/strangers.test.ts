@@ -37,7 +37,7 @@ const chunked = "Transfer-Encoding: chunked";
 
 describe("of somebody who isn't known", () => {
   test.each(["/org/documents", "/org/documents/find", "/org/indexes", "/platform/operations/1/cancel"])(
-    "nothing of a body is read before POST %s says so",
+    "nothing of a stranger's body is read before POST %s says so",
     async (path) => {
       const { answered } = begin(post(path, chunked) + chunk(1));
       expect(statusesOf(await answered)).toEqual([401]);
@@ -57,7 +57,7 @@ describe("what is being read of all requests together", () => {
   const insert = (token: string, bytes: number) =>
     begin(post("/org/documents", `Authorization: Bearer ${token}`, `Content-Length: ${bytes}`) + "[");
 
-  test("is bounded, and one organization can't have all: it is refused, others go on, and later it does too", async () => {
+  test("all bodies that are being read are bounded together, and one organization can't have all: it is refused, others go on, and later it does too", async () => {
     const [busy, other] = [await service.join(), await service.join()];
     const bodies = [insert(busy.token, mebibyte), insert(busy.token, mebibyte)];
     const refused = insert(busy.token, mebibyte);

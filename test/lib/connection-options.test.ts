@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { MongoClient } from "mongodb";
-import { createClient } from "../../src/boot.ts";
+import { createClient } from "../../src/lib/client.ts";
 import { readConfig } from "../../src/config.ts";
 import { connectionProblems } from "../../src/lib/connection-options.ts";
 

@@ -17,7 +17,7 @@ function crowdOf(places: ReturnType<typeof createPlaces>, key: string, count: nu
 }
 
 describe("places that are dealt to keys", () => {
-  test("are never all taken by some: each who comes leaves as many free as it has, and a newcomer gets one at once", () => {
+  test("places are never all taken by some: each who comes leaves as many free as it has, and a newcomer gets one at once", () => {
     const places = createPlaces(options);
     const crowds = ["a", "b", "c", "d"].map((key) => crowdOf(places, key, 100));
     expect(crowds.map(({ inside }) => inside())).toEqual([45, 23, 11, 6]);

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { MongoClient, ObjectId } from "mongodb";
-import { createClient, createDeps, prepare } from "../../src/boot.ts";
+import { createDeps } from "../../src/boot.ts";
+import { createClient } from "../../src/lib/client.ts";
+import { prepare } from "../../src/prepare.ts";
 import { postDocuments } from "../../src/document/post.ts";
 import { getDocument } from "../../src/document/query.ts";
 import { isFailure } from "../../src/lib/failure.ts";
@@ -87,7 +89,7 @@ describe.skipIf(secondary === null)("with a secondary that lags behind", () => {
         if (!(await isThere(_id))) missed.push(_id);
       }
     })();
-    const wanted = { _id: new ObjectId(), organization_id, kind: "move", input: { tier: "enterprise" } };
+    const wanted = { _id: new ObjectId(), organization_id, kind: "move" as const, input: { tier: "enterprise" } };
     await enqueue(deps, wanted);
     while ((await findById(deps.db, wanted._id))!.open) await driveAbandoned(deps, 30_000);
     moved = true;

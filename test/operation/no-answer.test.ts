@@ -87,7 +87,7 @@ test("a step that gets no answer is given up, counts as failed, and holds nothin
     patience: { stepMs: 2_500, pauseMs: () => 0 },
     flows: { ...flows, stamp: { ...flows.stamp!, steps: { ...flows.stamp!.steps, mark: waiting } } },
   };
-  const wanted = { _id: new ObjectId(), organization_id, kind: "stamp", input: {} };
+  const wanted = { _id: new ObjectId(), organization_id, kind: "stamp" as const, input: {} };
   await enqueue(deps, wanted);
   const driving = driveAbandoned(deps, 30_000, undefined, { organization_id });
   // Longer than a lease: in between it is held.

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { ObjectId } from "mongodb";
+import { flows } from "../../src/flows/index.ts";
 import { driveAbandoned, enqueue } from "../../src/operation/drive.ts";
 import type { Operation } from "../../src/operation/operation.ts";
 import { findById, operations } from "../../src/operation/store.ts";
@@ -19,7 +20,7 @@ test("whoever takes a move over is not credited with what its predecessor copied
   const { _id, placement } = await fleet.settle("professional");
   const ids = Array.from({ length: 900 }, () => new ObjectId());
   await collectionOf(db, placement).insertMany(stored(placement, ids));
-  const wanted = { _id: new ObjectId(), organization_id: _id, kind: "move", input: { tier: "enterprise" } };
+  const wanted = { _id: new ObjectId(), organization_id: _id, kind: "move" as const, input: { tier: "enterprise" } };
   const { _id: id } = (await enqueue(deps, wanted))!;
 
   const dying = async (operation: Operation) => {
@@ -44,10 +45,10 @@ test("whoever takes a move over is not credited with what its predecessor copied
     documents_per_second: null,
     seconds_left: null,
   };
-  expect(viewOperation(taken!, at(1))).toMatchObject(shown);
+  expect(viewOperation(flows, taken!, at(1))).toMatchObject(shown);
   const later = { ...taken!, progress: { ...taken!.progress, pace: { ...pace, done: copied + 100, left: 500 } } };
-  expect(viewOperation(later, at(2))).toMatchObject({ documents_per_second: 50, seconds_left: 10 });
+  expect(viewOperation(flows, later, at(2))).toMatchObject({ documents_per_second: 50, seconds_left: 10 });
   const elsewhere = { documents_left: null, documents_per_second: null, seconds_left: null };
-  expect(viewOperation({ ...later, step: "gate" }, at(2))).toMatchObject(elsewhere);
+  expect(viewOperation(flows, { ...later, step: "gate" }, at(2))).toMatchObject(elsewhere);
   expect((await findById(db, id))!.status).toBe("succeeded");
 });

@@ -94,7 +94,7 @@ test("documents that a foreign validator doesn't let be marked stop it with thei
     ),
   ).toEqual([]);
   await db.command({ collMod: placement!.collection, validator: { good: true }, validationLevel: "strict" });
-  const wanted = { _id: new ObjectId(), organization_id: _id, kind: "stamp", input: {} };
+  const wanted = { _id: new ObjectId(), organization_id: _id, kind: "stamp" as const, input: {} };
   await enqueue(deps, wanted);
   await organizations(db).updateOne({ _id }, { $set: { "placement.unstamped": true } });
   const stop = async () => {

@@ -26,7 +26,7 @@ test("long moves keep neither each other nor what has a gate closed from being d
     Array.from({ length: moves }, async () => {
       const { _id, placement } = await fleet.settle("professional");
       await collectionOf(db, placement).insertMany(stored(placement, [...Array(5_000).keys()]));
-      const wanted = { _id: new ObjectId(), organization_id: _id, kind: "move", input: { tier: "starter" } };
+      const wanted = { _id: new ObjectId(), organization_id: _id, kind: "move" as const, input: { tier: "starter" } };
       return (await enqueue(deps, wanted))!._id;
     }),
   );
@@ -35,8 +35,12 @@ test("long moves keep neither each other nor what has a gate closed from being d
   const name = newcomer("renamed").organization_name;
   const admin = (await db.collection("admin_users").findOne({ organization_id: renamed.id }))!;
   const input = { admin_id: admin._id, organization_name: name, updated_at: new Date() };
-  const rename = (await enqueue(deps, { _id: new ObjectId(), organization_id: renamed._id, kind: "update", input }))!
-    ._id;
+  const rename = (await enqueue(deps, {
+    _id: new ObjectId(),
+    organization_id: renamed._id,
+    kind: "update" as const,
+    input,
+  }))!._id;
   const dying = ({ step }: { step: string }) => {
     if (step === "seal") throw new Error("killed");
   };

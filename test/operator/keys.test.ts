@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { depsOfCommand } from "../../src/command-line.ts";
+import { depsOfCommand } from "../support/command-deps.ts";
 import { createKey, type NewKey } from "../../src/operator/create-key.ts";
 import { hashKey, makeKeyText } from "../../src/operator/key-text.ts";
 import { createKnownKeys } from "../../src/operator/known-keys.ts";
@@ -17,7 +17,7 @@ const ask = (token: string, headers: Record<string, string> = {}) =>
 const from = (address: string) => ({ "x-forwarded-for": address });
 
 describe("an operator's key", () => {
-  test("is stored as a hash, never itself", async () => {
+  test("an operator's key is stored as a hash, never itself", async () => {
     const { key, record } = await make({ name: "hashed" });
     const stored = await service.db.collection<any>("operator_keys").findOne({ _id: record._id });
     expect(stored).toMatchObject({ name: "hashed", hash: hashKey(key), revoked_at: null });
@@ -42,9 +42,9 @@ describe("an operator's key", () => {
         status: 401,
         rest: {
           type: "urn:croupier:problem:operator_key_invalid",
-          title: "The operator's key is not valid",
+          title: "The operator key is not valid",
           status: 401,
-          detail: "The operator's key is not valid.",
+          detail: "The operator key is not valid.",
           instance: "/platform/operations",
         },
         challenge: 'Bearer error="invalid_token"',
@@ -52,13 +52,13 @@ describe("an operator's key", () => {
     }
   });
 
-  test("ends by itself when its time is over, also in a process that remembers it", async () => {
+  test("an operator's key ends when its time is over, also in a process that remembers it", async () => {
     const { key } = await make({ expires_at: new Date(Date.now() + 300) });
     expect((await ask(key)).status).toBe(200);
     await until("it to expire", async () => (await ask(key)).status === 401, 2_000);
   });
 
-  test("that is revoked is refused within a second by a process that has just used it", async () => {
+  test("a revoked operator's key is refused within a second by a process that has just used it", async () => {
     for (let n = 0; n < 5; n++) {
       const { key, record } = await make();
       expect((await ask(key)).status).toBe(200);
@@ -76,7 +76,7 @@ describe("an operator's key", () => {
     const first = await revokeKey(deps(), record._id);
     const second = await revokeKey(deps(), `crp_live_${record._id}`);
     expect(second.revoked_at).toEqual(first.revoked_at!);
-    await expect(revokeKey(deps(), "00000000")).rejects.toThrow("no such key");
+    await expect(revokeKey(deps(), "00000000")).rejects.toThrow("No such key");
   });
 
   test("costs one look-up for all who use it at once, and none while it is remembered", async () => {
@@ -128,7 +128,7 @@ describe("an operator's key with an allow-list", () => {
     ["unknown", 403],
     // What the caller wrote itself stands further left.
     ["192.0.2.77, 198.51.100.1", 403],
-  ])("from %s answers %i", async (address, status) => {
+  ])("an operator's key with an allow-list, from %s, answers %i", async (address, status) => {
     const answer = await ask(key, from(address));
     expect(answer.status).toBe(status);
     if (status === 403) expect(answer.body.type).toBe("urn:croupier:problem:address_not_allowed");

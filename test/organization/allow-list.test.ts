@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import type { Entry } from "../../src/audit/audit.ts";
-import { type RunningService, startService } from "../../src/boot.ts";
+import { type RunningService, startService } from "../../src/serve.ts";
 import { createLogger } from "../../src/log.ts";
 import { until } from "../support/crash.ts";
 import { useOperatorKey } from "../support/operator.ts";

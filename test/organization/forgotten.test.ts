@@ -131,7 +131,7 @@ test("an update that the version before has begun is ended, and its input then h
 });
 
 describe("a deleted organization", () => {
-  test("leaves its names, emails and documents' ids nowhere but in the audit", async () => {
+  test("a deleted organization leaves its names, emails and documents' ids nowhere but in the audit", async () => {
     const { me, words, document } = one;
     const organization_id = new ObjectId(me.id);
     // What the version before this kept, and what a process leaves that dies.

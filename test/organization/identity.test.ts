@@ -25,7 +25,7 @@ async function successor(organization_name: string, email = newcomer().email) {
 }
 
 describe("a token means an organization, never a name:", () => {
-  test("after A renames and B takes the name, A's old token changes and deletes A, and B stays", async () => {
+  test("after A is renamed and B takes the name, A's old token changes and deletes A, and B stays", async () => {
     const a = await service.join("acme");
     const moved = newcomer("moved").organization_name;
     await update(a.token, { organization_name: moved });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Db } from "mongodb";
-import { type RunningService, startService } from "../../src/boot.ts";
+import { type RunningService, startService } from "../../src/serve.ts";
 import { createLogger } from "../../src/log.ts";
 import { placeKey } from "../../src/tenant/placement.ts";
 import { isRetired } from "../../src/tenant/retired.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { ObjectId } from "mongodb";
-import { type RunningService, startService } from "../../src/boot.ts";
+import { type RunningService, startService } from "../../src/serve.ts";
 import { createLogger } from "../../src/log.ts";
 import { doctor, type Report } from "../../src/fleet/doctor.ts";
 import { findById, getById } from "../../src/organization/store.ts";

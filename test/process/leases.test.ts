@@ -1,12 +1,14 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type Document, ObjectId } from "mongodb";
-import { createClient, createDeps, startService } from "../../src/boot.ts";
+import { createDeps } from "../../src/boot.ts";
+import { createClient } from "../../src/lib/client.ts";
+import { startService } from "../../src/serve.ts";
 import type { Deps } from "../../src/deps.ts";
 import { postDocuments } from "../../src/document/post.ts";
 import { version } from "../../src/lib/version.ts";
 import { createLogger } from "../../src/log.ts";
 import { driveAbandoned, enqueue } from "../../src/operation/drive.ts";
-import type { Operation, StepMoment } from "../../src/operation/operation.ts";
+import type { Operation, OperationKind, StepMoment } from "../../src/operation/operation.ts";
 import { findById } from "../../src/operation/store.ts";
 import { getById } from "../../src/organization/store.ts";
 import { readStored } from "../../src/tenant/stored.ts";
@@ -57,7 +59,11 @@ function startWriting(organizationId: ObjectId) {
 }
 
 /** @returns how long each step took, the last time that it was taken, in milliseconds */
-async function driveToEnd(organization_id: ObjectId, kind: string, input: Document): Promise<Record<string, number>> {
+async function driveToEnd(
+  organization_id: ObjectId,
+  kind: OperationKind,
+  input: Document,
+): Promise<Record<string, number>> {
   const took: Record<string, number> = {};
   let beganMs = 0;
   const onStep = ({ step }: Operation, moment: StepMoment) => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type Document, ObjectId } from "mongodb";
-import { type RunningService, startService } from "../../src/boot.ts";
+import { type RunningService, startService } from "../../src/serve.ts";
 import { createLogger } from "../../src/log.ts";
 import { expectProblem } from "../support/problem.ts";
 import { newcomer, send, testConfig, useService } from "../support/service.ts";
@@ -34,7 +34,7 @@ test("who is refused is told so, and not how many there are; clients of the firs
   expect(refused.body.quota).toEqual({ name: "organizations" });
   const first = await create(other.url);
   expect(first.body).toEqual({
-    detail: [{ loc: ["body"], msg: expect.stringContaining("no more organizations"), type: "value_error" }],
+    detail: [{ loc: ["body"], msg: expect.stringContaining("quota of organizations"), type: "value_error" }],
   });
 });
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { ObjectId } from "mongodb";
-import { type RunningService, startService } from "../../src/boot.ts";
+import { type RunningService, startService } from "../../src/serve.ts";
 import { createLogger } from "../../src/log.ts";
 import { createRecountChore } from "../../src/quota/count.ts";
 import type { UsageRecord } from "../../src/quota/store.ts";

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Document, MongoClient, ObjectId } from "mongodb";
-import { createClient, createDeps, type RunningService, startService } from "../../src/boot.ts";
+import { createDeps } from "../../src/boot.ts";
+import { createClient } from "../../src/lib/client.ts";
+import { type RunningService, startService } from "../../src/serve.ts";
 import { doctor, type Report } from "../../src/fleet/doctor.ts";
 import { createLogger } from "../../src/log.ts";
 import { operations } from "../../src/operation/store.ts";
@@ -31,16 +33,16 @@ const users: [string, { roles: Document[]; privileges?: Document[]; tiers: Tier[
     { roles: [{ role: "readWrite", db: databaseName }], tiers: ["starter", "professional"] },
   ],
   ["readWriteAnyDatabase", { roles: [{ role: "readWriteAnyDatabase", db: "admin" }], tiers: [...tiers] }],
-  ["README's role for starter", { roles: [], privileges: [own("service"), own("starter")], tiers: ["starter"] }],
+  ["the documented role for starter", { roles: [], privileges: [own("service"), own("starter")], tiers: ["starter"] }],
   [
-    "README's role for starter and professional",
+    "the documented role for starter and professional",
     {
       roles: [],
       privileges: [own("service"), own("starter"), own("professional")],
       tiers: ["starter", "professional"],
     },
   ],
-  ["README's role for all tiers", { roles: [], privileges: [own("service"), everywhere], tiers: [...tiers] }],
+  ["the documented role for all tiers", { roles: [], privileges: [own("service"), everywhere], tiers: [...tiers] }],
   ["root", { roles: [{ role: "root", db: "admin" }], tiers: [...tiers] }],
 ];
 

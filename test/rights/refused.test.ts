@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { Writable } from "node:stream";
 import { type Document, ObjectId } from "mongodb";
-import { type RunningService, startService } from "../../src/boot.ts";
+import { type RunningService, startService } from "../../src/serve.ts";
 import { doctor, type Report } from "../../src/fleet/doctor.ts";
 import { createLogger } from "../../src/log.ts";
 import { operations } from "../../src/operation/store.ts";

@@ -186,7 +186,7 @@ describe("what a token says", () => {
     expect(await read({ [name]: null })).toBeNull();
   });
 
-  test("is of this issuer, for this audience, not of the future and not over", async () => {
+  test("a token is of this issuer, for this audience, not of the future and not over", async () => {
     const now = Math.floor(Date.now() / 1000);
     expect(await read({ iss: "another" })).toBeNull();
     expect(await read({ aud: "another" })).toBeNull();

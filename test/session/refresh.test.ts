@@ -59,7 +59,7 @@ describe("a refresh token", () => {
     expect(await lets(third.access_token)).toBe(true);
   });
 
-  test("is nowhere in the database, nor is the part that finds the session", async () => {
+  test("a refresh token is nowhere in the database, nor is the part that finds the session", async () => {
     const { refresh_token, access_token } = await begin();
     const { refresh_token: second } = await next(refresh_token);
     const text = JSON.stringify(await stored(access_token));
@@ -73,7 +73,7 @@ describe("a refresh token", () => {
     expect(new Set(Array.from({ length: 1_000 }, () => makeRefreshToken(second).slice(-42))).size).toBe(1_000);
   });
 
-  test("that is used twice ends its session: the access tokens and the refresh token of whoever used it first, too", async () => {
+  test("a refresh token that is used twice ends its session, with the access tokens and the refresh token that were given for it first", async () => {
     const { who, access_token, refresh_token } = await begin();
     const other = await signInTo(service, who);
     const stolen = await next(refresh_token);
@@ -86,7 +86,7 @@ describe("a refresh token", () => {
     expect((await renew(other.refresh_token)).status).toBe(200);
   });
 
-  test("of long ago ends the session as well as the last one does", async () => {
+  test("a refresh token of long ago ends the session as the last one does", async () => {
     const { refresh_token } = await begin();
     let last = await next(refresh_token);
     for (let n = 0; n < 3; n++) last = await next(last.refresh_token);
@@ -95,7 +95,7 @@ describe("a refresh token", () => {
     refusesAs(await renew(last.refresh_token), "refresh_token_invalid");
   });
 
-  test("sent many times at once is let through once at the most, and no token of the session is left", async () => {
+  test("a refresh token sent many times at once is let through once at the most, and no token of the session is left", async () => {
     for (let round = 0; round < 3; round++) {
       const { access_token, refresh_token } = await begin();
       const answers = await Promise.all(Array.from({ length: 12 }, () => renew(refresh_token)));
@@ -121,7 +121,7 @@ describe("a refresh token", () => {
     expect((await renew(refresh_token)).status).toBe(200);
   });
 
-  test("is no access token, and an access token no refresh token", async () => {
+  test("a refresh token is no access token, and an access token no refresh token", async () => {
     const { access_token, refresh_token } = await begin();
     expect((await service.send("GET", "/admin/me", { token: refresh_token })).status).toBe(401);
     refusesAs(await renew(access_token.slice(0, 200)), "refresh_token_invalid");
@@ -138,7 +138,7 @@ describe("a session ends", () => {
     });
   };
 
-  test("30 days after it was renewed last, and each renewal counts anew", async () => {
+  test("a session ends 30 days after it was renewed last, and each renewal counts anew", async () => {
     const { refresh_token } = await begin();
     const start = Date.now();
     const renewed = await renewAt(refresh_token, start + 29 * dayMs);
@@ -147,7 +147,7 @@ describe("a session ends", () => {
     expect(await renewAt(renewed.refresh_token, start + 59.1 * dayMs)).toBe("refresh_token_invalid");
   });
 
-  test("90 days after its sign-in, however often it was renewed", async () => {
+  test("a session ends 90 days after its sign-in, however often it was renewed", async () => {
     let { refresh_token } = await begin();
     const start = Date.now();
     for (const days of [25, 50, 75, 89]) {
@@ -170,7 +170,7 @@ describe("a session ends", () => {
     expect(answer.body.refresh_expires_in).toBe(86_400);
   });
 
-  test("with logout: its refresh token and its access tokens of before, and no other session", async () => {
+  test("logout ends the refresh token and the access tokens of its session, and no other session", async () => {
     const { who, access_token, refresh_token } = await begin();
     const renewed = await next(refresh_token);
     expect((await service.send("POST", "/admin/logout", { token: renewed.access_token })).status).toBe(204);
@@ -192,7 +192,7 @@ describe("a session ends", () => {
     expect((await renew(again.refresh_token)).status).toBe(200);
   });
 
-  test("with a new password, but for the session that changed it, which can be renewed and changed from again", async () => {
+  test("a new password ends all sessions but the one that changed it, which can be renewed and changed from again", async () => {
     const { who, access_token, refresh_token } = await begin();
     const other = await signInTo(service, who);
     const change = (token: string, password: string) =>
@@ -210,7 +210,7 @@ describe("a session ends", () => {
     expect((await renew(newer.refresh_token)).status).toBe(200);
   });
 
-  test("with its organization, nothing of it left behind", async () => {
+  test("a session ends with its organization, and nothing of it is left behind", async () => {
     const { access_token, refresh_token } = await begin();
     expect((await service.send("DELETE", "/org/delete", { token: access_token })).status).toBe(204);
     refusesAs(await renew(refresh_token), "refresh_token_invalid");
@@ -233,7 +233,7 @@ describe("a session ends", () => {
 });
 
 describe("a process that died", () => {
-  test("between the renewal and its answer leaves a session that has to sign in again, and no token of it", async () => {
+  test("a process that dies between a renewal and its answer leaves a session that has to sign in again, and no token of it", async () => {
     const { access_token, refresh_token } = await begin();
     const session = (await sessionStore.findByFamily(service.db, hashRefreshToken(refresh_token)!.family))!;
     const lost = makeRefreshToken(refresh_token);
@@ -245,7 +245,7 @@ describe("a process that died", () => {
     expect(await lets(access_token)).toBe(false);
   });
 
-  test("after it had ended a session, before its access tokens were: any other goes on", async () => {
+  test("when a process dies after it ended a session, before the access tokens, any other process goes on", async () => {
     const { access_token, refresh_token } = await begin();
     await sessionStore.end(service.db, sidOf(access_token), new Date(Date.now() - 60_000));
     refusesAs(await renew(refresh_token), "refresh_token_invalid");

@@ -19,7 +19,7 @@ const end = (token: string, id: string) => service.send("DELETE", `/admin/sessio
 const collection = () => service.db.collection<{ _id: string; [field: string]: unknown }>("sessions");
 
 describe("GET /admin/sessions", () => {
-  test("lists this admin's sessions, the latest used first, with where they were used from", async () => {
+  test("an admin sees the own sessions, the latest used first, with where they were used from", async () => {
     const who = await service.join();
     await service.join();
     const from = { "x-forwarded-for": "203.0.113.9", "user-agent": "Browser/1.0 (a laptop)" };
@@ -82,7 +82,7 @@ describe("GET /admin/sessions", () => {
 });
 
 describe("DELETE /admin/sessions/:id", () => {
-  test("ends one session, its access and its refresh token, and no other", async () => {
+  test("ending a session ends its access and its refresh token, and no other session", async () => {
     const who = await service.join();
     const other = await signInTo(service, who);
     expect((await end(who.token, sidOf(other.access_token))).status).toBe(204);

@@ -37,7 +37,7 @@ describe("a sign-in", () => {
     };
   });
 
-  test("checks one password, whether the email is known or not", async () => {
+  test("a sign-in checks one password, whether the email is known or not", async () => {
     const who = await service.join();
     const password = "Wrong-Horse-7";
     const hash = await hashOf(who.email);
@@ -65,10 +65,10 @@ describe("a sign-in", () => {
 describe("a check of a password", () => {
   // The second as after the rounds were lowered: there are hashes of more than are configured.
   test.each([
-    ["costs as much for no hash, a malformed one and one of fewer rounds as for a full one", 10, "b"],
-    ["costs as much for all of them as for one of more rounds than configured, once there was one", 6, "b"],
-    ["costs as much for all of them with a password that may have been typed in two ways", 10, "é".normalize("NFD")],
-  ])("%s", async (_name, rounds, typed) => {
+    ["no hash, a malformed one and one of fewer rounds as for a full one", 10, "b"],
+    ["all of them as for one of more rounds than configured, once there was one", 6, "b"],
+    ["all of them with one that may have been typed in two ways", 10, "é".normalize("NFD")],
+  ])("a check of a password costs as much for %s", async (_name, rounds, typed) => {
     const { createPasswordHasher } = await import("../../src/admin/password-hasher.ts");
     const passwords = createPasswordHasher({
       program: new URL("../../src/admin/password-worker.ts", import.meta.url),
@@ -159,7 +159,7 @@ describe("a hash", () => {
     await setHash(who.email, "$2b$12$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW");
     expect((await signIn(who.email, "secret")).status).toBe(200);
     expect(await hashOf(who.email)).toStartWith("$2b$12$");
-  }, 20_000);
+  });
 
   test.each([
     ["empty", ""],
@@ -190,7 +190,7 @@ describe("a hash", () => {
 describe("rounds that were raised", () => {
   const raised = useService({ BCRYPT_ROUNDS: "6" });
 
-  test("renew a hash of fewer at the next right sign-in, not at a wrong one, and it goes on signing in", async () => {
+  test("a hash of fewer rounds is renewed at the next right sign-in, not at a wrong one, and goes on signing in", async () => {
     const who = newcomer();
     const ask = (password: string) => raised.send("POST", "/admin/login", { body: { email: who.email, password } });
     const stored = async () => (await raised.db.collection("admin_users").findOne({ email: who.email }))!.password;
@@ -221,7 +221,7 @@ describe("rounds that were raised", () => {
 describe("more sign-ins than may wait", () => {
   const small = useService({ PASSWORD_WORKERS: "1", PASSWORD_QUEUE_MAX: "3", BCRYPT_ROUNDS: "9" });
 
-  test("are refused with when to come back, and those that wait succeed, as do requests without a password", async () => {
+  test("more sign-ins than may wait are refused with when to come back; those that wait succeed, as do requests without a password", async () => {
     const who = await small.join();
     const asked = Array.from({ length: 12 }, () =>
       small.send("POST", "/admin/login", { body: { email: who.email, password: who.password } }),
@@ -242,7 +242,7 @@ describe("more sign-ins than may wait", () => {
     }
     const again = await small.send("POST", "/admin/login", { body: { email: "nobody@example.com", password: "x" } });
     expect(again.status).toBe(401);
-  }, 20_000);
+  });
 
   test("refuse creates and changes of a password too, which leave nothing behind", async () => {
     const who = await small.join();
@@ -263,5 +263,5 @@ describe("more sign-ins than may wait", () => {
       ),
     );
     for (const { status } of changes) expect([200, 503]).toContain(status);
-  }, 20_000);
+  });
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { ObjectId } from "mongodb";
 import { createApp } from "../../src/app.ts";
-import { type RunningService, startService } from "../../src/boot.ts";
+import { type RunningService, startService } from "../../src/serve.ts";
 import { createLogger } from "../../src/log.ts";
 import { removeOrganization } from "../../src/organization/remove.ts";
 import { suspend } from "../../src/organization/for-operators.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { MongoClient } from "mongodb";
-import { createClient } from "../../src/boot.ts";
+import { createClient } from "../../src/lib/client.ts";
 import { letLeasesRunOut } from "../support/chain.ts";
 import { type Child, startChild, until } from "../support/crash.ts";
 import { accepted, freshDatabaseName, newcomer, send } from "../support/service.ts";
@@ -98,12 +98,12 @@ describe("what is ended in one process is refused in the other within a second:"
     const later = await startChild({ databaseName });
     expect([await asks(later, ended), await asks(later, held)]).toEqual([401, 200]);
     await later.end();
-  }, 30_000);
+  });
 });
 
 describe("a process that is killed in a change of the password", () => {
   test.each(["before", "after", "recorded"] as const)(
-    "%s its write leaves no token of before valid after it",
+    "a process killed in a change of the password, %s its write, leaves no token of before valid after it",
     async (moment) => {
       const who = await join();
       const [acting, other] = [await signIn(one, who), await signIn(one, who)];

@@ -1,7 +1,7 @@
 // The service as a process of its own that kills itself at a chosen moment between an act and its entry in the audit log.
 // CRASH_CONFIG holds settings of the service and the moment, AUDIT_KILL_AT; on standard output it says where it listens.
 import { writeSync } from "node:fs";
-import { startService } from "../../src/boot.ts";
+import { startService } from "../../src/serve.ts";
 import { createLogger } from "../../src/log.ts";
 import { testConfig } from "./service.ts";
 

@@ -5,7 +5,7 @@
 import { writeSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { ObjectId } from "mongodb";
-import { startService } from "../../src/boot.ts";
+import { startService } from "../../src/serve.ts";
 import { createLogger } from "../../src/log.ts";
 import type { StepObserver } from "../../src/operation/operation.ts";
 import type { Moment, Plan } from "./crash.ts";

@@ -1,5 +1,7 @@
 import { type Db, type Document, ObjectId } from "mongodb";
-import { createClient, createDeps, prepare } from "../../src/boot.ts";
+import { createDeps } from "../../src/boot.ts";
+import { createClient } from "../../src/lib/client.ts";
+import { prepare } from "../../src/prepare.ts";
 import type { Deps } from "../../src/deps.ts";
 import { doctor, type Report } from "../../src/fleet/doctor.ts";
 import { createLogger } from "../../src/log.ts";

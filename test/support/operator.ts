@@ -1,6 +1,6 @@
 import { beforeAll } from "bun:test";
 import type { Db } from "mongodb";
-import { depsOfCommand } from "../../src/command-line.ts";
+import { depsOfCommand } from "./command-deps.ts";
 import { createKey } from "../../src/operator/create-key.ts";
 import { type Scope, scopes as allScopes } from "../../src/operator/key.ts";
 import * as keyStore from "../../src/operator/store.ts";

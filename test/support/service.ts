@@ -2,7 +2,8 @@ import { afterAll, beforeAll } from "bun:test";
 import { randomBytes } from "node:crypto";
 import type { Db } from "mongodb";
 import { highLimits as noLimits } from "../../dev/lib/high-limits.ts";
-import { createClient, type RunningService, startService } from "../../src/boot.ts";
+import { createClient } from "../../src/lib/client.ts";
+import { type RunningService, startService } from "../../src/serve.ts";
 import { type Config, readConfig } from "../../src/config.ts";
 import { createLogger } from "../../src/log.ts";
 import { ownerOfDatabase } from "../../src/tenant/placement.ts";
@@ -10,7 +11,7 @@ import { ownerOfDatabase } from "../../src/tenant/placement.ts";
 export const freshDatabaseName = () => `croupier_test_${randomBytes(6).toString("hex")}`;
 
 /** `test/http/limits.test.ts` has limits of its own. */
-export const highLimits = { RATE_LIMIT_STORE: "memory", ...noLimits(1_000_000) };
+const highLimits = { RATE_LIMIT_STORE: "memory", ...noLimits(1_000_000) };
 
 /** The configuration of the tests: the database that `bun run test` found, and cheap hashes. */
 export function testConfig(overrides: Record<string, string> = {}): Config {

@@ -3,7 +3,7 @@ import { createIndex } from "../../src/document/indexes.ts";
 import { flows } from "../../src/flows/index.ts";
 import { type DriveDeps, driveAbandoned, enqueue } from "../../src/operation/drive.ts";
 import { findById, findOpen } from "../../src/operation/store.ts";
-import type { Operation, Step } from "../../src/operation/operation.ts";
+import { entriesOfFlows, type Operation, type OperationKind, type Step } from "../../src/operation/operation.ts";
 import { organizations } from "../../src/organization/store.ts";
 import type { Tier } from "../../src/tenant/placement.ts";
 import { listRetired, retirePlace } from "../../src/tenant/retired.ts";
@@ -13,7 +13,7 @@ import { newcomer } from "./service.ts";
 type How = { tier: Tier; input: (lodger: Lodger, fleet: Fleet) => Promise<object> | object };
 
 /** How operations of each kind come to be, and in which tier the organization is that they are done with. */
-const asked: Record<string, How[]> = {
+const asked: Record<OperationKind, How[]> = {
   provision: [
     {
       tier: "professional",
@@ -79,13 +79,11 @@ const change = (what: "create" | "drop") => ({
 });
 
 /** A step of a kind of operation, and one of the ways in which these come to be. */
-export type Way = { kind: string; step: string; name: string; number: number; how: How };
+export type Way = { kind: OperationKind; step: string; name: string; number: number; how: How };
 
-/** All that there are, by the flows' own list. @throws Error when it isn't known how a kind comes to be */
-export const ways: Way[] = Object.entries(flows).flatMap(([kind, { steps }]) => {
-  const all = asked[kind];
-  if (!all) throw new Error(`How does an operation of the kind ${kind} come to be?`);
-  return all.flatMap((how, number) =>
+/** All that there are, by the flows' own list */
+export const ways: Way[] = entriesOfFlows(flows).flatMap(([kind, { steps }]) => {
+  return asked[kind].flatMap((how, number) =>
     Object.keys(steps).map((step) => ({ kind, step, how, number, name: `${kind}/${step} (${number + 1})` })),
   );
 });
@@ -96,7 +94,7 @@ export type StuckDeps = Fleet["deps"] & DriveDeps;
 
 /** The fleet's deps, where one step has a trouble whenever it is taken; `first`: operations begin with it. */
 function troubled(fleet: Fleet, { kind, step }: Way, trouble: Trouble, first: string): StuckDeps {
-  const flow = flows[kind]!;
+  const flow = flows[kind];
   const steps = { ...flow.steps, [step]: trouble(flow.steps[step]!) };
   return { ...fleet.deps, flows: { ...flows, [kind]: { ...flow, first, steps } } };
 }
@@ -114,7 +112,7 @@ export const reload = async ({ db }: Fleet, id: ObjectId): Promise<Operation> =>
  */
 export async function meet(fleet: Fleet, way: Way, trouble: Trouble): Promise<Stuck> {
   const { kind, step, how, name } = way;
-  for (const first of [flows[kind]!.first, step]) {
+  for (const first of [flows[kind].first, step]) {
     let met = false;
     const noted: Trouble = (real) => {
       const worse = trouble(real);

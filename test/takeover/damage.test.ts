@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { fileURLToPath } from "node:url";
 import type { Db, Document, MongoClient } from "mongodb";
-import { createClient, type RunningService, startService } from "../../src/boot.ts";
+import { createClient } from "../../src/lib/client.ts";
+import { type RunningService, startService } from "../../src/serve.ts";
 import { createLogger } from "../../src/log.ts";
 import { type Finding, inspect } from "../../src/takeover/inspect.ts";
 import { createLegacyIndexes, dumpBesideStamps, type Legacy, legacyPasswords, plantLegacy } from "../support/legacy.ts";
@@ -84,6 +85,23 @@ const inOrder = (findings: unknown[]) =>
     })
     .sort();
 
+async function croupier(command: string, databaseName: string) {
+  const program = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+  const env = {
+    ...process.env,
+    MONGODB_DB_NAME: databaseName,
+    JWT_SECRET_KEY: "a-secret-of-the-tests-and-of-nothing-else",
+    RATE_LIMIT_STORE: "memory",
+  };
+  const child = Bun.spawn([process.execPath, program, command], { env, stdout: "pipe", stderr: "pipe" });
+  const [text, errors, exitCode] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  return { lines: text.split("\n").flatMap((line) => (line ? [JSON.parse(line)] : [])), errors, exitCode };
+}
+
 beforeAll(async () => {
   client = createClient(process.env.MONGODB_URL!);
   db = client.db(freshDatabaseName());
@@ -126,27 +144,30 @@ describe("a damaged database of the first Croupier", () => {
   });
 
   test("is reported by `croupier inspect`, one JSON object a line", async () => {
-    const program = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
-    const child = Bun.spawn([process.execPath, program, "inspect"], {
-      // As the service that was started first has it, which is to find nothing new.
-      env: {
-        ...process.env,
-        MONGODB_DB_NAME: db.databaseName,
-        JWT_SECRET_KEY: "a-secret-of-the-tests-and-of-nothing-else",
-        RATE_LIMIT_STORE: "memory",
-      },
-      stdout: "pipe",
-      stderr: "pipe",
-    });
-    const [text, errors, exitCode] = await Promise.all([
-      new Response(child.stdout).text(),
-      new Response(child.stderr).text(),
-      child.exited,
-    ]);
+    const { exitCode, errors, lines } = await croupier("inspect", db.databaseName);
     expect({ exitCode, errors }).toEqual({ exitCode: 0, errors: "" });
-    const lines = text.trimEnd().split("\n");
-    expect(inOrder(lines.map((line) => JSON.parse(line)))).toEqual(inOrder(expected));
-  }, 30_000);
+    expect(inOrder(lines)).toEqual(inOrder(expected));
+  });
+
+  test("isn't touched by `croupier inspect` before it is taken over, which `croupier take-over` does and counts", async () => {
+    const untouched = client.db(freshDatabaseName());
+    try {
+      await createLegacyIndexes(untouched);
+      await plantLegacy(untouched, "one", "one@example.com");
+      await plantLegacy(untouched, "two", "two@example.com", { admin: null });
+      const before = await dumpBesideStamps(untouched);
+      const refused = await croupier("inspect", untouched.databaseName);
+      expect(refused).toMatchObject({ exitCode: 1, lines: [] });
+      expect(refused.errors).toContain("run croupier take-over first");
+      expect(await dumpBesideStamps(untouched)).toBe(before);
+      const done = await croupier("take-over", untouched.databaseName);
+      expect(done).toEqual({ exitCode: 0, errors: "", lines: [{ organizations: 2, admins: 1 }] });
+      const { lines } = await croupier("inspect", untouched.databaseName);
+      expect(lines).toEqual([{ finding: "organization_without_admin", organization_id: expect.any(String) }]);
+    } finally {
+      await untouched.dropDatabase();
+    }
+  });
 
   test("is not changed by being inspected nor by a second start", async () => {
     const second = await startService(testConfig({ MONGODB_DB_NAME: db.databaseName }), createLogger("silent"));

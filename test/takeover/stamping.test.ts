@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { Decimal128, type Document, Double, Int32, Long, ObjectId, UUID } from "mongodb";
 import { createApp } from "../../src/app.ts";
-import { createClient, createDeps, prepare } from "../../src/boot.ts";
+import { createDeps } from "../../src/boot.ts";
+import { createClient } from "../../src/lib/client.ts";
+import { prepare } from "../../src/prepare.ts";
 import { createChores } from "../../src/chores.ts";
 import type { Deps } from "../../src/deps.ts";
 import { createLogger } from "../../src/log.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import type { Document, ObjectId } from "mongodb";
-import { createClient } from "../../src/boot.ts";
+import { createClient } from "../../src/lib/client.ts";
 import { exactBson } from "../../src/lib/bson.ts";
 import { idKey } from "../../src/tenant/document-id.ts";
 import type { Position } from "../../src/tenant/id-order.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type MongoClient, ObjectId } from "mongodb";
-import { createClient } from "../../src/boot.ts";
+import { createClient } from "../../src/lib/client.ts";
 import { findNotes, writeNotes } from "../../src/tenant/journal.ts";
 import { freshDatabaseName } from "../support/service.ts";
 

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { ObjectId } from "mongodb";
+import { flows } from "../../src/flows/index.ts";
 import { changeDocument } from "../../src/document/change.ts";
 import { newWriteId } from "../../src/document/document.ts";
 import { insertDocuments } from "../../src/document/insert.ts";
-import { move, type MoveProgress } from "../../src/flows/move.ts";
+import { move, type MoveOperation, type MoveProgress } from "../../src/flows/move.ts";
 import { driveAbandoned, enqueue } from "../../src/operation/drive.ts";
 import type { Operation, StepDeps, StepObserver } from "../../src/operation/operation.ts";
 import { findById, operations } from "../../src/operation/store.ts";
@@ -116,7 +117,7 @@ describe("a move of a tenant that is written to without a pause", () => {
     const began = performance.now();
     const seen = new Map<string, OperationView>();
     const operation = await drive(await startMove(lodger, "enterprise"), (now, moment) => {
-      if (moment === "recorded") seen.set(now.step, viewOperation(now, new Date()));
+      if (moment === "recorded") seen.set(now.step, viewOperation(flows, now, new Date()));
     });
     const tookMs = performance.now() - began;
     const { inserted, counted, failed } = await writing.stop();
@@ -191,7 +192,7 @@ test("a drain that leaves no fewer notes, however often it looks, fails and says
     const pace = { step: "drain", since: new Date(), from: 0, done: 0, left: 5_000 };
     const progress = { from: lodger.placement, stage, fence: 1, verified: false, copied: 0, fewest, vain, pace };
     const operation = { _id, organization_id: lodger._id, kind: "move", step: "drain", progress, lease: { guard: 1 } };
-    return move.steps.drain!({ ...deps, ...held } as StepDeps, operation as unknown as Operation);
+    return move.steps.drain!({ ...deps, ...held } as StepDeps, operation as unknown as MoveOperation);
   };
   for (let fewest = 5_000; fewest > 2_499;) {
     const next = (await drainWith(fewest, 9)) as { go: string; progress: MoveProgress };

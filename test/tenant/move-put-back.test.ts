@@ -23,7 +23,7 @@ const sharedNames = async () => (await shared().indexes()).map(({ name }) => Str
 const ownNames = async ({ id }: Lodger) => (await sharedNames()).filter((name) => name.startsWith(id)).sort();
 
 async function startMove({ _id }: Lodger, tier: Tier): Promise<ObjectId> {
-  const wanted = { _id: new ObjectId(), organization_id: _id, kind: "move", input: { tier } };
+  const wanted = { _id: new ObjectId(), organization_id: _id, kind: "move" as const, input: { tier } };
   return (await enqueue(fleet.deps, wanted))!._id;
 }
 

@@ -55,7 +55,7 @@ function checkSetField(value: unknown, pointer: string, bound: Variables): void 
   const field: unknown = isDocument(value) ? value.field : undefined;
   const name: unknown = isDocument(field) ? field.$literal : field;
   if (typeof name === "string" && isReserved(name)) {
-    throw invalid(under(pointer, "field"), "is a field that Croupier keeps for itself", "reserved_name");
+    throw invalid(under(pointer, "field"), "is reserved for Croupier", "reserved_name");
   }
   check(value, pointer, bound);
 }

@@ -6,7 +6,7 @@ import { isReserved } from "../document.ts";
 export type IdPath = "_id" | "_id.i";
 
 /** Characters: whoever pages takes the path apart for each document. */
-export const pathLengthMax = 1_200;
+const pathLengthMax = 1_200;
 
 /** Throws unless `path` can name a field (`a`, `a.b`, `a.0.b`). */
 export function checkPath(path: string, pointer: string): void {
@@ -28,8 +28,7 @@ const isBeneathId = (path: string): boolean => path.startsWith("_id.");
 /** Throws unless a tenant may name this path of its stored documents: none of Croupier's own, and nothing beneath `_id`. */
 export function checkOwnPath(path: string, pointer: string, beneathId: "refused" | "allowed" = "refused"): void {
   checkPath(path, pointer);
-  if (isReserved(path.split(".")[0]!))
-    throw invalid(pointer, "is a field that Croupier keeps for itself", "reserved_name");
+  if (isReserved(path.split(".")[0]!)) throw invalid(pointer, "is reserved for Croupier", "reserved_name");
   if (beneathId === "refused" && isBeneathId(path))
     throw invalid(pointer, "is beneath _id, which is a scalar", "invalid_path");
 }

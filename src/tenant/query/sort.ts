@@ -35,7 +35,7 @@ export function readSort(value: unknown, pointer = "#/sort"): Sort {
     const at = under(pointer, path);
     checkOwnPath(path, at);
     if (!isDirection(direction)) throw invalid(at, "must be 1 or -1", "invalid_direction");
-    if (fields.some((field) => field.path === path)) throw invalid(at, "is there twice", "duplicate_name");
+    if (fields.some((field) => field.path === path)) throw invalid(at, "occurs twice", "duplicate_name");
     fields.push({ path, direction });
   }
   const id = fields.findIndex(({ path }) => path === "_id");

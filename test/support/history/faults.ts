@@ -27,7 +27,7 @@ export type Fault = {
 /** A moment of a move: `copy/before`, or some milliseconds later, `gate/before+150`. */
 type When = Pick<Moment, "step" | "moment"> & { delayMs?: number };
 
-export function parseWhen(text: string): When {
+function parseWhen(text: string): When {
   const [, step, moment = "before", delay] = /^([a-z]+)(?:\/(before|after|recorded))?(?:\+(\d+))?$/.exec(text) ?? [];
   if (!step) throw new Error(`Not a moment of a move: ${text}`);
   return { step, moment: moment as Moment["moment"], ...(delay && { delayMs: Number(delay) }) };
@@ -191,7 +191,7 @@ export function faultNamed(name: string): Fault {
 
 /**
  * Whether requests stand still for longer than a lease: only then may something be seen of a write that isn't acknowledged, and
- * for a while not (README says so).
+ * for a while not (docs/moves.md says so).
  */
 export const makesDirtyReads = (fault: string): boolean => /^(stop|stop-other|silent)@/.test(fault);
 

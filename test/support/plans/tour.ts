@@ -1,12 +1,13 @@
 import { type Document, ObjectId } from "mongodb";
+import { flows } from "../../../src/flows/index.ts";
 import { createApp } from "../../../src/app.ts";
 import { beginning, join } from "../../../src/audit/chain.ts";
 import { findMissing, findNextChain, findStray } from "../../../src/audit/store.ts";
 import { createAuditChores } from "../../../src/audit/tend.ts";
 import { verify } from "../../../src/audit/verify.ts";
-import { prepare } from "../../../src/boot.ts";
+import { prepare } from "../../../src/prepare.ts";
 import { createChores } from "../../../src/chores.ts";
-import { depsOfCommand } from "../../../src/command-line.ts";
+import { depsOfCommand } from "../command-deps.ts";
 import type { Deps } from "../../../src/deps.ts";
 import { doctor } from "../../../src/fleet/doctor.ts";
 import { driveAbandoned } from "../../../src/operation/drive.ts";
@@ -23,6 +24,7 @@ import { postponeRetired } from "../../../src/tenant/retired.ts";
 import { settleNotes } from "../../../src/tenant/journal.ts";
 import { createInspectChore } from "../../../src/takeover/tend.ts";
 import * as adminStore from "../../../src/admin/store.ts";
+import { findProvision, hasEnded } from "../../../src/operation/ended.ts";
 import * as operationStore from "../../../src/operation/store.ts";
 import { isInUse } from "../../../src/organization/store.ts";
 import * as usageStore from "../../../src/quota/store.ts";
@@ -242,7 +244,7 @@ const nowhere = { masterDatabase: "nowhere", organizationId: "nobody", organizat
 
 /** What is asked only in the middle of something long, or when something fails. */
 async function askedRarely({ db }: Deps, id: string): Promise<void> {
-  const operation = (await operationStore.findProvision(db, new ObjectId(id)))!;
+  const operation = (await findProvision(db, new ObjectId(id)))!;
   await operationStore.extend(db, operation, 1);
   await operationStore.release(db, operation, 1);
   await operationStore.releaseFailed(db, operation, {
@@ -256,7 +258,7 @@ async function askedRarely({ db }: Deps, id: string): Promise<void> {
   const admin = (await adminStore.findByEmail(db, "tour-legacy@example.com"))!;
   await adminStore.releaseEmail(db, { id: admin._id, guard: 0 }, "another@example.com");
   await adminStore.renewPassword(db, admin._id, "before", "after");
-  await operationStore.findEnding(db, new ObjectId());
+  await hasEnded(db, flows, new ObjectId());
   await operationStore.supersede(db, operation, { kind: "remove", step: "hide", input: {} }, "nobody", 1);
   await isInUse(db, "enterprise");
   const left = { _id: new ObjectId(), organization_id: operation.organization_id, due_at: longAgo };

@@ -114,7 +114,7 @@ describe("a tenant's filter is refused", () => {
     ['"a"', ""],
     [`{"$oid":"0123456789abcdef01234567"}`, ""],
   ];
-  test.each(refused)("%s", (text, pointer) => {
+  test.each(refused)("a filter of what isn't on the allow-list is refused: %s", (text, pointer) => {
     expect(refusedAt(() => read(text))).toBe(`#/filter${pointer}`);
   });
 

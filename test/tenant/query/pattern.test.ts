@@ -57,7 +57,7 @@ describe("a pattern", () => {
     "(?=(a+)+)b",
     "(?<x>a+)+$",
     "(?(?=a)b|c)",
-  ])("of many is refused: %s", (pattern) => {
+  ])("a pattern of many passes over a text is refused: %s", (pattern) => {
     expect(costOfPattern(pattern)).toBeString();
   });
 

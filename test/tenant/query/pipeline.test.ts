@@ -142,7 +142,7 @@ describe("a tenant's pipeline is refused", () => {
     [`[${Array(51).fill('{"$limit":1}').join()}]`, ""],
     [`[{"$facet":{"a":[${Array(50).fill('{"$limit":1}').join()}]}}]`, ""],
   ];
-  test.each(refused)("%.80s", (text, pointer) => {
+  test.each(refused)("a pipeline of what isn't on the allow-list is refused: %.80s", (text, pointer) => {
     expect(refusedAt(() => read(text))).toBe(`#/pipeline${pointer}`);
   });
 

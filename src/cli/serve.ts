@@ -1,0 +1,17 @@
+import type { Command } from "commander";
+import type { Config } from "../config.ts";
+import { createLogger } from "../log.ts";
+import { startService } from "../serve.ts";
+
+export function addServe(program: Command, readSettings: () => Config): void {
+  program
+    .command("serve", { isDefault: true })
+    .description("run the service on HOST:PORT and finish abandoned operations; SIGHUP reloads the token keys")
+    .action(async () => {
+      const config = readSettings();
+      const running = await startService(config, createLogger(config.logLevel));
+      const stop = () => void running.stop().then(() => process.exit(0));
+      process.once("SIGTERM", stop).once("SIGINT", stop);
+      process.on("SIGHUP", () => void running.reloadKeys());
+    });
+}

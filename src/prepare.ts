@@ -1,0 +1,60 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { createAdminIndexes } from "./admin/store.ts";
+import { createAuditIndexes } from "./audit/store.ts";
+import type { Deps } from "./deps.ts";
+import { createIdempotencyIndexes } from "./document/idempotency.ts";
+import { expiringIn } from "./expiry.ts";
+import { createCounterIndexes } from "./lib/counters.ts";
+import { createExpiryIndex } from "./lib/expiry.ts";
+import { assertFollowsPrimary } from "./lib/primary.ts";
+import { createOperationIndexes } from "./operation/store.ts";
+import { createOrganizationIndexes } from "./organization/store.ts";
+import { areKept } from "./quota/quota.ts";
+import { createUsageIndexes, removeAll as forgetUsage } from "./quota/store.ts";
+import { createRevocationIndexes } from "./session/revocation-store.ts";
+import { createSessionIndexes } from "./session/session-store.ts";
+import { type Completed, takeOver } from "./takeover/take-over.ts";
+import { createNoteIndexes } from "./tenant/journal.ts";
+import { createRetiredIndexes } from "./tenant/retired.ts";
+import { reportLacks } from "./tenant/rights.ts";
+import { createSharedCollection } from "./tenant/storage.ts";
+
+/** Brings the database into the form that this version works with; any number of processes may do it at once. @returns what the first Croupier had left out */
+export async function prepare(deps: Pick<Deps, "db" | "config" | "log">): Promise<Completed> {
+  await assertFollowsPrimary(deps.db);
+  await createOperationIndexes(deps.db);
+  await createOrganizationIndexes(deps.db);
+  await createAdminIndexes(deps.db);
+  await createAuditIndexes(deps.db);
+  await createNoteIndexes(deps.db);
+  await createRetiredIndexes(deps.db);
+  await createIdempotencyIndexes(deps.db);
+  await createRevocationIndexes(deps.db);
+  await createSessionIndexes(deps.db);
+  await createSharedCollection(deps.db);
+  await (areKept(deps.config.quotas) ? createUsageIndexes : forgetUsage)(deps.db);
+  if (deps.config.limits.store !== "memory") await createCounterIndexes(deps.db);
+  for (const each of expiringIn(deps.config)) await createExpiryIndex(deps.db, each);
+  return await takeOver(deps);
+}
+
+/** Prepares again and again until it is done: a service may be started before its database. */
+export async function prepareUntilDone(deps: Deps, stopping: AbortSignal): Promise<boolean> {
+  let reported = false;
+  for (let pauseMs = 250; !stopping.aborted; pauseMs = Math.min(pauseMs * 2, 5_000)) {
+    try {
+      // When the first try to connect has failed the driver stays closed until it is told again.
+      await Promise.all([deps.db, deps.documents.db].map(({ client }) => client.connect()));
+      if (!reported) await reportLacks(deps);
+      reported = true;
+      await prepare(deps);
+      await deps.presence.announce();
+      await deps.revocations.start();
+      return true;
+    } catch (error) {
+      deps.log.warn({ err: error }, "the database is not prepared yet");
+      await sleep(pauseMs, undefined, { signal: stopping }).catch(() => {});
+    }
+  }
+  return false;
+}
