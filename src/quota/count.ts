@@ -4,6 +4,7 @@ import { LRUCache } from "lru-cache";
 import type { Db, ObjectId } from "mongodb";
 import type { Logger } from "pino";
 import { isFailure } from "../lib/failure.ts";
+import { isLate } from "../lib/mongo.ts";
 import { takeTurn } from "../lib/turn-of-all.ts";
 import { type DoorDeps, withTenant } from "../tenant/door.ts";
 import { amount } from "./quota.ts";
@@ -16,11 +17,11 @@ export type Counting = {
   known(organizationId: ObjectId, waits: boolean): Promise<UsageRecord | null>;
 };
 
-/** As long as the database may take to count: some ten million documents. */
-const countMsMax = 60_000;
+/** As long as the database may take to count. */
+const countMsMax = 5 * 60_000;
 const claimMs = countMsMax + 10_000;
-/** What couldn't be counted rests. */
-const postponedMs = 60 * 60_000;
+/** What couldn't be counted rests: longer when that would take too long, than when it is moved just then, say. */
+const [postponedMs, tooLongMs] = [10 * 60_000, 60 * 60_000];
 const waitMsMax = 2_000;
 const pollMs = 50;
 
@@ -56,9 +57,10 @@ export function createCounting(
         at,
       );
     } catch (error) {
-      // A suspended one waits, too.
+      // One that is suspended waits, too.
       if (!isFailure(error)) log.warn({ organization_id: record._id, err: error }, "documents are not counted");
-      await postponeCount(db, record, new Date(at.getTime() + postponedMs)).catch(() => {});
+      const due = new Date(at.getTime() + (isLate(error) ? tooLongMs : postponedMs));
+      await postponeCount(db, record, due).catch(() => {});
     }
   }
 
@@ -78,7 +80,7 @@ export function createCounting(
       const counting = claimed && carryOut(claimed);
       if (!waits || waitedFor.has(id.toHexString())) return record;
       for (const deadline = performance.now() + waitMsMax; performance.now() < deadline;) {
-        await Promise.race([counting ?? sleep(pollMs), sleep(waitMsMax)]);
+        await Promise.race([sleep(pollMs), ...(counting ? [counting] : [])]);
         record = await find(db, id);
         if (!record || isCounted(record) || !isBeingCounted(record)) return record;
       }
@@ -122,7 +124,7 @@ export function createRecountChore(
     const due = await findDue(db, { now: at, quietSince: before(quietMs), overdueSince: before(dayMs) }, dueAtOnce);
     for (const { _id } of due) {
       // One that takes longer goes on beside: a process that stops doesn't wait for it.
-      await Promise.race([begin(_id), sleep(turnMs)]);
+      await Promise.race([begin(_id), sleep(turnMs, undefined, { ref: false })]);
       if (performance.now() - startedMs >= turnMs) return;
     }
   };

@@ -50,11 +50,11 @@ export const growing = async <T>(
   write: () => Promise<Grown<T>>,
 ): Promise<T> => (usage ? await usage.growing(whose, need, write) : (await write()).outcome);
 
-/**
- * `room` is taken in the record and not used yet; `freed` is there no more and the record doesn't know it yet. `usedLast`: what
- * the record said when something was taken; `taking`: somebody asks for more room.
- */
-type Held = { id: ObjectId; room: Amount; freed: Amount; usedLast: Amount | null; taking: Promise<void> | null };
+/** `room` is taken in the record and not used yet; `freed` is there no more and the record doesn't know it yet. */
+type Held = { id: ObjectId; room: Amount; freed: Amount };
+
+const empty = { room: nothing, freed: nothing };
+const sum = (one: Amount, other: Amount): Amount => amount((each) => one[each] + other[each]);
 
 /** So long a process keeps what it has set aside, and others don't know what it has freed. */
 const keptMs = 2_000;
@@ -81,6 +81,9 @@ export function createUsage(options: {
 }): Usage {
   const { db, quotas, counting, now, log } = options;
   const held = new Map<string, Held>();
+  /** What the records said of those for whom something was taken of late. */
+  const recent = new Map<string, Amount>();
+  const takings = new Map<string, Promise<void>>();
   let timer: Timer | null = null;
   let stopped = false;
 
@@ -88,52 +91,39 @@ export function createUsage(options: {
   /** An organization may come to any tier: to none it seems to have much more than it has. */
   const most = amount((each) => Math.min(asideMost[each], Math.floor(smallest[each] / asidePart)));
 
-  async function heldOf(id: ObjectId): Promise<Held> {
-    const key = id.toHexString();
-    const known = held.get(key);
-    if (known) return known;
-    if (held.size >= heldMax) await flush();
-    return hold(id);
-  }
-  function hold(id: ObjectId): Held {
-    const key = id.toHexString();
-    const one = held.get(key) ?? { id, room: nothing, freed: nothing, usedLast: null, taking: null };
-    held.set(key, one);
+  /** Whatever is held is given back in time. */
+  function hold(id: ObjectId, room: Amount, freed: Amount): void {
+    if (isNothing(room) && isNothing(freed)) return;
+    if (held.size >= heldMax) void flush();
+    const before = held.get(id.toHexString()) ?? empty;
+    held.set(id.toHexString(), { id, room: sum(before.room, room), freed: sum(before.freed, freed) });
     if (!stopped) timer ??= setTimeout(() => void flush(), keptMs).unref();
-    return one;
   }
 
   async function flush(): Promise<void> {
     if (timer) clearTimeout(timer);
     timer = null;
-    const given: { id: ObjectId; less: Amount }[] = [];
-    for (const [key, one] of held) {
-      const less = amount((each) => one.room[each] + one.freed[each]);
-      if (!isNothing(less)) given.push({ id: one.id, less });
-      one.room = one.freed = nothing;
-      if (!one.taking) held.delete(key);
-    }
+    recent.clear();
+    const all = [...held.values()].map(({ id, room, freed }) => ({ id, less: sum(room, freed) }));
+    const given = all.filter(({ less }) => !isNothing(less));
+    held.clear();
     for (let start = 0; start < given.length; start += writesAtOnce) {
       const some = given.slice(start, start + writesAtOnce);
       await giveBack(db, some, now()).catch((error) => {
         log.warn({ err: error }, "what organizations have less is not written yet");
-        if (!stopped) for (const { id, less } of some) shrunk(id, less);
+        if (!stopped) for (const { id, less } of some) hold(id, nothing, less);
       });
     }
   }
 
-  function shrunk(id: ObjectId, less: Amount): void {
-    if (isNothing(less)) return;
-    const one = hold(id);
-    one.freed = amount((each) => one.freed[each] + less[each]);
-  }
-
-  /** Makes `room` as large as a need; with more beside where there may be. */
-  async function makeRoom(one: Held, need: Amount, tier: Tier): Promise<void> {
+  /** Makes what is set aside as large as a need; with more beside where there may be. */
+  async function makeRoom(id: ObjectId, need: Amount, tier: Tier): Promise<void> {
     const quota = quotas.tiers[tier];
-    const { id, room, freed, usedLast } = one;
+    const key = id.toHexString();
     // They go into the statement, and nobody else's.
-    one.room = one.freed = nothing;
+    const { room, freed } = held.get(key) ?? empty;
+    held.delete(key);
+    const usedLast = recent.get(key);
     const isShort = (each: Dimension) => need[each] > room[each];
     const aside = amount((each) => {
       if (!usedLast || stopped || !isShort(each)) return 0;
@@ -148,8 +138,8 @@ export function createUsage(options: {
       const limits = { documents: limit("documents"), bytes: limit("bytes") };
       const taken = await take(db, id, more, limits, onlyCounted, now());
       if (!taken && onlyCounted) return false;
-      one.room = next;
-      one.usedLast = taken;
+      hold(id, next, nothing);
+      if (taken) recent.set(key, taken);
       return true;
     };
     try {
@@ -163,8 +153,7 @@ export function createUsage(options: {
       const name = exceeded(quota, wanted) ?? dimensions.find((each) => isShort(each) && quota[each] !== null)!;
       throw quotaExceeded(name, quota[name]!, used[name]);
     } catch (error) {
-      one.room = amount((each) => one.room[each] + room[each]);
-      one.freed = amount((each) => one.freed[each] + freed[each]);
+      hold(id, room, freed);
       throw error;
     }
   }
@@ -173,23 +162,32 @@ export function createUsage(options: {
   async function usedBy(id: ObjectId): Promise<(Amount & { counted_at: Date }) | null> {
     const record = await counting.known(id, true);
     if (!record?.counted_at) return null;
-    const { room, freed } = held.get(id.toHexString()) ?? { room: nothing, freed: nothing };
+    const { room, freed } = held.get(id.toHexString()) ?? empty;
     return { ...amount((each) => record[each] - room[each] - freed[each]), counted_at: record.counted_at };
   }
 
   async function reserve(id: ObjectId, tier: Tier, need: Amount): Promise<void> {
     if (isNothing(need)) return;
+    const key = id.toHexString();
     for (;;) {
-      const one = await heldOf(id);
-      if (dimensions.every((each) => one.room[each] >= need[each])) {
+      const one = held.get(key);
+      if (one && dimensions.every((each) => one.room[each] >= need[each])) {
         one.room = amount((each) => one.room[each] - need[each]);
         return;
       }
       // One after the other: they would only get in each other's way.
-      if (one.taking) await one.taking.catch(() => {});
-      else await (one.taking = makeRoom(one, need, tier).finally(() => (one.taking = null)));
+      const taking = takings.get(key);
+      if (taking) {
+        await taking.catch(() => {});
+        continue;
+      }
+      const mine = makeRoom(id, need, tier).finally(() => takings.delete(key));
+      takings.set(key, mine);
+      await mine;
     }
   }
+
+  const shrunk = (id: ObjectId, less: Amount) => hold(id, nothing, less);
 
   return {
     shrunk,

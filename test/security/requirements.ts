@@ -537,6 +537,16 @@ export const requirements: Requirement[] = [
   },
   {
     of: "API4",
+    says: "An organization has no more documents and bytes than its quota, where there is one",
+    metIn: ["src/quota/usage.ts"],
+    shownBy: {
+      "test/quota/processes.test.ts": [
+        "two processes on one database > together let in no more than the quota, and but for what both have set aside as much, and know of what was removed",
+      ],
+    },
+  },
+  {
+    of: "API4",
     says: "A body is read when it is known whose it is, all bodies together are bounded, and what isn't valid counts too",
     metIn: ["src/http/receive.ts", "src/lib/budget.ts"],
     shownBy: {
