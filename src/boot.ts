@@ -11,6 +11,7 @@ import { createApp } from "./app.ts";
 import type { Config } from "./config.ts";
 import type { Deps } from "./deps.ts";
 import { createIdempotencyIndexes } from "./document/idempotency.ts";
+import { createLargeThreads } from "./document/large.ts";
 import { createChores } from "./chores.ts";
 import { createExpiryChore, expiringIn } from "./expiry.ts";
 import { flows } from "./flows/index.ts";
@@ -96,6 +97,8 @@ export async function createDeps(
     queueMax: config.passwordQueueMax,
     rounds: config.bcryptRounds,
   });
+  // As above.
+  const large = createLargeThreads(new URL("./document/large-worker.ts", import.meta.url));
   const primary = watchPrimary([db, documents.db]);
   const leaseMs = config.placementLeaseMs;
   const presence = createPresence({
@@ -127,6 +130,7 @@ export async function createDeps(
     log,
     now,
     passwords,
+    large,
     tokens,
     revocations,
     knownKeys: createKnownKeys({
@@ -148,6 +152,7 @@ export async function createDeps(
       // With the database away nothing is gained by waiting for it.
       await Promise.race([Promise.all([audit.flush(), presence.stop()]), sleep(flushMsMax)]);
       passwords.close();
+      large.close();
       revocations.stop();
       redis?.close();
       for (const each of reconnecting) each.stop();

@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { BSON, type Document, type ObjectId } from "mongodb";
+import type { Document, ObjectId } from "mongodb";
 import { failure } from "../lib/failure.ts";
 import { etagOf } from "../tenant/etag.ts";
 import { type DoorDeps, withTenant } from "../tenant/door.ts";
 import type { FoundDocument, TenantScope } from "../tenant/scope.ts";
-import { nextMeta, type TenantDocument } from "../tenant/stored.ts";
+import { type LargeFields, nextMeta, type TenantDocument } from "../tenant/stored.ts";
 import {
-  documentBytesMax,
   type DocumentFailure,
   documentMissing,
   documentRefused,
@@ -19,12 +18,14 @@ import {
 } from "./document.ts";
 import { markRemoved } from "./idempotency.ts";
 import type { Patching } from "./patch.ts";
+import { assertBytes, assertSize } from "./read.ts";
 
 /**
  * What is to become of a document: its new fields, all of them or by what a patch changes, or `null` to remove it. May throw a
  * failure instead.
  */
-export type Change = (current: FoundDocument) => { fields: Document; patching?: Patching } | null;
+export type Change = (current: FoundDocument) => Changed | null | Promise<Changed>;
+export type Changed = { fields: Document | LargeFields; patching?: Patching };
 
 /** Whether a document is one that the caller means, by its ETag; without a condition all are. */
 export type Condition = (current: TenantDocument | null) => boolean;
@@ -59,7 +60,7 @@ export async function changeDocument(
       }
       if (!isMeant(current)) throw preconditionFailed(current);
       if (!current) throw documentMissing();
-      const changed = change(current);
+      const changed = await change(current);
       const made = changed && { id: current.id, fields: changed.fields, meta: nextMeta(current.meta, writeId) };
       if (changed?.patching) assertBytes(changed.patching.bytes);
       else if (made) assertSize(made);
@@ -97,15 +98,3 @@ export const preconditionFailed = (current: TenantDocument | null) =>
   failure<DocumentFailure>("precondition_failed", "The document is not one that the conditions allow; read it again.", {
     ...(current && { etag: etagOf(current.meta) }),
   });
-
-/** @returns how many bytes the document has as BSON. @throws Failure `document_too_large` */
-export function assertSize({ id, fields }: Pick<TenantDocument, "id" | "fields">): number {
-  const bytes = BSON.calculateObjectSize({ _id: id, ...fields }, { ignoreUndefined: true });
-  assertBytes(bytes);
-  return bytes;
-}
-
-function assertBytes(bytes: number): void {
-  if (bytes <= documentBytesMax) return;
-  throw failure<DocumentFailure>("document_too_large", `A document may have ${documentBytesMax} bytes as BSON.`);
-}
