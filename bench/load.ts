@@ -74,7 +74,7 @@ function parseAnswer(text: string): Answer | undefined {
 }
 
 /** One connection, opened again when the server has closed it between requests. */
-function createConnection(port: number) {
+export function createConnection(port: number) {
   let socket: Bun.Socket | undefined;
   let text = "";
   let settle: { resolve: (answer: Answer) => void; reject: (error: Error) => void } | undefined;

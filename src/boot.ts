@@ -6,6 +6,7 @@ import { createPasswordHasher } from "./admin/password-hasher.ts";
 import { createAuditor } from "./audit/auditor.ts";
 import type { Config } from "./config.ts";
 import type { Deps } from "./deps.ts";
+import { createLargeThreads } from "./document/large.ts";
 import { flows } from "./flows/index.ts";
 import { limitedAs } from "./http/address.ts";
 import { createClient } from "./lib/client.ts";
@@ -130,6 +131,8 @@ export async function createDeps(
     queueMax: config.passwordQueueMax,
     rounds: config.bcryptRounds,
   });
+  // As above.
+  const large = createLargeThreads(new URL("./document/large-worker.ts", import.meta.url));
   const primary = watchPrimary([db, documents.db]);
   const leaseMs = config.placementLeaseMs;
   const leases = createLeases({
@@ -171,6 +174,7 @@ export async function createDeps(
     ...(usage && { usage }),
     limits: createLimits({ config, db, redis, log, leases, tokens }),
     passwords,
+    large,
     tokens,
     revocations,
     knownKeys,
@@ -178,6 +182,7 @@ export async function createDeps(
     async close() {
       const closing = Promise.race([usage?.stop(), sleep(flushMsMax)]).then(core.close);
       passwords.close();
+      large.close();
       revocations.stop();
       redis?.close();
       await Promise.all([closing, documentsConnection.close()]);

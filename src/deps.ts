@@ -4,6 +4,7 @@ import type { PasswordHasher } from "./admin/password-hasher.ts";
 import type { Origin } from "./audit/audit.ts";
 import type { Auditor } from "./audit/auditor.ts";
 import type { Config } from "./config.ts";
+import type { LargeThreads } from "./document/large.ts";
 import type { InTurn } from "./lib/turns.ts";
 import type { Limits } from "./limits.ts";
 import type { LookUp } from "./look-up.ts";
@@ -31,6 +32,7 @@ export type Deps = {
   log: Logger;
   now: () => Date;
   passwords: PasswordHasher;
+  large: LargeThreads;
   tokens: TokenIssuer;
   revocations: Revocations;
   knownKeys: KnownKeys;

@@ -60,7 +60,12 @@ describe("the compiled program", () => {
     const signedIn = await send(url, "POST", "/admin/login", { body: { email: who.email, password: who.password } });
     expect(signedIn.status).toBe(200);
     expect((await send(url, "GET", `/org/get?organization_name=${who.organization_name}`)).status).toBe(200);
-    expect((await send(url, "DELETE", "/org/delete", { token: signedIn.body.access_token })).status).toBe(204);
+    const token = signedIn.body.access_token;
+    // One that threads read and print.
+    const large = { _id: "large", text: "x".repeat(1_000_000) };
+    expect((await send(url, "POST", "/org/documents", { token, body: large })).status).toBe(201);
+    expect((await send(url, "GET", "/org/documents/large", { token })).body).toEqual(large);
+    expect((await send(url, "DELETE", "/org/delete", { token })).status).toBe(204);
     expect((await send(url, "GET", "/docs")).text).toContain("swagger-ui-bundle.js");
     const bundle = await send(url, "GET", "/docs/swagger-ui-dist/swagger-ui-bundle.js");
     expect(bundle.text.length).toBeGreaterThan(1_000_000);

@@ -1,14 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { BSON, type Document, type ObjectId } from "mongodb";
+import type { Document, ObjectId } from "mongodb";
 import { failure } from "../lib/failure.ts";
 import { etagOf } from "../tenant/etag.ts";
 import { type Amount, nothing } from "../quota/quota.ts";
 import { growing } from "../quota/usage.ts";
 import { withTenant } from "../tenant/door.ts";
 import type { FoundDocument, TenantScope, Written } from "../tenant/scope.ts";
-import { nextMeta, type TenantDocument } from "../tenant/stored.ts";
+import { type LargeFields, nextMeta, type TenantDocument } from "../tenant/stored.ts";
 import {
-  documentBytesMax,
   type DocumentFailure,
   documentMissing,
   documentRefused,
@@ -22,12 +21,14 @@ import {
 } from "./document.ts";
 import { markRemoved } from "./idempotency.ts";
 import { bytesOf, type Patching } from "./patch.ts";
+import { assertBytes, assertSize } from "./read.ts";
 
 /**
  * What is to become of a document: its new fields, all of them or by what a patch changes, or `null` to remove it. May throw a
  * failure instead.
  */
-export type Change = (current: FoundDocument) => { fields: Document; patching?: Patching } | null;
+export type Change = (current: FoundDocument) => Changed | null | Promise<Changed>;
+export type Changed = { fields: Document | LargeFields; patching?: Patching };
 
 /** Whether a document is one that the caller means, by its ETag; without a condition all are. */
 export type Condition = (current: TenantDocument | null) => boolean;
@@ -64,7 +65,7 @@ export async function changeDocument(
       }
       if (!isMeant(current)) throw preconditionFailed(current);
       if (!current) throw documentMissing();
-      const changed = change(current);
+      const changed = await change(current);
       const made = changed && { id: current.id, fields: changed.fields, meta: nextMeta(current.meta, writeId) };
       const bytes = changed?.patching ? assertBytes(changed.patching.bytes) : made ? assertSize(made) : 0;
       if (!made && current.meta.k) await markRemoved(deps.db, current.meta.k, id);
@@ -112,17 +113,3 @@ export const preconditionFailed = (current: TenantDocument | null) =>
       ...(current && { etag: etagOf(current.meta) }),
     },
   );
-
-/** @returns how many bytes the document has as BSON. @throws Failure `document_too_large` */
-export function assertSize({ id, fields }: Pick<TenantDocument, "id" | "fields">): number {
-  const bytes = BSON.calculateObjectSize({ _id: id, ...fields }, { ignoreUndefined: true });
-  return assertBytes(bytes);
-}
-
-function assertBytes(bytes: number): number {
-  if (bytes <= documentBytesMax) return bytes;
-  throw failure<DocumentFailure>(
-    "document_too_large",
-    `A document may have at most ${documentBytesMax} bytes as BSON.`,
-  );
-}

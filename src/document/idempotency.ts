@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { Collection, Db, ObjectId } from "mongodb";
 import { failure } from "../lib/failure.ts";
 import type { Expiring } from "../lib/expiry.ts";
@@ -6,6 +5,7 @@ import { isDuplicateKeyOfAny, majority, toBuild, within } from "../lib/mongo.ts"
 import { idKey } from "../tenant/document-id.ts";
 import type { DocumentFailure } from "./document.ts";
 import type { Refused } from "./insert.ts";
+import { digestOf } from "./read.ts";
 
 /**
  * An insert that may be sent again: the ids of its documents and of its write, chosen when it was sent first. Once it is
@@ -35,8 +35,6 @@ export async function createIdempotencyIndexes(db: Db): Promise<void> {
   await remembered(db).createIndex({ organization_id: 1 }, toBuild());
 }
 
-const sha256 = (...parts: string[]) => createHash("sha256").update(parts.join("\0")).digest("base64url");
-
 /**
  * Remembers an insert under its key (the Idempotency-Key header), or recalls the one that was sent with it before.
  *
@@ -44,12 +42,12 @@ const sha256 = (...parts: string[]) => createHash("sha256").update(parts.join("\
  */
 export async function rememberInsert(
   { db, now }: { db: Db; now(): Date },
-  sent: { organizationId: ObjectId; key: string; body: string; writeId: string; ids: (ObjectId | null)[] },
+  sent: { organizationId: ObjectId; key: string; digest: string; writeId: string; ids: (ObjectId | null)[] },
 ): Promise<RememberedInsert> {
   const record: RememberedInsert = {
-    _id: sha256(sent.organizationId.toHexString(), sent.key),
+    _id: digestOf(sent.organizationId.toHexString(), sent.key),
     organization_id: sent.organizationId,
-    request: sha256(sent.body),
+    request: sent.digest,
     write_id: sent.writeId,
     ids: sent.ids,
     done: false,

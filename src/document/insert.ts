@@ -7,10 +7,8 @@ import { withTenant } from "../tenant/door.ts";
 import type { Refusal, TenantScope } from "../tenant/scope.ts";
 import { idKey } from "../tenant/document-id.ts";
 import { firstMeta, type Meta, type TenantDocument } from "../tenant/stored.ts";
-import { assertSize } from "./change.ts";
 import { type DocumentFailure, inDoubt, refusedBy, type WriteDeps } from "./document.ts";
-
-export type NewDocument = Pick<TenantDocument, "id" | "fields">;
+import { assertSize, type NewDocument } from "./read.ts";
 
 /** Which documents were refused, by their place among all, and why. */
 export type Refused = { index: number; because: Refusal }[];

@@ -9,6 +9,7 @@ import { type FieldChanges, isOwn } from "../tenant/stored.ts";
 
 /** What a merge patch changes in a document as it is stored, by paths; `bytes`: what the document has then. */
 export type Patching = FieldChanges & { bytes: number };
+type Planned = Patching & { set: Document };
 
 /** Databases take a time for paths that is the square of their number. */
 const pathsMax = 200;
@@ -19,7 +20,10 @@ const pathsMax = 200;
  *
  * @throws Failure `invalid_request`: as `planPatch`, or when it changes too much of what can't be written as a whole
  */
-export function patched(current: FoundDocument, patch: Document): { fields: Document; patching?: Patching } {
+export function patched(
+  current: Pick<FoundDocument, "id" | "bytes"> & { fields: Document },
+  patch: Document,
+): { fields: Document; patching?: Planned } {
   const fields = mergePatch(current.fields, patch);
   const patching = planPatch(current, patch);
   if (Object.keys(patching.set).length + patching.unset.length <= pathsMax) return { fields, patching };
@@ -53,14 +57,14 @@ const sizeOf = (id: unknown, fields: readonly Element[]): number =>
  * @param patch with names that a path can hold
  * @throws Failure `invalid_request` when it names what stands twice in the document
  */
-function planPatch({ id, bytes }: Pick<FoundDocument, "id" | "bytes">, patch: Document): Patching {
+function planPatch({ id, bytes }: Pick<FoundDocument, "id" | "bytes">, patch: Document): Planned {
   const fields = ownFields(bytes);
-  const patching: Patching = { set: {}, unset: [], bytes: sizeOf(id, fields) };
+  const patching: Planned = { set: {}, unset: [], bytes: sizeOf(id, fields) };
   plan(patching, fields, patch, "", "#");
   return patching;
 }
 
-function plan(patching: Patching, fields: Element[], patch: Document, path: string, pointer: string): void {
+function plan(patching: Planned, fields: Element[], patch: Document, path: string, pointer: string): void {
   const wanted = new Map(Object.keys(patch).map((name) => [Buffer.from(name).toString("latin1"), name]));
   const found = new Map<string, Element>();
   for (const field of fields) {

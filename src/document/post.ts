@@ -1,16 +1,20 @@
-import { type Document, ObjectId } from "mongodb";
+import { BSON, type Document, type ObjectId } from "mongodb";
 import { invalid } from "../lib/invalid.ts";
 import { createSlice, type Slice } from "../lib/slices.ts";
 import type { Deps } from "../deps.ts";
-import { assertStorable } from "../tenant/document.ts";
 import { idKey } from "../tenant/document-id.ts";
-import { firstMeta, type TenantDocument } from "../tenant/stored.ts";
+import type { FoundDocument } from "../tenant/scope.ts";
+import { firstMeta, isLarge, type LargeFields, type TenantDocument } from "../tenant/stored.ts";
 import { newWriteId } from "./document.ts";
 import { keyOf, markInsertDone, rememberInsert } from "./idempotency.ts";
-import { insertDocuments, type InsertWrite, type NewDocument, type Refused, refusalOf } from "./insert.ts";
+import { insertDocuments, type InsertWrite, type Refused, refusalOf } from "./insert.ts";
+import type { Large, ReadBody } from "./large.ts";
+import { patched } from "./patch.ts";
+import { digestOf, type NewDocument, readDocuments } from "./read.ts";
 
-/** MongoDB's limit for one statement. */
-const batchMax = 100_000;
+/** A body: as text and as what it means, or as the bytes that came when it is large. */
+export type Sent = { text: string; value: unknown } | { body: ArrayBuffer };
+
 const keyPattern = /^[\x21-\x7e]{1,255}$/;
 
 export type Posted = { documents: TenantDocument[]; isMany: boolean };
@@ -18,20 +22,20 @@ export type Posted = { documents: TenantDocument[]; isMany: boolean };
 /**
  * Takes documents as they were sent, one or an array of them, and inserts them.
  *
- * @param sent the body, as text and as what it means
  * @param idempotencyKey with it the same request may be sent again for 24 hours and has its effect once
  * (draft-ietf-httpapi-idempotency-key-header)
  * @throws Failure `invalid_request`, `idempotency_key_reused`, `document_exists`, `unique_violated`, `index_unfit`, `document_refused`:
  * its `errors` name those that were refused, the others are stored; of `insertDocuments`
  */
 export async function postDocuments(
-  deps: Pick<Deps, "db" | "documents" | "leases" | "now" | "usage">,
+  deps: Pick<Deps, "db" | "documents" | "leases" | "now" | "large" | "usage">,
   organizationId: ObjectId,
-  sent: { text: string; value: unknown },
+  sent: Sent,
   idempotencyKey: string | undefined,
+  late?: AbortSignal,
 ): Promise<Posted> {
-  const isMany = Array.isArray(sent.value);
-  const wanted = await readDocuments(sent.value, createSlice(organizationId.toHexString()));
+  const slice = createSlice(organizationId.toHexString());
+  const { documents: wanted, isMany, digest } = await readSent(deps.large.of(organizationId, late), sent, slice);
   const writeId = newWriteId();
   const posted = (documents: NewDocument[], write: InsertWrite, refused: Refused): Posted => {
     if (refused.length > 0) throw refusalOf(documents, refused, isMany);
@@ -45,7 +49,8 @@ export async function postDocuments(
     throw invalid("Idempotency-Key", "must be 1 to 255 visible characters of ASCII", "invalid_header");
   }
   const ids = wanted.map(({ id, isMade }) => (isMade ? (id as ObjectId) : null));
-  const remembered = await rememberInsert(deps, { organizationId, key: idempotencyKey, body: sent.text, writeId, ids });
+  const request = { organizationId, key: idempotencyKey, digest: digest(), writeId, ids };
+  const remembered = await rememberInsert(deps, request);
   const same = wanted.map(({ fields, id }, index): NewDocument => ({ fields, id: remembered.ids[index] ?? id }));
   const write = { id: remembered.write_id, key: keyOf(remembered), isAgain: remembered.write_id !== writeId };
   if (remembered.done) return posted(same, write, remembered.refused ?? []);
@@ -59,48 +64,33 @@ export async function postDocuments(
   return posted(same, write, refused);
 }
 
-/** `isMade`: its id was not given. */
-type ReadDocument = NewDocument & { isMade: boolean };
-
-async function readDocuments(value: unknown, slice: Slice): Promise<ReadDocument[]> {
-  if (!Array.isArray(value)) return [readDocument(value, "#")];
-  if (value.length === 0) throw invalid("#", "must hold a document", "too_few");
-  if (value.length > batchMax) throw invalid("#", `must hold at most ${batchMax} documents`, "too_many");
-  const documents: ReadDocument[] = [];
-  for (const [index, each] of value.entries()) {
-    documents.push(readDocument(each, `#/${index}`));
-    const pause = slice();
-    if (pause) await pause;
-  }
-  const seen = new Set<string>();
-  for (const [index, { id }] of documents.entries()) {
-    const key = idKey(id);
-    if (seen.has(key)) throw invalid(`#/${index}/_id`, "occurs twice", "duplicate_id");
-    seen.add(key);
-    const pause = slice();
-    if (pause) await pause;
-  }
-  return documents;
+/** What was sent, be it large or not. */
+async function readSent(large: Large, sent: Sent, slice: Slice): Promise<ReadBody> {
+  if ("body" in sent) return await large.read(sent.body);
+  const documents = await readDocuments(sent.value, slice);
+  return { documents, isMany: Array.isArray(sent.value), digest: () => digestOf(sent.text) };
 }
 
-function readDocument(value: unknown, pointer: string): ReadDocument {
-  assertStorable(value, pointer);
-  const { _id, ...fields } = value as Document;
-  return { id: _id ?? new ObjectId(), fields, isMade: _id === undefined };
+/** The fields that were sent for the document of this id; they may name it, but no other. */
+async function readFields(large: Large, sent: Sent, id: unknown, refusal: string): Promise<Document | LargeFields> {
+  const notOne = () => invalid("#", "must be an object", "invalid_type");
+  if ("value" in sent && Array.isArray(sent.value)) throw notOne();
+  const { documents, isMany } = await readSent(large, sent, () => null);
+  const [one] = documents;
+  if (isMany || !one) throw notOne();
+  if (!one.isMade && idKey(one.id) !== idKey(id)) throw invalid("#/_id", refusal, "immutable");
+  return one.fields;
 }
 
-/** The fields of a document that replaces the one of this id; it may name its `_id`, but no other. */
-export function readReplacement(value: unknown, id: unknown): Document {
-  assertStorable(value);
-  const { _id = id, ...fields } = value as Document;
-  if (idKey(_id) !== idKey(id)) throw invalid("#/_id", "must be the id in the path, or left out", "immutable");
-  return fields;
-}
+/** The fields of a document that replaces the one of this id. @throws Failure `invalid_request` */
+export const readReplacement = (large: Large, sent: Sent, id: unknown) =>
+  readFields(large, sent, id, "must be the id in the path, or left out");
 
-/** A merge patch (RFC 7396): an object, and not of the `_id`. */
-export function readPatch(value: unknown, id: unknown): Document {
-  assertStorable(value);
-  const { _id = id, ...patch } = value as Document;
-  if (idKey(_id) !== idKey(id)) throw invalid("#/_id", "can't be changed", "immutable");
-  return patch;
-}
+/** A merge patch (RFC 7396): an object, and not of the `_id`. @throws Failure `invalid_request` */
+export const readPatch = (large: Large, sent: Sent, id: unknown) => readFields(large, sent, id, "can't be changed");
+
+/** What a patch makes of a document. @throws Failure as `patched` */
+export const applyPatch = (large: Large, current: FoundDocument, patch: Document | LargeFields) =>
+  isLarge(current.fields) || isLarge(patch)
+    ? large.patch(current, isLarge(patch) ? patch.bson : BSON.serialize(patch))
+    : patched({ ...current, fields: current.fields }, patch);

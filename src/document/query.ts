@@ -8,13 +8,24 @@ import { fromStored } from "../tenant/document.ts";
 import { type DoorDeps, withTenant } from "../tenant/door.ts";
 import type { Walk } from "../tenant/id-order.ts";
 import { placeFilter, readFilter } from "../tenant/query/filter.ts";
-import { afterInTurn, arraysFound, arraysOn, decodeCursor, encodeCursor, lastKeys } from "../tenant/query/page.ts";
+import {
+  afterInTurn,
+  arraysFound,
+  arraysOn,
+  decodeCursor,
+  encodeCursor,
+  isPrinted,
+  lastKeys,
+  type Printed,
+} from "../tenant/query/page.ts";
 import { placePipeline, readPipeline } from "../tenant/query/pipeline.ts";
 import { placeProjection, readProjection } from "../tenant/query/projection.ts";
 import { placeSort, readSort, type Sort } from "../tenant/query/sort.ts";
-import type { TenantScope } from "../tenant/scope.ts";
+import type { Batch, TenantScope } from "../tenant/scope.ts";
 import type { TenantDocument } from "../tenant/stored.ts";
 import { type DocumentFailure, documentMissing } from "./document.ts";
+import type { Large, LargeThreads } from "./large.ts";
+import type { Listed } from "./large-jobs.ts";
 
 export const limitMax = 1_000;
 export const limitDefault = 100;
@@ -32,7 +43,10 @@ export async function getDocument(deps: DoorDeps, organizationId: ObjectId, id: 
 export type ListQuery = Partial<Record<"filter" | "sort" | "projection" | "limit" | "cursor", unknown>>;
 /** Where a refusal points: into a body, or to a parameter of the URL. */
 export type Origin = "#/" | "?";
-export type Page = { documents: Document[]; next_cursor: string | null };
+/** Documents as their tenant sees them, one at a time, as each is made when it is asked for; large ones are printed already. */
+export type Shown = Iterable<Document | Printed>;
+export type Page = { documents: Shown; next_cursor: string | null };
+type QueryDeps = DoorDeps & { large: LargeThreads };
 
 /**
  * Lists documents, a page at a time. A page begins after the last document of the one before, wherever that is by then:
@@ -41,29 +55,43 @@ export type Page = { documents: Document[]; next_cursor: string | null };
  * @throws Failure `invalid_request`, `invalid_cursor`, `unsupported_sort`, `query_refused`, `query_too_slow`; of `withTenant`
  */
 export async function listDocuments(
-  deps: DoorDeps,
+  deps: QueryDeps,
   organizationId: ObjectId,
   query: ListQuery,
   origin: Origin = "#/",
 ): Promise<Page> {
   const filter = readFilter(query.filter, `${origin}filter`);
   const sort = readSort(query.sort, `${origin}sort`);
-  const projection = placeProjection(readProjection(query.projection, `${origin}projection`), sort);
+  const wanted = readProjection(query.projection, `${origin}projection`);
+  const projection = placeProjection(wanted, sort);
   const limit = readLimit(query.limit);
   const at = `${origin}cursor`;
   // The page before the first one says `null`, as the last one does.
   const keys = query.cursor == null ? null : decodeCursor(readText(query.cursor, at), sort, filter, at);
-  const { documents, isCut } = await read(deps, organizationId, async (scope, engine) => {
+  const { documents, isCut, isShared } = await read(deps, organizationId, async (scope, engine) => {
     const shown = await readPage(scope, engine, filter, sort, keys, projection.fields, limit);
     const isLast = shown.documents.length < limit && !shown.isCut;
     if (keys && isLast) await assertNoArrays(scope, engine, filter, sort);
     return shown;
   });
   const isFull = documents.length === limit || isCut;
+  const large = deps.large.of(organizationId, deps.late?.signal);
+  const page = await printLarge(large, documents, { isShared, projection: wanted, sort: isFull ? sort : null });
   return {
-    documents: documents.map(projection.trim),
-    next_cursor: isFull ? encodeCursor(sort, filter, lastKeys(sort, documents)) : null,
+    documents: page.values().map((each) => (isPrinted(each) ? each : projection.trim(each))),
+    next_cursor: isFull ? encodeCursor(sort, filter, lastKeys(sort, page)) : null,
   };
+}
+
+/** Prints those documents that are large. */
+async function printLarge(
+  large: Large,
+  documents: (Document | Uint8Array)[],
+  listed?: Listed,
+): Promise<(Document | Printed)[]> {
+  const page: (Document | Printed)[] = [];
+  for (const each of documents) page.push(each instanceof Uint8Array ? await large.print(each, listed) : each);
+  return page;
 }
 
 function readLimit(value: unknown): number {
@@ -99,9 +127,10 @@ async function readPage(
   keys: unknown[] | null,
   projection: Document,
   limit: number,
-): Promise<{ documents: Document[]; isCut: boolean }> {
+): Promise<Batch & { isShared: boolean }> {
   const walk = walkOf(scope, engine, filter, sort, keys);
-  const found: Document[] = [];
+  const found: Batch["documents"] = [];
+  const isShared = scope.idPath !== "_id";
   let isCut = false;
   for (const range of walk.ranges) {
     if (found.length === limit || isCut) break;
@@ -109,7 +138,8 @@ async function readPage(
     found.push(...page.documents);
     isCut = page.isCut;
   }
-  return { documents: found.map((stored) => fromStored(stored, scope.idPath !== "_id")), isCut };
+  const documents = found.map((stored) => (stored instanceof Uint8Array ? stored : fromStored(stored, isShared)));
+  return { documents, isCut, isShared };
 }
 
 /** A walk by a field that holds an array somewhere may have shown a document twice, or not at all: then say so. */
@@ -129,15 +159,15 @@ export async function countDocuments(deps: DoorDeps, organizationId: ObjectId, f
 
 /** Runs a pipeline over nothing but the tenant's own documents; gives at most `limitMax` results. @throws Failure likewise, `expression_too_costly` */
 export async function aggregateDocuments(
-  deps: DoorDeps,
+  deps: QueryDeps,
   organizationId: ObjectId,
   pipeline: unknown,
-): Promise<Document[]> {
+): Promise<(Document | Printed)[]> {
   const stages = readPipeline(pipeline);
   const { documents, isCut } = await read(deps, organizationId, (scope, engine) =>
     scope.aggregate((ofTenant) => placePipeline(stages, ofTenant, scope.idPath, engine), limitMax),
   );
-  if (!isCut) return documents;
+  if (!isCut) return await printLarge(deps.large.of(organizationId, deps.late?.signal), documents);
   throw failure<DocumentFailure>("query_refused", "The result is larger than 16 MB; project or limit it.");
 }
 

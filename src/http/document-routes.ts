@@ -3,13 +3,12 @@ import * as z from "zod";
 import type { Deps } from "../deps.ts";
 import { type Change, changeDocument } from "../document/change.ts";
 import { documentMissing } from "../document/document.ts";
-import { patched } from "../document/patch.ts";
-import { postDocuments, readPatch, readReplacement } from "../document/post.ts";
+import { applyPatch, postDocuments, readPatch, readReplacement } from "../document/post.ts";
 import { aggregateDocuments, countDocuments, getDocument, limitMax, listDocuments } from "../document/query.ts";
 import { parseExtendedJson } from "../lib/extended-json.ts";
 import { etagOf, parsePathId, printPathId } from "../tenant/document.ts";
 import { idBytes, idBytesMax } from "../tenant/document-id.ts";
-import type { TenantDocument } from "../tenant/stored.ts";
+import { isLarge, type TenantDocument } from "../tenant/stored.ts";
 import { requireTenant } from "./auth.ts";
 import { conditionHeaders, conditionOf, isKnown } from "./conditions.ts";
 import { answer, databaseProblems, describe, query } from "./describe.ts";
@@ -20,6 +19,7 @@ import {
   documentSchema,
   exampleDocument,
   exampleInserted,
+  filterValuesMax,
   findRequest,
   insertAnswer,
   listAnswer,
@@ -27,16 +27,21 @@ import {
   newDocuments,
   pathId,
   pipelineRequest,
+  pipelineValuesMax,
 } from "./document-schemas.ts";
-import { extendedBody, type ExtendedEnv, readMembers, sendExtended, sendPage } from "./extended-json.ts";
+import {
+  documentBody,
+  type ExtendedEnv,
+  queryBody,
+  readMembers,
+  sendExtended,
+  sendPage,
+  sendPrinted,
+} from "./extended-json.ts";
 import { signalOf } from "./time-limit.ts";
 
-const asSent = ({ id, fields }: TenantDocument) => ({ _id: id, ...fields });
 const organizationOf = (c: Context<ExtendedEnv>) => c.get("actor").organizationId;
 const keyOf = (c: Context<ExtendedEnv>) => organizationOf(c).toHexString();
-
-const sendDocument = (c: Context, document: TenantDocument) =>
-  sendExtended(c, 200, asSent(document), { ETag: etagOf(document.meta) });
 
 const tags = ["Documents"];
 const etag = z.object({ ETag: z.string().meta({ example: '"1-q83vEjRWeJCrze8B"' }) });
@@ -93,9 +98,10 @@ export function documentRoutes(deps: Deps) {
   const tenant = requireTenant(deps);
   const reader = requireTenant(deps, "read");
   const inTime = (c: Context) => ({ ...deps, late: { signal: signalOf(c), afterMs: deps.config.requestTimeoutMs } });
-  const document = extendedBody(documentSchema, { document: exampleDocument });
-  const documents = extendedBody(newDocuments, { one: exampleDocument, many });
-  const patch = extendedBody(documentSchema, { patch: { color: "red", weight: null } }, [
+  const largeOf = (c: Context<ExtendedEnv>) => deps.large.of(organizationOf(c), signalOf(c));
+  const document = documentBody(documentSchema, { document: exampleDocument });
+  const documents = documentBody(newDocuments, { one: exampleDocument, many });
+  const patch = documentBody(documentSchema, { patch: { color: "red", weight: null } }, [
     "application/merge-patch+json",
     "application/json",
   ]);
@@ -131,7 +137,7 @@ export function documentRoutes(deps: Deps) {
       documents,
       async (c) => {
         const key = c.req.header("idempotency-key");
-        const { documents, isMany } = await postDocuments(deps, organizationOf(c), c.get("sent"), key);
+        const { documents, isMany } = await postDocuments(deps, organizationOf(c), c.get("sent"), key, signalOf(c));
         const [first] = documents;
         if (isMany || !first) {
           return sendExtended(c, 201, {
@@ -140,7 +146,7 @@ export function documentRoutes(deps: Deps) {
           });
         }
         const location = `/org/documents/${encodeURIComponent(printPathId(first.id))}`;
-        return sendExtended(c, 201, asSent(first), { ETag: etagOf(first.meta), Location: location });
+        return await sendDocument(c, first, 201, { Location: location });
       },
     )
     .get(
@@ -179,7 +185,7 @@ export function documentRoutes(deps: Deps) {
         problems: listed,
       }),
       reader,
-      extendedBody(findRequest, { page: { filter: { color: "red" }, sort: "-weight", limit: 10 } }),
+      queryBody(findRequest, { page: { filter: { color: "red" }, sort: "-weight", limit: 10 } }, filterValuesMax),
       async (c) => {
         const sent = readMembers(c, ["filter", "sort", "projection", "limit", "cursor"]);
         return await sendPage(c, keyOf(c), await listDocuments(inTime(c), organizationOf(c), sent));
@@ -195,7 +201,7 @@ export function documentRoutes(deps: Deps) {
         problems: queried,
       }),
       reader,
-      extendedBody(countRequest, { some: { filter: { color: "red" } } }),
+      queryBody(countRequest, { some: { filter: { color: "red" } } }, filterValuesMax),
       async (c) => {
         const { filter } = readMembers(c, ["filter"]);
         return sendExtended(c, 200, { count: await countDocuments(inTime(c), organizationOf(c), filter) });
@@ -211,7 +217,11 @@ export function documentRoutes(deps: Deps) {
         problems: queried,
       }),
       reader,
-      extendedBody(pipelineRequest, { group: { pipeline: [{ $group: { _id: "$color", count: { $sum: 1 } } }] } }),
+      queryBody(
+        pipelineRequest,
+        { group: { pipeline: [{ $group: { _id: "$color", count: { $sum: 1 } } }] } },
+        pipelineValuesMax,
+      ),
       async (c) => {
         const { pipeline } = readMembers(c, ["pipeline"]);
         return await sendPage(c, keyOf(c), {
@@ -239,7 +249,9 @@ export function documentRoutes(deps: Deps) {
       reader,
       async (c) => {
         const document = await getDocument(deps, organizationOf(c), idOf(c));
-        return isKnown(c, document) ? c.body(null, 304, { ETag: etagOf(document.meta) }) : sendDocument(c, document);
+        return isKnown(c, document)
+          ? c.body(null, 304, { ETag: etagOf(document.meta) })
+          : await sendDocument(c, document);
       },
     )
     .put(
@@ -256,8 +268,8 @@ export function documentRoutes(deps: Deps) {
       document,
       async (c) => {
         const id = idOf(c);
-        const fields = readReplacement(c.get("sent").value, id);
-        return sendDocument(c, await change(c, id, () => ({ fields })));
+        const fields = await readReplacement(largeOf(c), c.get("sent"), id);
+        return await sendDocument(c, await change(c, id, () => ({ fields })));
       },
     )
     .patch(
@@ -274,8 +286,8 @@ export function documentRoutes(deps: Deps) {
       patch,
       async (c) => {
         const id = idOf(c);
-        const patch = readPatch(c.get("sent").value, id);
-        return sendDocument(c, await change(c, id, (current) => patched(current, patch)));
+        const patch = await readPatch(largeOf(c), c.get("sent"), id);
+        return await sendDocument(c, await change(c, id, (current) => applyPatch(largeOf(c), current, patch)));
       },
     )
     .delete(
@@ -298,6 +310,18 @@ export function documentRoutes(deps: Deps) {
         return c.body(null, 204);
       },
     );
+
+  async function sendDocument(
+    c: Context<ExtendedEnv>,
+    document: TenantDocument,
+    status: 200 | 201 = 200,
+    more: Record<string, string> = {},
+  ) {
+    const { id, fields, meta } = document;
+    const headers = { ETag: etagOf(meta), ...more };
+    if (isLarge(fields)) return sendPrinted(c, status, await largeOf(c).show(document), headers);
+    return sendExtended(c, status, { _id: id, ...fields }, headers);
+  }
 
   async function change(c: Context<ExtendedEnv>, id: unknown, to: Change) {
     return (await changeDocument(deps, organizationOf(c), id, conditionOf(c), to))!;

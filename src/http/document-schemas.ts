@@ -55,7 +55,15 @@ export const listQuery = z.strictObject({
   cursor: text.optional().meta({ description: "`next_cursor` of the previous page" }),
 });
 
-const filter = z.looseObject({}).optional();
+/** How many values a query may hold: it is checked and sent in one go, and meanwhile nobody else has a turn. */
+export const filterValuesMax = 30_000;
+/** Expressions take longer. */
+export const pipelineValuesMax = 8_000;
+
+const filter = z
+  .looseObject({})
+  .optional()
+  .meta({ description: `A query may hold at most ${filterValuesMax} values` });
 export const findRequest = z
   .strictObject({
     filter,

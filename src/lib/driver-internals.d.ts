@@ -5,3 +5,32 @@ declare module "mongodb/lib/cmap/commands.js" {
     push(document: object, bytes: Uint8Array): number;
   }
 }
+
+declare module "mongodb/lib/operations/insert.js" {
+  export class InsertOperation {
+    constructor(ns: unknown, documents: object[], options: object, serialized: readonly Uint8Array[]);
+  }
+}
+
+declare module "mongodb/lib/operations/update.js" {
+  export class UpdateOperation {
+    constructor(ns: unknown, statements: object[], options: object, serialized: readonly Uint8Array[]);
+  }
+}
+
+declare module "mongodb/lib/operations/execute_operation.js" {
+  export function executeOperation(
+    client: unknown,
+    operation: object,
+  ): Promise<{
+    n: number;
+    writeErrors?: { index: number; code: number; errmsg: string }[];
+    writeConcernError?: object;
+  }>;
+}
+
+declare module "mongodb/lib/utils.js" {
+  export class MongoDBNamespace {
+    constructor(database: string, collection: string);
+  }
+}

@@ -12,6 +12,7 @@ import {
   UUID,
 } from "mongodb";
 import { isDocument, isInteger, isLong, toNumber } from "./bson.ts";
+import { failure, isFailure } from "./failure.ts";
 import { invalid } from "./invalid.ts";
 import { createJsonReader } from "./json-reader.ts";
 import type { Slice } from "./slices.ts";
@@ -147,15 +148,42 @@ export function parseExtendedJson(text: string, pointer = "#"): unknown {
   return reader.value;
 }
 
+/** The text of a body. @throws Failure `malformed_json` */
+export function textOf(bytes: ArrayBuffer): string {
+  try {
+    // Otherwise a broken character would be stored as another one.
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw failure("malformed_json", "The body is not UTF-8.");
+  }
+}
+
+const asMalformed = (error: unknown): unknown =>
+  isFailure(error) && error.errors?.[0]?.code === "malformed_json" ? failure("malformed_json", error.message) : error;
+
+/** What a body means. @throws Failure `malformed_json`, `invalid_request` */
+export function parseBody(text: string): unknown {
+  try {
+    return parseExtendedJson(text);
+  } catch (error) {
+    throw asMalformed(error);
+  }
+}
+
 /** So many values are read before others are let in. */
 const piece = 500;
 
-/** The same in slices, for text that may be megabytes. */
-export async function parseInSlices(text: string, slice: Slice): Promise<unknown> {
-  const reader = createReader(text, "#");
-  while (!reader.read(piece)) {
-    const pause = slice();
-    if (pause) await pause;
+/** The same in slices, for text that may be a megabyte. @param valuesMax how many may be in it, names not counted */
+export async function parseInSlices(text: string, slice: Slice, valuesMax: number): Promise<unknown> {
+  try {
+    const reader = createReader(text, "#");
+    for (let values = 0; !reader.read(piece); values += piece) {
+      if (values > valuesMax) throw invalid("#", `must have at most ${valuesMax} values`, "too_many");
+      const pause = slice();
+      if (pause) await pause;
+    }
+    return reader.value;
+  } catch (error) {
+    throw asMalformed(error);
   }
-  return reader.value;
 }

@@ -6,7 +6,11 @@ export const invalid = (pointer: string, message: string, code: string): Failure
 
 /** The pointer (RFC 6901) to a part of what `pointer` points to; an answer doesn't grow with the length of a name. */
 export const under = (pointer: string, part: string | number): string =>
-  `${pointer}/${String(part).slice(0, 100).replaceAll("~", "~0").replaceAll("/", "~1")}`;
+  `${pointer}/${typeof part === "number" ? part : escapeName(part.length > 100 ? part.slice(0, 100) : part)}`;
+
+/** Mostly there is nothing to escape, and a query has thousands of parts. */
+const escapeName = (name: string): string =>
+  name.includes("~") || name.includes("/") ? name.replaceAll("~", "~0").replaceAll("/", "~1") : name;
 
 /** Refuses too many of something before any of them is looked at. @throws Failure `invalid_request` */
 export function assertAtMost(count: number, max: number, things: string, pointer: string): void {

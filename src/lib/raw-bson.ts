@@ -24,6 +24,61 @@ export function elementsOf(document: Uint8Array): Element[] {
   return elements;
 }
 
+/** How many bytes a value of this type has that begins at `at`. */
+function lengthOf(type: number, bytes: Buffer, at: number): number {
+  switch (type) {
+    case 1:
+    case 9:
+    case 17:
+    case 18:
+      return 8;
+    case 2:
+    case 13:
+    case 14:
+      return 4 + bytes.readInt32LE(at);
+    case 3:
+    case 4:
+    case 15:
+      return bytes.readInt32LE(at);
+    case 5:
+      return 5 + bytes.readInt32LE(at);
+    case 7:
+      return 12;
+    case 8:
+      return 1;
+    case 11:
+      return bytes.indexOf(0, bytes.indexOf(0, at) + 1) + 1 - at;
+    case 12:
+      return 16 + bytes.readInt32LE(at);
+    case 16:
+      return 4;
+    case 19:
+      return 16;
+    default:
+      return 0;
+  }
+}
+
+/**
+ * Those fields of a document that have these names, as a document. It may have millions of others, which are passed over
+ * without a look at them. Of a name that stands twice the first counts. @param names in ASCII
+ */
+export function pickFields(document: Uint8Array, names: readonly string[]): Buffer {
+  const bytes = Buffer.from(document.buffer, document.byteOffset, document.byteLength);
+  const missing = new Set(names);
+  const found: Buffer[] = [];
+  for (let at = 4; bytes[at] !== 0 && missing.size > 0;) {
+    const start = at;
+    let nameEnd = start + 1;
+    while (bytes[nameEnd] !== 0) nameEnd++;
+    at = nameEnd + 1 + lengthOf(bytes[start]!, bytes, nameEnd + 1);
+    const isLong = nameEnd - start - 1 > longestPicked;
+    if (!isLong && missing.delete(bytes.toString("latin1", start + 1, nameEnd))) found.push(bytes.subarray(start, at));
+  }
+  return documentOf(found);
+}
+const longestPicked = 16;
+
 const latin1 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
 

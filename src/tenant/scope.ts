@@ -13,7 +13,9 @@ import {
   retryDeadlock,
   within,
 } from "../lib/mongo.ts";
+import { pickFields } from "../lib/raw-bson.ts";
 import { createSlice } from "../lib/slices.ts";
+import { insertBytes, updateBytes } from "../lib/write-raw.ts";
 import { isShared, type Placement } from "./placement.ts";
 import { idKey } from "./document-id.ts";
 import { idOrder, type Position, type Walk } from "./id-order.ts";
@@ -22,12 +24,18 @@ import {
   atVersion,
   type FieldChanges,
   idPath,
+  isLarge,
+  largeBytes,
+  largeFields,
   type Meta,
   ofTenant,
   readStored,
+  settingOf,
+  statementOf,
   storedId,
   type TenantDocument,
   toStored,
+  toStoredBytes,
 } from "./stored.ts";
 
 /** Why a document can't be written as it is: its id or a unique value is taken, an index can't hold it, or a validator refuses it. */
@@ -46,8 +54,11 @@ const refusalOf = (error: unknown): Refusal | null =>
           ? "refused"
           : null;
 
-/** As many documents as the database sends at once: at most 16 MB. `isCut`: there are more within the limit. */
-export type Batch = { documents: Document[]; isCut: boolean };
+/**
+ * As many documents as the database sends at once: at most 16 MB, those that are large as BSON. `isCut`: there are more within
+ * the limit.
+ */
+export type Batch = { documents: (Document | Uint8Array)[]; isCut: boolean };
 
 /** A document, and all of it as it is stored. */
 export type FoundDocument = TenantDocument & { bytes: Uint8Array };
@@ -90,6 +101,8 @@ export const collectionAt = (
 
 const queryTimeoutMs = 10_000;
 const metasMax = 2_000;
+/** What Croupier adds to a document, about. */
+const stampBytes = 200;
 /** So many documents are read without a look at the time. */
 const piece = 16;
 
@@ -109,6 +122,20 @@ export function openScope(db: Db, placement: Placement, late?: Late): TenantScop
     ...within(queryTimeoutMs, late?.signal),
   });
 
+  /** @throws as the driver does for one and for many */
+  const insertSome = async (documents: TenantDocument[]): Promise<void> => {
+    const inTime = within(documents.length === 1 ? undefined : queryTimeoutMs);
+    if (documents.some(({ fields }) => isLarge(fields))) {
+      const stored = documents.map((document) => toStoredBytes(placement, document));
+      const writeErrors = await insertBytes(collection, stored, inTime);
+      if (writeErrors.length > 0) throw Object.assign(new Error("some were refused"), { writeErrors });
+      return;
+    }
+    const stored = documents.map((document) => toStored(placement, document));
+    if (stored.length === 1) await collection.insertOne(stored[0]!, inTime);
+    else await collection.insertMany(stored, { ordered: false, ...inTime });
+  };
+
   const guarded = async (write: () => Promise<number>): Promise<Written> => {
     try {
       return (await retryDeadlock(write)) === 1 ? "written" : "changed";
@@ -126,7 +153,9 @@ export function openScope(db: Db, placement: Placement, late?: Late): TenantScop
       const found = await collection.findOne(one(id), { raw: true, ...majority, ...within() });
       if (!found) return null;
       const bytes = found as unknown as Uint8Array;
-      return { ...readStored(placement, readBson(bytes)), bytes };
+      if (bytes.byteLength < largeBytes) return { ...readStored(placement, readBson(bytes)), bytes };
+      const known = readStored(placement, readBson(pickFields(bytes, ["_id", "_croupier"])));
+      return { ...known, fields: largeFields(bytes), bytes };
     },
     async findMetas(ids) {
       const metas = new Map<string, Meta>();
@@ -142,13 +171,11 @@ export function openScope(db: Db, placement: Placement, late?: Late): TenantScop
     },
     async insert(documents, bytesOf) {
       const outcomes = documents.map((): "written" | Refusal => "written");
-      for (const part of insertParts(inTurn(documents), (place) => bytesOf(documents[place]!))) {
+      for (const part of insertParts(inTurn(documents), (place) => bytesOf(documents[place]!) + stampBytes)) {
         let places = part;
         await retryDeadlock(async () => {
           try {
-            const stored = places.map((place) => toStored(placement, documents[place]!));
-            if (stored.length === 1) await collection.insertOne(stored[0]!, within());
-            else await collection.insertMany(stored, { ordered: false, ...within(queryTimeoutMs) });
+            await insertSome(places.map((place) => documents[place]!));
           } catch (error) {
             const rivals: number[] = [];
             for (const { index, cause } of writeErrors(error)) {
@@ -168,15 +195,18 @@ export function openScope(db: Db, placement: Placement, late?: Late): TenantScop
     replace: (document, before) =>
       guarded(async () => {
         const filter = { ...one(before.id), ...atVersion(before.meta) };
+        if (isLarge(document.fields))
+          return await updateBytes(collection, statementOf(filter, toStoredBytes(placement, document)), within());
         return (await collection.replaceOne(filter, toStored(placement, document), within())).matchedCount;
       }),
     change: ({ set, unset }, meta, before) =>
       guarded(async () => {
         const filter = { ...one(before.id), ...atVersion(before.meta) };
-        const update = {
-          $set: { ...set, tenant_id: placement.key, _croupier: meta },
-          ...(unset.length > 0 && { $unset: Object.fromEntries(unset.map((path) => [path, ""])) }),
-        };
+        const own = { tenant_id: placement.key, _croupier: meta };
+        const others = unset.length > 0 && { $unset: Object.fromEntries(unset.map((path) => [path, ""])) };
+        if (isLarge(set))
+          return await updateBytes(collection, statementOf(filter, settingOf(set, own, others || {})), within());
+        const update = { $set: { ...set, ...own }, ...others };
         return (await collection.updateOne(filter, update, within())).matchedCount;
       }),
     remove: (before) =>
@@ -225,10 +255,11 @@ export function openScope(db: Db, placement: Placement, late?: Late): TenantScop
 /** Never more than one batch: a thousand documents of 16 MB would be more than the process has memory. */
 async function firstBatch(cursor: AbstractCursor<Document>, key: string): Promise<Batch> {
   try {
-    const documents: Document[] = [];
+    const documents: (Document | Uint8Array)[] = [];
     const slice = createSlice(key);
     for (let more = await cursor.hasNext(); more; more = cursor.bufferedCount() > 0) {
-      documents.push(...(cursor.readBufferedDocuments(piece) as unknown as Uint8Array[]).map(readBson));
+      for (const bytes of cursor.readBufferedDocuments(piece) as unknown as Uint8Array[])
+        documents.push(bytes.byteLength < largeBytes ? readBson(bytes) : bytes);
       await slice();
     }
     return { documents, isCut: cursor.id !== undefined && !cursor.id.isZero() };

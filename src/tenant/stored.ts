@@ -1,4 +1,5 @@
-import type { Document, Filter } from "mongodb";
+import { BSON, type Document, type Filter } from "mongodb";
+import { bsonType, documentOf, element } from "../lib/raw-bson.ts";
 import { isShared, type Placement } from "./placement.ts";
 
 /**
@@ -7,14 +8,29 @@ import { isShared, type Placement } from "./placement.ts";
  */
 export type Meta = { v: number; h: string[]; k?: string };
 
+/**
+ * The fields of a large document, which only a thread looks at: as BSON, in which what is Croupier's own doesn't count, and as
+ * Extended JSON where that is known.
+ */
+export type LargeFields = { readonly bson: Uint8Array; readonly json?: Uint8Array };
+const large = Object.freeze({});
+// Told by the prototype, as a tenant's field may have any name.
+export const largeFields = (bson: Uint8Array, json?: Uint8Array): LargeFields =>
+  Object.assign(Object.create(large), { bson, ...(json && { json }) });
+export const isLarge = (fields: Document | LargeFields): fields is LargeFields =>
+  Object.getPrototypeOf(fields) === large;
+
+/** From so many bytes on documents and bodies are large: they are read and printed on a thread. */
+export const largeBytes = 128 * 1_024;
+
 /** A tenant's document, without anything of Croupier's. `id` is any scalar; `fields` are in the tenant's order. */
-export type TenantDocument = { id: unknown; fields: Document; meta: Meta };
+export type TenantDocument = { id: unknown; fields: Document | LargeFields; meta: Meta };
 
 /** Whether a field at the top of a stored document is none of the tenant's own but its `_id`, or Croupier's. */
 export const isOwn = (name: string): boolean => ["_id", "tenant_id", "_croupier"].includes(name);
 
-/** Fields of a document to be set and to be removed, by their paths. */
-export type FieldChanges = { set: Document; unset: string[] };
+/** Fields of a document to be set, which may be large, and to be removed, by their paths. */
+export type FieldChanges = { set: Document | LargeFields; unset: string[] };
 
 /** As many writes as may come between a write's first try and its second, for that one to be recognized. */
 const historyMax = 4;
@@ -36,6 +52,30 @@ export const toStored = (placement: Placement, { id, fields, meta }: TenantDocum
   tenant_id: placement.key,
   _croupier: meta,
 });
+
+/** The same as it is stored, byte for byte. */
+export function toStoredBytes(placement: Placement, document: TenantDocument): Buffer {
+  const { id, fields, meta } = document;
+  if (!isLarge(fields)) return Buffer.from(BSON.serialize(toStored(placement, document), { ignoreUndefined: true }));
+  return documentOf([
+    fieldsOnly(BSON.serialize({ _id: storedId(placement, id) })),
+    fieldsOnly(fields.bson),
+    fieldsOnly(BSON.serialize({ tenant_id: placement.key, _croupier: meta })),
+  ]);
+}
+
+const fieldsOnly = (document: Uint8Array): Uint8Array => document.subarray(4, -1);
+
+/** An update that sets large fields and others, and does what else is asked for. */
+export const settingOf = (set: LargeFields, own: Document, others: Document): Buffer =>
+  documentOf([
+    element(bsonType.object, "$set", documentOf([fieldsOnly(set.bson), fieldsOnly(BSON.serialize(own))])),
+    fieldsOnly(BSON.serialize(others)),
+  ]);
+
+/** The statement that replaces or updates the one document that the filter finds. */
+export const statementOf = (filter: Filter<Document>, update: Uint8Array): Buffer =>
+  documentOf([element(bsonType.object, "q", BSON.serialize(filter)), element(bsonType.object, "u", update)]);
 
 /** Reads a stored document, one of the first Croupier's too, which has neither tenant nor version. */
 export function readStored(placement: Pick<Placement, "tier">, stored: Document): TenantDocument {

@@ -67,12 +67,11 @@ describe.each(tiers)("a question about the elements of an array: %s", (tier) => 
     async (_, field, filter) => {
       await createIndex(deps, id, { key: { [field]: 1 } } as never);
       sent.length = 0;
-      const listed = (await listDocuments(deps, id, { filter, sort: { _id: 1 } })).documents.map(({ _id }) =>
-        Number(_id),
-      );
+      const { documents } = await listDocuments(deps, id, { filter, sort: { _id: 1 } });
+      const listed = ([...documents] as Document[]).map(({ _id }) => Number(_id));
       expect(listed).toEqual([0, 1_000, 2_000]);
       expect(await countDocuments(deps, id, filter)).toBe(3);
-      const [counted] = await aggregateDocuments(deps, id, [{ $match: filter }, { $count: "n" }]);
+      const [counted] = (await aggregateDocuments(deps, id, [{ $match: filter }, { $count: "n" }])) as Document[];
       expect(Number(counted?.n)).toBe(3);
       const statements = sent.filter((command) => JSON.stringify(command).includes("$elemMatch"));
       // One is asked again when its lease ran out meanwhile.

@@ -524,6 +524,17 @@ export const requirements: Requirement[] = [
   },
   {
     of: "API4",
+    says: "A large body or document is read, checked and printed on a thread, and a thread that ends takes one request with it",
+    metIn: ["src/lib/threads.ts", "src/document/large-worker.ts"],
+    shownBy: {
+      "test/lib/threads.test.ts": ["a thread that ends > takes its own job with it, and no other: %s"],
+      "test/attacks/large.test.ts": [
+        "is inserted, replaced, patched and read as a small one is, with values of all types",
+      ],
+    },
+  },
+  {
+    of: "API4",
     says: "Organizations share what the database can do: none takes all, and the service itself has connections of its own",
     metIn: ["src/lib/places.ts", "src/tenant/door.ts"],
     shownBy: {

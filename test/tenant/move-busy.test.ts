@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { ObjectId } from "mongodb";
+import { type Document, ObjectId } from "mongodb";
 import { flows } from "../../src/flows/index.ts";
 import { changeDocument } from "../../src/document/change.ts";
 import { newWriteId } from "../../src/document/document.ts";
@@ -83,7 +83,7 @@ function startWriting({ _id }: Lodger) {
   };
   const change = async (n: number) => {
     const id = textOf(firstNumber + (n % 10));
-    const more = ({ fields }: TenantDocument) => ({ fields: { value: Number(fields.value) + 1 } });
+    const more = ({ fields }: TenantDocument) => ({ fields: { value: Number((fields as Document).value) + 1 } });
     await changeDocument(fleet.deps, _id, id, () => true, more);
     counted.set(id, (counted.get(id) ?? 0) + 1);
   };

@@ -36,13 +36,20 @@ function keyOf(document: Document, path: string): unknown {
 /** What a document (as its tenant knows it) sorts by, one value for each field of the sort. */
 export const keysOf = (sort: Sort, document: Document): unknown[] => sort.map(({ path }) => keyOf(document, path));
 
+/** A large document of a page, as JSON, and what it sorts by, in Extended JSON: both made on a thread. */
+export type Printed = { readonly json: Uint8Array; readonly keys: string };
+const printed = Object.freeze({});
+// Told by the prototype, as a tenant's field may have any name.
+export const asPrinted = (made: Printed): Printed => Object.assign(Object.create(printed), made);
+export const isPrinted = (document: object): document is Printed => Object.getPrototypeOf(document) === printed;
+
 /**
  * The last document of a full page is where the next one begins. Arrays are refused wherever they are in the page: a
  * filter that compares elements would show such a document on several pages, or on none.
  */
-export function lastKeys(sort: Sort, page: readonly Document[]): unknown[] {
-  let last: unknown[] = [];
-  for (const document of page) last = keysOf(sort, document);
+export function lastKeys(sort: Sort, page: readonly (Document | Printed)[]): readonly unknown[] | string {
+  let last: readonly unknown[] | string = [];
+  for (const document of page) last = isPrinted(document) ? document.keys : keysOf(sort, document);
   return last;
 }
 
@@ -98,9 +105,14 @@ function comesBack(text: string): boolean {
   }
 }
 
-/** Where a walk by this sort and filter goes on: opaque to the caller, and of no use with another sort or filter. */
-export function encodeCursor(sort: Sort, filter: Document, keys: readonly unknown[]): string {
-  const text = printExtendedJson({ f: digestOf(filter), k: keys, s: sortText(sort) });
+/**
+ * Where a walk by this sort and filter goes on: opaque to the caller, and of no use with another sort or filter.
+ *
+ * @param keys or, as text, what they are in Extended JSON
+ */
+export function encodeCursor(sort: Sort, filter: Document, keys: readonly unknown[] | string): string {
+  const printed = typeof keys === "string" ? keys : printExtendedJson(keys);
+  const text = `{"f":"${digestOf(filter)}","k":${printed},"s":${JSON.stringify(sortText(sort))}}`;
   const cursor = Buffer.from(text).toString("base64url");
   if (cursor.length > cursorLengthMax) throw unsupportedSort("The value", "it is too long");
   // Objects of the first Croupier may hold names that Extended JSON reads as something else.

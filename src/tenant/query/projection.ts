@@ -99,7 +99,8 @@ function project(value: unknown, tree: Tree, including: boolean): unknown {
 const reserved = Object.fromEntries(reservedNames.map((name) => [name, 0]));
 const flagged = (paths: string[], flag: 0 | 1): Document => Object.fromEntries(paths.map((path) => [path, flag]));
 
-function trimmer({ mode, paths, id }: Projection): PlacedProjection["trim"] {
+/** Takes off what a projection leaves out. */
+export function trimmer({ mode, paths, id }: Projection): PlacedProjection["trim"] {
   const tree = treeOf(
     mode === "include" && id ? [...paths, "_id"] : mode === "exclude" && !id ? [...paths, "_id"] : paths,
   );

@@ -1,0 +1,90 @@
+import { BSON, type Document } from "mongodb";
+import { readBson } from "../lib/bson-reader.ts";
+import { parseBody, printExtendedJson, textOf } from "../lib/extended-json.ts";
+import { fromStored } from "../tenant/document.ts";
+import { keysOf } from "../tenant/query/page.ts";
+import { type Projection, trimmer } from "../tenant/query/projection.ts";
+import type { Sort } from "../tenant/query/sort.ts";
+import { isOwn } from "../tenant/stored.ts";
+import { patched } from "./patch.ts";
+import { assertBytes, assertSize, digestOf, readDocuments } from "./read.ts";
+
+// What is done on a thread with large documents and bodies, from bytes to bytes. JavaScript's objects of one would be some
+// hundred megabytes, and take a second.
+
+/** One of a list is as the tenant sees it, without what the projection leaves out; `sort`: where a next page has to begin. */
+export type Listed = { isShared: boolean; projection: Projection; sort: Sort | null };
+
+export type LargeJob =
+  | { kind: "read"; body: ArrayBuffer }
+  | { kind: "patch"; stored: Uint8Array; id: Uint8Array; patch: Uint8Array }
+  | { kind: "printFields"; stored: Uint8Array }
+  | { kind: "print"; document: Uint8Array; listed?: Listed };
+
+/**
+ * `read`: of each document `{_id, made}` and then its fields; of a single one as JSON, too. `patch`: `json` are all fields, `set`
+ * what is written of them, or `whole` all. `print`: and the values that it is sorted by, printed.
+ */
+export type LargeAnswer = {
+  read: { isMany: boolean; digest: string; documents: Uint8Array; json: Uint8Array | null };
+  patch: { json: Uint8Array } & ({ whole: Uint8Array } | { set: Uint8Array; unset: string[]; bytes: number });
+  printFields: { json: Uint8Array };
+  print: { json: Uint8Array; keys: string };
+};
+export type AnswerOf<Kind extends LargeJob["kind"]> = LargeAnswer[Kind];
+
+const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
+const toBson = (value: Document): Uint8Array => BSON.serialize(value, { ignoreUndefined: true });
+const never = () => null;
+
+async function read(body: ArrayBuffer): Promise<AnswerOf<"read">> {
+  const text = textOf(body);
+  const value = parseBody(text);
+  const documents = await readDocuments(value, never);
+  // The driver can't write what is much larger. Whether there is room for the `_id` too is seen when it is known.
+  for (const { fields } of documents) assertBytes(BSON.calculateObjectSize(fields, { ignoreUndefined: true }));
+  const isMany = Array.isArray(value);
+  return {
+    isMany,
+    digest: digestOf(text),
+    documents: Buffer.concat(
+      documents.flatMap(({ id, isMade, fields }) => [toBson({ _id: id, made: isMade }), toBson(fields)]),
+    ),
+    json: isMany ? null : encode(printExtendedJson(documents[0]!.fields)),
+  };
+}
+
+function fieldsOf(stored: Uint8Array): Document {
+  return Object.fromEntries(Object.entries(readBson(stored)).filter(([name]) => !isOwn(name)));
+}
+
+function patch({ stored, id, patch }: Extract<LargeJob, { kind: "patch" }>): AnswerOf<"patch"> {
+  const current = { id: readBson(id)._id, fields: fieldsOf(stored), bytes: stored };
+  const { fields, patching } = patched(current, readBson(patch));
+  const json = encode(printExtendedJson(fields));
+  if (patching) return { json, set: toBson(patching.set), unset: patching.unset, bytes: patching.bytes };
+  assertSize({ id: current.id, fields });
+  return { json, whole: toBson(fields) };
+}
+
+function print({ document, listed }: Extract<LargeJob, { kind: "print" }>): AnswerOf<"print"> {
+  const found = readBson(document);
+  if (!listed) return { json: encode(printExtendedJson(found)), keys: "[]" };
+  const { isShared, projection, sort } = listed;
+  const own = fromStored(found, isShared);
+  const keys = sort ? printExtendedJson(keysOf(sort, own)) : "[]";
+  return { json: encode(printExtendedJson(trimmer(projection)(own))), keys };
+}
+
+export async function doLargeJob(job: LargeJob): Promise<LargeAnswer[LargeJob["kind"]]> {
+  switch (job.kind) {
+    case "read":
+      return await read(job.body);
+    case "patch":
+      return patch(job);
+    case "printFields":
+      return { json: encode(printExtendedJson(fieldsOf(job.stored))) };
+    case "print":
+      return print(job);
+  }
+}

@@ -1,0 +1,96 @@
+import { BSON, type Document, type ObjectId } from "mongodb";
+import { readBson } from "../lib/bson-reader.ts";
+import { printExtendedJson } from "../lib/extended-json.ts";
+import { createSlice } from "../lib/slices.ts";
+import { createThreads } from "../lib/threads.ts";
+import { asPrinted, type Printed } from "../tenant/query/page.ts";
+import type { FoundDocument } from "../tenant/scope.ts";
+import { isLarge, type LargeFields, largeFields, type TenantDocument } from "../tenant/stored.ts";
+import type { AnswerOf, LargeJob, Listed } from "./large-jobs.ts";
+import type { Patching } from "./patch.ts";
+import type { ReadDocument } from "./read.ts";
+
+/** A body that was read: `digest` tells it from any other. */
+export type ReadBody = { documents: ReadDocument[]; isMany: boolean; digest(): string };
+
+/** What is done with large documents and bodies, so that nobody else waits for it. Throws as what does it with small ones. */
+export type Large = {
+  /** @param body is gone afterwards */
+  read(body: ArrayBuffer): Promise<ReadBody>;
+  patch(current: FoundDocument, patch: Uint8Array): Promise<{ fields: LargeFields; patching?: Patching }>;
+  /** The document as its tenant is answered. */
+  show(document: TenantDocument): Promise<Uint8Array>;
+  /** @param listed undefined: as it is */
+  print(document: Uint8Array, listed?: Listed): Promise<Printed>;
+};
+
+export type LargeThreads = {
+  /** @param signal ends the waiting for a thread */
+  of(organizationId: ObjectId, signal?: AbortSignal): Large;
+  close(): void;
+};
+
+/** Two: a document of a few hundred kilobytes doesn't wait for one of the largest, and not many are in memory at once. */
+const threadsMax = 2;
+
+export function createLargeThreads(program: URL): LargeThreads {
+  const threads = createThreads<LargeJob, object>({ program, threadsMax });
+  const of = (organizationId: ObjectId, signal?: AbortSignal): Large => {
+    const key = organizationId.toHexString();
+    const run = <Kind extends LargeJob["kind"]>(job: Extract<LargeJob, { kind: Kind }>) =>
+      threads.run(key, job, signal) as Promise<AnswerOf<Kind>>;
+    const printFields = async ({ bson }: LargeFields) =>
+      (await run<"printFields">({ kind: "printFields", stored: copyOf(bson) })).json;
+    return {
+      async read(body) {
+        const { isMany, digest, documents, json } = await run<"read">({ kind: "read", body });
+        return { isMany, digest: () => digest, documents: await split(documents, json, key) };
+      },
+      async patch({ id, bytes }, patch) {
+        const made = await run<"patch">({
+          kind: "patch",
+          stored: copyOf(bytes),
+          id: BSON.serialize({ _id: id }),
+          patch,
+        });
+        if ("whole" in made) return { fields: largeFields(made.whole, made.json) };
+        const { json, set, unset, bytes: size } = made;
+        return { fields: largeFields(set, json), patching: { set: largeFields(set), unset, bytes: size } };
+      },
+      async show({ id, fields }) {
+        const json = isLarge(fields) ? (fields.json ?? (await printFields(fields))) : printed(fields);
+        const others = json.byteLength > "{}".length ? "," : "";
+        return Buffer.concat([Buffer.from(`{"_id":${printExtendedJson(id)}${others}`), json.subarray(1)]);
+      },
+      async print(document, listed) {
+        return asPrinted(await run<"print">({ kind: "print", document: copyOf(document), ...(listed && { listed }) }));
+      },
+    };
+  };
+  return { of, close: threads.close };
+}
+
+const printed = (fields: Document): Uint8Array => Buffer.from(printExtendedJson(fields));
+
+/** In memory of its own, which can go over to a thread. */
+const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);
+
+/** Each document has its `_id` before it. */
+async function split(bytes: Uint8Array, json: Uint8Array | null, key: string): Promise<ReadDocument[]> {
+  const slice = createSlice(key);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const documents: ReadDocument[] = [];
+  let at = 0;
+  const next = () => {
+    const start = at;
+    at += view.getInt32(start, true);
+    return bytes.subarray(start, at);
+  };
+  while (at < bytes.byteLength) {
+    const { _id: id, made } = readBson(next());
+    documents.push({ id, isMade: made, fields: largeFields(next(), json ?? undefined) });
+    const pause = slice();
+    if (pause) await pause;
+  }
+  return documents;
+}

@@ -1,0 +1,147 @@
+import { type Failure, failure, isFailure } from "./failure.ts";
+
+/** What a thread says of a job: what came out, why it is refused, or that something went wrong. */
+type Told<Answer> = { answer: Answer } | { refused: Refused } | { error: string };
+type Refused = { failure: string; message: string } & Pick<Failure, "errors">;
+
+/** Runs jobs of one kind on threads. */
+export type Threads<Job extends object, Answer extends object> = {
+  /**
+   * @param key whose job it is: those who have many wait for themselves
+   * @param job the memory of what is bytes in it goes over to the thread, and is gone here
+   * @param signal takes it out of the queue when nobody waits for it any more; its reason is thrown
+   * @throws Failure that the job ends with; Error when the thread ended
+   */
+  run(key: string, job: Job, signal?: AbortSignal): Promise<Answer>;
+  close(): void;
+};
+
+type Waiting = { start(thread: Thread): void; reject(error: unknown): void };
+type Thread = { worker: Worker; busy: { resolve(told: never): void; reject(error: unknown): void } | null };
+
+/**
+ * Threads for work that would hold up all other requests. One job at a time is on a thread, so that one which ends it takes no
+ * other job with it; whose turn it is goes round, a key at a time.
+ *
+ * @param options.program what a thread runs: it calls `serveJobs`
+ */
+export function createThreads<Job extends object, Answer extends object>(options: {
+  program: URL;
+  threadsMax: number;
+}): Threads<Job, Answer> {
+  const threads: Thread[] = [];
+  /** Whose turn it is stands first. */
+  const waiting = new Map<string, Waiting[]>();
+  let closed = false;
+
+  function startThread(): Thread {
+    const worker = new Worker(options.program.href);
+    const thread: Thread = { worker, busy: null };
+    const end = (error: Error) => {
+      const place = threads.indexOf(thread);
+      if (place === -1) return;
+      threads.splice(place, 1);
+      thread.busy?.reject(error);
+      worker.terminate();
+      deal();
+    };
+    worker.onmessage = ({ data }) => {
+      const { busy } = thread;
+      thread.busy = null;
+      busy?.resolve(data as never);
+      deal();
+    };
+    worker.onerror = ({ message }) => end(new Error(`a thread failed: ${message}`));
+    worker.addEventListener("close", () => end(new Error("a thread ended")));
+    threads.push(thread);
+    return thread;
+  }
+
+  function deal(): void {
+    while (!closed && waiting.size > 0) {
+      const thread = threads.find(({ busy }) => !busy) ?? (threads.length < options.threadsMax ? startThread() : null);
+      if (!thread) return;
+      const [[key, queue]] = waiting as unknown as [[string, Waiting[]]];
+      const next = queue[0]!;
+      leave(key, next);
+      // Its next one is behind those of all others.
+      if (queue.length > 0) {
+        waiting.delete(key);
+        waiting.set(key, queue);
+      }
+      next.start(thread);
+    }
+  }
+
+  function leave(key: string, one: Waiting): void {
+    const queue = waiting.get(key);
+    const place = queue?.indexOf(one) ?? -1;
+    if (place === -1) return;
+    queue!.splice(place, 1);
+    if (queue!.length === 0) waiting.delete(key);
+  }
+
+  return {
+    async run(key, job, signal) {
+      signal?.throwIfAborted();
+      const { promise, resolve, reject } = Promise.withResolvers<Told<Answer>>();
+      const one: Waiting = {
+        start(thread) {
+          thread.busy = { resolve, reject };
+          thread.worker.postMessage(job, memoryOf(job));
+        },
+        reject,
+      };
+      const giveUp = () => {
+        leave(key, one);
+        reject(signal!.reason);
+      };
+      signal?.addEventListener("abort", giveUp, { once: true });
+      waiting.set(key, [...(waiting.get(key) ?? []), one]);
+      deal();
+      const told = await promise.finally(() => signal?.removeEventListener("abort", giveUp));
+      if ("error" in told) throw new Error(told.error);
+      if ("answer" in told) return told.answer;
+      const { failure: code, message, ...more } = told.refused;
+      throw failure(code, message, more);
+    },
+    close() {
+      closed = true;
+      for (const { worker } of threads.splice(0)) worker.terminate();
+      for (const one of [...waiting.values()].flat()) one.reject(new Error("the threads are closed"));
+    },
+  };
+}
+
+/** What a thread that does such jobs is: `self` of its program. */
+type Self = {
+  onmessage: unknown;
+  postMessage(told: unknown, given: ArrayBuffer[]): void;
+};
+
+/** Does the jobs that come to a thread, one after the other; what is bytes in an answer is gone here then. */
+export function serveJobs<Job extends object, Answer extends object>(
+  self: Self,
+  act: (job: Job) => Promise<Answer>,
+): void {
+  self.onmessage = async ({ data }: MessageEvent<Job>) => {
+    const told = await act(data).then(
+      (answer): Told<Answer> => ({ answer }),
+      (error): Told<Answer> => (isFailure(error) ? { refused: refusedOf(error) } : { error: String(error) }),
+    );
+    self.postMessage(told, "answer" in told ? memoryOf(told.answer) : []);
+  };
+}
+
+const refusedOf = ({ failure: code, message, errors }: Failure): Refused => ({
+  failure: code,
+  message,
+  ...(errors && { errors }),
+});
+
+/** The parts of a message that are bytes and all of their memory: others may have a part of it, and those are copied. */
+const memoryOf = (message: object): ArrayBuffer[] =>
+  Object.values(message).flatMap((part): ArrayBuffer[] => {
+    if (part instanceof ArrayBuffer) return [part];
+    return part instanceof Uint8Array && part.byteLength === part.buffer.byteLength ? [part.buffer as ArrayBuffer] : [];
+  });

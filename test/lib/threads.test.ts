@@ -1,0 +1,31 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { createThreads } from "../../src/lib/threads.ts";
+
+type Job = { ending?: "exit" | "throw"; bytes: Uint8Array };
+const program = new URL("../support/ending-worker.ts", import.meta.url);
+const threads = createThreads<Job, { bytes: Uint8Array }>({ program, threadsMax: 2 });
+afterAll(() => threads.close());
+const bytesOf = (value: number) => new Uint8Array([value]);
+
+describe("a thread that ends", () => {
+  test.each(["exit", "throw"] as const)("takes its own job with it, and no other: %s", async (ending) => {
+    const jobs: Job[] = [{ bytes: bytesOf(1) }, { ending, bytes: bytesOf(2) }, { bytes: bytesOf(3) }];
+    const outcomes = await Promise.allSettled(jobs.map((job, index) => threads.run(String(index), job)));
+    expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+    for (let round = 0; round < 4; round++)
+      expect((await threads.run("after", { bytes: bytesOf(round) })).bytes).toEqual(bytesOf(round + 1));
+  });
+});
+
+test("a job that nobody waits for any more leaves the queue, and those of all keys go in turn", async () => {
+  const late = new AbortController();
+  const order: string[] = [];
+  const run = (key: string) => threads.run(key, { bytes: bytesOf(0) }).then(() => order.push(key));
+  const many = Array.from({ length: 12 }, () => run("many"));
+  const gone = threads.run("gone", { bytes: bytesOf(0) }, late.signal);
+  const few = run("few");
+  late.abort(new Error("late"));
+  expect(gone).rejects.toThrow("late");
+  await Promise.all([...many, few]);
+  expect(order.indexOf("few")).toBeLessThan(6);
+});
