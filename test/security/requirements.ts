@@ -529,7 +529,7 @@ export const requirements: Requirement[] = [
     shownBy: {
       "test/lib/threads.test.ts": ["a thread that ends > takes its own job with it, and no other: %s"],
       "test/attacks/large.test.ts": [
-        "is inserted, replaced, patched and read as a small one is, with values of all types",
+        "a large document of the tier %s > is inserted, replaced, patched and read as a small one is, with values of all types",
       ],
     },
   },
