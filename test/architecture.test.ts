@@ -69,6 +69,16 @@ describe("the structure of the code", () => {
     expect(wrong).toEqual([]);
   });
 
+  test("no file has more than 310 lines", async () => {
+    const lengths = await Promise.all(
+      files.map(async (file) => ({
+        file,
+        lines: (await Bun.file(join(src, file)).text()).trimEnd().split("\n").length,
+      })),
+    );
+    expect(lengths.filter(({ lines }) => lines > 310)).toEqual([]);
+  });
+
   test("only the edge knows Hono, but for its JWT functions", () => {
     const wrong = imports.filter(
       ({ from, to }) => /^(hono|@hono)(\/|$)/.test(to) && folderOf(from) !== "http" && from !== "app.ts",

@@ -19,6 +19,7 @@ import { listAll } from "../../../src/operator/store.ts";
 import { chainedOrganizations } from "../../../src/organization/chained.ts";
 import { createExpiryChore } from "../../../src/expiry.ts";
 import { inspect } from "../../../src/takeover/inspect.ts";
+import { isTakenOver } from "../../../src/takeover/take-over.ts";
 import { offerPlace, tiers } from "../../../src/tenant/placement.ts";
 import { postponeRetired } from "../../../src/tenant/retired.ts";
 import { settleNotes } from "../../../src/tenant/journal.ts";
@@ -219,6 +220,7 @@ export async function tour(deps: Deps): Promise<{ visited: Set<string>; routes: 
   await plantLegacy(db, "tour-twin", "TOUR-LEGACY@example.com");
   await prepare(deps);
   await createInspectChore(deps)();
+  await isTakenOver(db);
   await inspect(deps);
   await createChores(deps)();
   await drive();
