@@ -147,7 +147,11 @@ export async function createDeps(
         quotas: config.quotas,
         counting: createCounting({
           db,
-          documents,
+          // The request that waits for a count has a place itself, perhaps the last one.
+          documents: {
+            ...documents,
+            places: createPlaces({ atOnce: countsAtOnce, waitingMax: 1_000, waitMs: placeWaitMs }),
+          },
           leases,
           now,
           log,
@@ -193,6 +197,8 @@ export async function createDeps(
 /** Longer than this nobody waits for a place: as long as for a connection. */
 const placeWaitMs = ownOptions.waitQueueTimeoutMS;
 const waitingPerPlace = 10;
+/** Of organizations of which nobody knows how much they have. */
+const countsAtOnce = 4;
 /** The driver's. */
 const connectionsDefault = 100;
 

@@ -13,12 +13,11 @@ setDefaultTimeout(60_000);
 const documentsMax = 640;
 const quotas = { QUOTA_PROFESSIONAL_DOCUMENTS: String(documentsMax) };
 const service = useService(quotas);
+/** It lets one request at a time to documents. */
 let other: RunningService;
 beforeAll(async () => {
-  other = await startService(
-    testConfig({ ...quotas, MONGODB_DB_NAME: service.db.databaseName }),
-    createLogger("silent"),
-  );
+  const few = { ...quotas, DOCUMENTS_POOL_SIZE: "2", MONGODB_DB_NAME: service.db.databaseName };
+  other = await startService(testConfig(few), createLogger("silent"));
   await other.ready;
 }, 60_000);
 afterAll(() => other.stop());
@@ -66,6 +65,13 @@ describe("two processes on one database", () => {
     expect((await send(service.url, "DELETE", `/org/documents/${documents[0]._id.$oid}`, me)).status).toBe(204);
     await until("the other one knows of it", async () => (await insert(other.url, me, {})).status === 201);
     expect(await countOf(me)).toBe(documentsMax);
+  });
+
+  test("refuse what is too much from the first write on, also where there is one connection for a request", async () => {
+    const me = await join();
+    const tooMany = Array.from({ length: documentsMax + 1 }, () => ({}));
+    expect((await insert(other.url, me, tooMany)).status).toBe(422);
+    expect((await insert(other.url, me, tooMany.slice(1))).status).toBe(201);
   });
 
   test("count documents of before there were quotas when they are needed first, and go on from there", async () => {
