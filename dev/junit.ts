@@ -33,3 +33,16 @@ export function failuresOf(report: string): string[] {
     },
   );
 }
+
+/** The files that took longest, in seconds: hooks are counted where Bun counts them. */
+export function slowestOf(report: string, count: number): string[] {
+  const files = [...report.matchAll(/<testsuite\b[^>]*>/g)].map(([tag]) => ({
+    file: attribute(tag, "name"),
+    seconds: Number(attribute(tag, "time")),
+  }));
+  return files
+    .filter(({ file }) => file.endsWith(".test.ts"))
+    .sort((a, b) => b.seconds - a.seconds)
+    .slice(0, count)
+    .map(({ file, seconds }) => `${seconds.toFixed(1)} s ${file}`);
+}

@@ -2,9 +2,10 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { closingLine, countResults, failuresOf } from "./junit.ts";
+import { closingLine, countResults, failuresOf, slowestOf } from "./junit.ts";
 import { runWithDatabase } from "./run.ts";
 
+const slowestMax = 15;
 const folder = mkdtempSync(join(tmpdir(), "croupier-junit-"));
 const report = join(folder, "report.xml");
 const reporter = ["--reporter=junit", `--reporter-outfile=${report}`];
@@ -16,6 +17,8 @@ const results = existsSync(report) ? readFileSync(report, "utf8") : "";
 const counts = countResults(results, exitCode);
 rmSync(folder, { recursive: true, force: true });
 
+const slowest = slowestOf(results, slowestMax);
+if (slowest.length === slowestMax) console.log(`The slowest files:\n  ${slowest.join("\n  ")}`);
 for (const failure of failuresOf(results)) console.log(failure);
 console.log(closingLine(counts));
 process.exit(counts.failed > 0 || counts.passed === 0 ? 1 : 0);

@@ -27,6 +27,7 @@ import { boundBodies } from "./http/receive.ts";
 import { requestLog } from "./http/request-log.ts";
 import { sessionRoutes } from "./http/session-routes.ts";
 import { serviceRoutes } from "./http/service-routes.ts";
+import { usageRoutes } from "./http/usage-routes.ts";
 import { timeLimit } from "./http/time-limit.ts";
 import { whenReady } from "./http/when-ready.ts";
 import { createBudget } from "./lib/budget.ts";
@@ -96,6 +97,7 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
   app.use("/platform/*", whenReady(isReady));
   app.route("/org", organizationRoutes(deps));
   app.route("/org", allowListRoutes(deps));
+  app.route("/org", usageRoutes(deps));
   app.route("/org/documents", documentRoutes(deps));
   app.route("/org/indexes", indexRoutes(deps));
   app.route("/org/audit", ownAuditRoutes(deps));

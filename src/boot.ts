@@ -22,9 +22,12 @@ import { createLookUp } from "./look-up.ts";
 import type { StepObserver } from "./operation/operation.ts";
 import { createKnownKeys } from "./operator/known-keys.ts";
 import * as keyStore from "./operator/store.ts";
-import { findStanding } from "./organization/store.ts";
+import { findEstablishedById, findStanding } from "./organization/store.ts";
 import { createPresence } from "./process/presence.ts";
 import * as processStore from "./process/store.ts";
+import { createCounting } from "./quota/count.ts";
+import { areKept } from "./quota/quota.ts";
+import { createUsage } from "./quota/usage.ts";
 import { createRevocationNews } from "./session/revocation-news.ts";
 import * as revocationStore from "./session/revocation-store.ts";
 import { createRevocations } from "./session/revocations.ts";
@@ -135,6 +138,22 @@ export async function createDeps(
     knownUntilMs: presence.knownUntilMs,
     primary,
   });
+  const usage = areKept(config.quotas)
+    ? createUsage({
+        db,
+        quotas: config.quotas,
+        counting: createCounting({
+          db,
+          documents,
+          leases,
+          now,
+          log,
+          isThere: async (id) => (await findEstablishedById(db, id)) !== null,
+        }),
+        now,
+        log,
+      })
+    : undefined;
   const tokens = await createTokenIssuer(config.jwt, now);
   const knownKeys = createKnownKeys({
     store: {
@@ -149,6 +168,7 @@ export async function createDeps(
     documents,
     lookUp: createLookUp(db, leaseMs),
     leases,
+    ...(usage && { usage }),
     limits: createLimits({ config, db, redis, log, leases, tokens }),
     passwords,
     tokens,
@@ -156,7 +176,7 @@ export async function createDeps(
     knownKeys,
     ...(onStep && { onStep }),
     async close() {
-      const closing = core.close();
+      const closing = Promise.race([usage?.stop(), sleep(flushMsMax)]).then(core.close);
       passwords.close();
       revocations.stop();
       redis?.close();

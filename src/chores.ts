@@ -1,7 +1,7 @@
 import { ObjectId } from "mongodb";
 import { type DriveDeps, enqueue } from "./operation/drive.ts";
 import type { OperationKind } from "./operation/operation.ts";
-import { findLatest } from "./operation/store.ts";
+import { findLatest } from "./operation/ended.ts";
 import * as organizationStore from "./organization/store.ts";
 import { type EndDeps, finishEndedSessions } from "./session/end-session.ts";
 import { findDue } from "./tenant/retired.ts";

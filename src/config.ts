@@ -6,6 +6,7 @@ import { connectionProblems } from "./lib/connection-options.ts";
 import { keptSecret } from "./session/kept-secret.ts";
 import type { JwtAlgorithm } from "./session/keys.ts";
 import { secretsProblem, splitSecrets } from "./session/secret.ts";
+import type { Quotas } from "./quota/quota.ts";
 import { tenantIndexesMax } from "./tenant/indexes.ts";
 import { type Tier, tiers } from "./tenant/placement.ts";
 
@@ -21,6 +22,9 @@ const oneOf = <const T extends string[]>(...values: T) =>
 
 /** Has one default for production and one for development. */
 const limit = wholeNumberOf(1, 1_000_000_000).optional();
+
+/** Of documents, bytes, organizations; without it there is no quota. */
+const quota = wholeNumberOf(1, 2 ** 50).optional();
 
 const listOf = (text: string): string[] => text.split(",").flatMap((part) => part.trim() || []);
 
@@ -91,6 +95,13 @@ const settings = z.object({
   PLACEMENT_LEASE_MS: wholeNumber(500, 20, 5_000),
   MOVE_DOCUMENTS_PER_SECOND: wholeNumber(0, 0, 100_000_000),
   ORG_LOOKUP: oneOf("full", "minimal", "admin").default("full"),
+  QUOTA_ORGANIZATIONS: quota,
+  QUOTA_STARTER_DOCUMENTS: quota,
+  QUOTA_STARTER_BYTES: quota,
+  QUOTA_PROFESSIONAL_DOCUMENTS: quota,
+  QUOTA_PROFESSIONAL_BYTES: quota,
+  QUOTA_ENTERPRISE_DOCUMENTS: quota,
+  QUOTA_ENTERPRISE_BYTES: quota,
   STARTER_INDEXES: wholeNumber(3, 0, tenantIndexesMax),
   VALIDATION_ERRORS: oneOf("problem", "v1").default("problem"),
   DEFAULT_TIER: oneOf(...tiers).default("professional"),
@@ -176,6 +187,7 @@ export type Config = {
   /** What the five endpoints of the first Croupier answer with 422: a problem document, or `detail` as it had it. */
   validationErrors: "problem" | "v1";
   defaultTier: Tier;
+  quotas: Quotas;
   /** Of one organization in the shared collection, which all there share. */
   starterIndexes: number;
   bodyBytesMax: number;
@@ -218,6 +230,17 @@ export type Config = {
     requestsWaiting: number;
   };
   logLevel: string;
+};
+
+const quotasOf = (value: z.infer<typeof settings>): Quotas => {
+  const of = (tier: "STARTER" | "PROFESSIONAL" | "ENTERPRISE") => ({
+    documents: value[`QUOTA_${tier}_DOCUMENTS`] ?? null,
+    bytes: value[`QUOTA_${tier}_BYTES`] ?? null,
+  });
+  return {
+    organizations: value.QUOTA_ORGANIZATIONS ?? null,
+    tiers: { starter: of("STARTER"), professional: of("PROFESSIONAL"), enterprise: of("ENTERPRISE") },
+  };
 };
 
 /** Where the keys come from has to be clear: of two sources one would be forgotten when keys are changed. */
@@ -293,6 +316,7 @@ export function readConfig(environment: Record<string, string | undefined>): Con
     organizationLookUp: value.ORG_LOOKUP,
     validationErrors: value.VALIDATION_ERRORS,
     defaultTier: value.DEFAULT_TIER,
+    quotas: quotasOf(value),
     starterIndexes: value.STARTER_INDEXES,
     bodyBytesMax: value.MAX_BODY_BYTES,
     documentsBytesMax: value.MAX_DOCUMENTS_BYTES,

@@ -10,6 +10,7 @@ import type { LookUp } from "./look-up.ts";
 import type { KnownKeys } from "./operator/known-keys.ts";
 import type { EndObserver, Flows, StepObserver } from "./operation/operation.ts";
 import type { Presence } from "./process/presence.ts";
+import type { Usage } from "./quota/usage.ts";
 import type { Revocations } from "./session/revocations.ts";
 import type { TokenIssuer } from "./session/token.ts";
 import type { Documents } from "./tenant/door.ts";
@@ -22,6 +23,8 @@ export type Deps = {
   documents: Documents;
   lookUp: LookUp;
   leases: Leases;
+  /** How much organizations have; without quotas nobody asks. */
+  usage?: Usage;
   presence: Presence;
   limits: Limits;
   config: Config;

@@ -1,7 +1,7 @@
-import { LRUCache } from "lru-cache";
 import type { Db, ObjectId } from "mongodb";
 import type { AdminDocument } from "./admin/admin.ts";
 import * as adminStore from "./admin/store.ts";
+import { createRecent } from "./lib/recent.ts";
 import { together } from "./lib/together.ts";
 import type { OrganizationDocument } from "./organization/organization.ts";
 import * as organizationStore from "./organization/store.ts";
@@ -31,9 +31,7 @@ const recentMsMax = 500;
  */
 export function createLookUp(db: Db, recentMs: number): LookUp {
   const adminById = together((ids: readonly ObjectId[]) => adminStore.findByIds(db, ids), idOf);
-  const ttl = Math.min(recentMs, recentMsMax);
-  const recent = new LRUCache<string, AdminDocument>({ max: recentMax, ttl, allowStale: false });
-  let forgotten = 0;
+  const recent = createRecent({ max: recentMax, ttlMs: Math.min(recentMs, recentMsMax), find: adminById });
   return {
     organizationByName: together(
       (names: readonly string[]) => organizationStore.findActiveByNames(db, names),
@@ -41,19 +39,7 @@ export function createLookUp(db: Db, recentMs: number): LookUp {
     ),
     organizationById: together((ids: readonly ObjectId[]) => organizationStore.findActiveByIds(db, ids), idOf),
     adminById,
-    async recentAdminById(id) {
-      const known = recent.get(id.toHexString());
-      if (known) return known;
-      const start = performance.now();
-      const before = forgotten;
-      const admin = await adminById(id);
-      // It is as old as the question, not as the answer; and that may be older than what was changed here meanwhile.
-      if (admin && before === forgotten) recent.set(id.toHexString(), admin, { start });
-      return admin;
-    },
-    forgetAdmin(id) {
-      forgotten++;
-      recent.delete(id.toHexString());
-    },
+    recentAdminById: recent.find,
+    forgetAdmin: recent.forget,
   };
 }

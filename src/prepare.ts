@@ -9,6 +9,8 @@ import { createExpiryIndex } from "./lib/expiry.ts";
 import { assertFollowsPrimary } from "./lib/primary.ts";
 import { createOperationIndexes } from "./operation/store.ts";
 import { createOrganizationIndexes } from "./organization/store.ts";
+import { areKept } from "./quota/quota.ts";
+import { createUsageIndexes, removeAll as forgetUsage } from "./quota/store.ts";
 import { createRevocationIndexes } from "./session/revocation-store.ts";
 import { createSessionIndexes } from "./session/session-store.ts";
 import { type Completed, takeOver } from "./takeover/take-over.ts";
@@ -30,6 +32,7 @@ export async function prepare(deps: Pick<Deps, "db" | "config" | "log">): Promis
   await createRevocationIndexes(deps.db);
   await createSessionIndexes(deps.db);
   await createSharedCollection(deps.db);
+  await (areKept(deps.config.quotas) ? createUsageIndexes : forgetUsage)(deps.db);
   if (deps.config.limits.store !== "memory") await createCounterIndexes(deps.db);
   for (const each of expiringIn(deps.config)) await createExpiryIndex(deps.db, each);
   return await takeOver(deps);

@@ -12,6 +12,7 @@ import { version } from "./lib/version.ts";
 import type { StepObserver } from "./operation/operation.ts";
 import { prepareUntilDone } from "./prepare.ts";
 import { createOverdueWatch } from "./process/overdue.ts";
+import { createRecountChore } from "./quota/count.ts";
 import { createInspectChore } from "./takeover/tend.ts";
 import { startWorker } from "./worker.ts";
 
@@ -57,6 +58,7 @@ export async function startService(config: Config, log: Logger, onStep?: StepObs
     createInspectChore(deps),
     createExpiryChore(deps),
     createOverdueWatch(deps),
+    ...(deps.usage ? [createRecountChore(deps, deps.usage, 2 * config.requestTimeoutMs)] : []),
   ];
   const worker = ready.then((done) => (done ? startWorker(deps, chores) : null));
   log.info({ version, url: server.url.href, environment: config.environment }, "listening");

@@ -82,6 +82,28 @@ describe("the configuration", () => {
     }
   });
 
+  test("has no quotas, and takes one for each tier and for the deployment", () => {
+    const none = { documents: null, bytes: null };
+    expect(readConfig(production).quotas).toEqual({
+      organizations: null,
+      tiers: { starter: none, professional: none, enterprise: none },
+    });
+    const names = ["STARTER", "PROFESSIONAL", "ENTERPRISE"].flatMap((tier) => [`${tier}_DOCUMENTS`, `${tier}_BYTES`]);
+    const given = ["ORGANIZATIONS", ...names].map((name, index) => [`QUOTA_${name}`, String(index + 1)]);
+    expect(readConfig({ ...production, ...Object.fromEntries(given) }).quotas).toEqual({
+      organizations: 1,
+      tiers: {
+        starter: { documents: 2, bytes: 3 },
+        professional: { documents: 4, bytes: 5 },
+        enterprise: { documents: 6, bytes: 7 },
+      },
+    });
+    for (const [name] of given as [string][]) {
+      for (const wrong of ["0", "-1", "1.5", "many", "2e15"])
+        expect(() => readConfig({ ...production, [name]: wrong })).toThrow(`${name} must be a whole number from 1 to`);
+    }
+  });
+
   test("takes a list of secrets, or files with keys", () => {
     const other = "uY6tR3eW1qA8sD5fG2hJ9kL4zX7cV0bN";
     const { jwt } = readConfig({ ...production, JWT_SECRET_KEY: `${production.JWT_SECRET_KEY}, ${other}` });

@@ -1,6 +1,6 @@
 /** bcrypt reads no more; the first Croupier's library cut a longer password off there without a word. */
-export const passwordBytesMax = 72;
-export const passwordCharactersMin = 8;
+const passwordBytesMax = 72;
+const passwordCharactersMin = 8;
 
 const cut = (text: string): Uint8Array => new TextEncoder().encode(text).subarray(0, passwordBytesMax);
 

@@ -18,7 +18,6 @@ export const acts = [
   "organization.reactivate",
   "organization.revoke_tokens",
   "organization.allow_list",
-  "organization.export",
   "admin.email",
   "admin.password",
   "move.start",
@@ -47,7 +46,7 @@ export type Who = { kind: (typeof whoKinds)[number]; id: string | null };
 
 /** Who asks, and by which request from where; the service itself asks by none. */
 export type Origin = { who: Who; address: string | null; request_id: string | null };
-export const ownOrigin: Origin = { who: { kind: "system", id: null }, address: null, request_id: null };
+const ownOrigin: Origin = { who: { kind: "system", id: null }, address: null, request_id: null };
 
 /** Somebody at the command line of the server. */
 export const commandLine: Origin = { who: { kind: "operator", id: null }, address: null, request_id: null };
@@ -84,7 +83,7 @@ export type Entry = {
 };
 
 export const platformChain = "platform";
-export const chainOf = (organizationId: ObjectId | null): string => organizationId?.toHexString() ?? platformChain;
+const chainOf = (organizationId: ObjectId | null): string => organizationId?.toHexString() ?? platformChain;
 
 const textMax = 200;
 /** Lists that the service spells itself, by the name of the detail: all of 100 networks is seen, the last one too. */

@@ -22,7 +22,7 @@ export const idOf = (chain: string, seq: number): string => `${chain}/${String(s
  *
  * @throws TypeError for what no entry holds
  */
-export function canonical(value: unknown): string {
+function canonical(value: unknown): string {
   if (value instanceof Date) return `{"$date":${JSON.stringify(value.toISOString())}}`;
   if (isDocument(value)) {
     const fields = Object.keys(value).sort();

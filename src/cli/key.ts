@@ -28,7 +28,7 @@ function readScopes(text: string): Scope[] {
 }
 
 /** A number of days (`90d`), or a time (RFC 3339). */
-export function readExpiry(text: string): Date {
+function readExpiry(text: string): Date {
   const days = /^([1-9]\d{0,4})d$/.exec(text)?.[1];
   const time = parseTime(text.length === 10 ? `${text}T00:00:00Z` : text)?.getTime() ?? Number.NaN;
   const at = days === undefined ? time : now().getTime() + Number(days) * dayMs;

@@ -2,8 +2,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { BSON, type Document, type ObjectId } from "mongodb";
 import { failure } from "../lib/failure.ts";
 import { etagOf } from "../tenant/etag.ts";
-import { type DoorDeps, withTenant } from "../tenant/door.ts";
-import type { FoundDocument, TenantScope } from "../tenant/scope.ts";
+import { type Amount, nothing } from "../quota/quota.ts";
+import { growing } from "../quota/usage.ts";
+import { withTenant } from "../tenant/door.ts";
+import type { FoundDocument, TenantScope, Written } from "../tenant/scope.ts";
 import { nextMeta, type TenantDocument } from "../tenant/stored.ts";
 import {
   documentBytesMax,
@@ -16,9 +18,10 @@ import {
   newWriteId,
   recognize,
   uniqueViolated,
+  type WriteDeps,
 } from "./document.ts";
 import { markRemoved } from "./idempotency.ts";
-import type { Patching } from "./patch.ts";
+import { bytesOf, type Patching } from "./patch.ts";
 
 /**
  * What is to become of a document: its new fields, all of them or by what a patch changes, or `null` to remove it. May throw a
@@ -36,10 +39,10 @@ const conflictsMax = 30;
  *
  * @returns the document as this write made it; null when it was removed
  * @throws Failure `document_not_found`, `precondition_failed`, `unique_violated`, `index_unfit`, `document_refused`, `document_too_large`,
- * `write_conflict`, `write_in_doubt`; of `withTenant`
+ * `quota_exceeded`, `write_conflict`, `write_in_doubt`; of `withTenant`
  */
 export async function changeDocument(
-  deps: DoorDeps,
+  deps: WriteDeps,
   organizationId: ObjectId,
   id: unknown,
   isMeant: Condition,
@@ -47,6 +50,7 @@ export async function changeDocument(
 ): Promise<TenantDocument | null> {
   const writeId = newWriteId();
   let effect: Effect | null = null;
+  let grown: Amount = nothing;
   return await withTenant(deps, organizationId, { write: [id] }, async (scope) => {
     for (let conflicts = 0; conflicts < conflictsMax; conflicts++) {
       if (conflicts > 0) await sleep(Math.random() * 2 * conflicts);
@@ -55,17 +59,25 @@ export async function changeDocument(
         const verdict = recognize(current, effect, writeId);
         if (verdict === "in_doubt") throw inDoubt();
         if (verdict === "brought_along") return effect.made;
+        deps.usage?.shrunk(organizationId, grown);
         effect = null;
       }
       if (!isMeant(current)) throw preconditionFailed(current);
       if (!current) throw documentMissing();
       const changed = change(current);
       const made = changed && { id: current.id, fields: changed.fields, meta: nextMeta(current.meta, writeId) };
-      if (changed?.patching) assertBytes(changed.patching.bytes);
-      else if (made) assertSize(made);
-      else if (current.meta.k) await markRemoved(deps.db, current.meta.k, id);
-      if (await write(scope, made, current, changed?.patching)) {
+      const bytes = changed?.patching ? assertBytes(changed.patching.bytes) : made ? assertSize(made) : 0;
+      if (!made && current.meta.k) await markRemoved(deps.db, current.meta.k, id);
+      const more = deps.usage ? { documents: made ? 0 : -1, bytes: bytes - bytesOf(current) } : nothing;
+      const need = { documents: 0, bytes: Math.max(0, more.bytes) };
+      const whose = { organizationId, tier: scope.placement.tier };
+      const written = await growing(deps.usage, whose, need, async () => {
+        const outcome = await write(scope, made, current, changed?.patching);
+        return { outcome, grown: outcome === "written" ? more : nothing };
+      });
+      if (isWritten(written)) {
         effect = { found: current.meta, made };
+        grown = more;
         return made;
       }
     }
@@ -75,17 +87,16 @@ export async function changeDocument(
   });
 }
 
-async function write(
+const write = (
   scope: TenantScope,
   made: TenantDocument | null,
   current: TenantDocument,
   patching: Patching | undefined,
-): Promise<boolean> {
-  const written = !made
-    ? await scope.remove(current)
-    : patching
-      ? await scope.change(patching, made.meta, current)
-      : await scope.replace(made, current);
+): Promise<Written> =>
+  !made ? scope.remove(current) : patching ? scope.change(patching, made.meta, current) : scope.replace(made, current);
+
+/** @throws Failure when it was refused */
+function isWritten(written: Written): boolean {
   if (written === "unique_taken") throw uniqueViolated();
   if (written === "unfit") throw indexUnfit();
   if (written === "refused") throw documentRefused();
@@ -105,12 +116,11 @@ export const preconditionFailed = (current: TenantDocument | null) =>
 /** @returns how many bytes the document has as BSON. @throws Failure `document_too_large` */
 export function assertSize({ id, fields }: Pick<TenantDocument, "id" | "fields">): number {
   const bytes = BSON.calculateObjectSize({ _id: id, ...fields }, { ignoreUndefined: true });
-  assertBytes(bytes);
-  return bytes;
+  return assertBytes(bytes);
 }
 
-function assertBytes(bytes: number): void {
-  if (bytes <= documentBytesMax) return;
+function assertBytes(bytes: number): number {
+  if (bytes <= documentBytesMax) return bytes;
   throw failure<DocumentFailure>(
     "document_too_large",
     `A document may have at most ${documentBytesMax} bytes as BSON.`,

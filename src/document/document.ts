@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto";
+import type { Deps } from "../deps.ts";
 import { failure } from "../lib/failure.ts";
+import type { DoorDeps } from "../tenant/door.ts";
 import type { Meta, TenantDocument } from "../tenant/stored.ts";
 
 export type DocumentFailure =
@@ -15,6 +17,9 @@ export type DocumentFailure =
   | "write_conflict"
   | "write_in_doubt"
   | "idempotency_key_reused";
+
+/** What a write needs; with quotas `usage`, too. */
+export type WriteDeps = DoorDeps & Pick<Deps, "usage">;
 
 /** MongoDB's limit of 16 MiB, less what Croupier adds to a document. */
 export const documentBytesMax = 16 * 1024 * 1024 - 4 * 1024;

@@ -1,7 +1,8 @@
 import { ObjectId } from "mongodb";
 import { failure } from "../lib/failure.ts";
 import { invalid, under } from "../lib/invalid.ts";
-import { type DriveDeps, run } from "../operation/drive.ts";
+import type { DriveDeps } from "../operation/drive.ts";
+import { run } from "../operation/run.ts";
 import { type DoorDeps, withTenant } from "../tenant/door.ts";
 import { hasIndex, type IndexFailure, listIndexes as listAt } from "../tenant/indexes.ts";
 import type { TenantIndex } from "../tenant/placement.ts";

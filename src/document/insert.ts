@@ -1,12 +1,14 @@
 import type { ObjectId } from "mongodb";
 import { type FieldError, failure } from "../lib/failure.ts";
 import { createSlice } from "../lib/slices.ts";
-import { type DoorDeps, withTenant } from "../tenant/door.ts";
+import type { Amount } from "../quota/quota.ts";
+import { growing } from "../quota/usage.ts";
+import { withTenant } from "../tenant/door.ts";
 import type { Refusal, TenantScope } from "../tenant/scope.ts";
 import { idKey } from "../tenant/document-id.ts";
 import { firstMeta, type Meta, type TenantDocument } from "../tenant/stored.ts";
 import { assertSize } from "./change.ts";
-import { type DocumentFailure, inDoubt, refusedBy } from "./document.ts";
+import { type DocumentFailure, inDoubt, refusedBy, type WriteDeps } from "./document.ts";
 
 export type NewDocument = Pick<TenantDocument, "id" | "fields">;
 
@@ -19,10 +21,10 @@ export type Refused = { index: number; because: Refusal }[];
  *
  * @param write its id, and the key of the insert where that may be sent again: then a document carries it for as long as it lives
  * @returns those that were refused; the others are stored
- * @throws Failure `document_too_large`, `write_in_doubt`; of `withTenant`
+ * @throws Failure `document_too_large`, `quota_exceeded` (then none is stored), `write_in_doubt`; of `withTenant`
  */
 export async function insertDocuments(
-  deps: DoorDeps,
+  deps: WriteDeps,
   organizationId: ObjectId,
   wanted: readonly NewDocument[],
   write: InsertWrite,
@@ -41,7 +43,16 @@ export async function insertDocuments(
   const refused = await withTenant(deps, organizationId, { write: ids }, async (scope) => {
     await assertBroughtAlong(scope, [...stored], write);
     const missing = documents.filter((document) => !stored.has(document));
-    const outcomes = await insertMissing(scope, missing, write, (document) => bytes.get(document)!);
+    const insert = (some: readonly TenantDocument[]) => {
+      const sizeOf = (document: TenantDocument) => bytes.get(document)!;
+      const sizes = some.map(sizeOf);
+      const whose = { organizationId, tier: scope.placement.tier };
+      return growing(deps.usage, whose, totalOf(sizes), async () => {
+        const outcome = await scope.insert(some, sizeOf);
+        return { outcome, grown: totalOf(sizes.filter((_, index) => outcome[index] === "written")) };
+      });
+    };
+    const outcomes = await insertMissing(scope, missing, write, insert);
     const refusals = new Map<TenantDocument, Refusal>();
     for (const [index, outcome] of outcomes.entries()) {
       if (outcome === "written") stored.add(missing[index]!);
@@ -55,6 +66,11 @@ export async function insertDocuments(
   });
 }
 
+const totalOf = (sizes: readonly number[]): Amount => ({
+  documents: sizes.length,
+  bytes: sizes.reduce((sum, size) => sum + size, 0),
+});
+
 /** `isAgain`: it was sent before, so that much of it may be there. */
 export type InsertWrite = { id: string; key?: string; isAgain?: boolean };
 
@@ -65,12 +81,12 @@ async function insertMissing(
   scope: TenantScope,
   documents: TenantDocument[],
   write: InsertWrite,
-  bytesOf: (document: TenantDocument) => number,
+  insert: (missing: readonly TenantDocument[]) => Promise<("written" | Refusal)[]>,
 ): Promise<("written" | Refusal)[]> {
   const madeBefore = await findMade(scope, write.isAgain ? documents : [], write);
   const missing = documents.filter((document) => !madeBefore.has(document));
   if (missing.length === 0) return documents.map(() => "written");
-  const outcomes = new Map((await scope.insert(missing, bytesOf)).map((outcome, index) => [missing[index]!, outcome]));
+  const outcomes = new Map((await insert(missing)).map((outcome, index) => [missing[index]!, outcome]));
   const made = await findMade(
     scope,
     missing.filter((document) => outcomes.get(document) !== "written"),

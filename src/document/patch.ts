@@ -39,6 +39,13 @@ function isWrittenAsRead(stored: Uint8Array): boolean {
   }
 }
 
+/** How many bytes a document has as BSON, without what is Croupier's. */
+export const bytesOf = ({ id, bytes }: Pick<FoundDocument, "id" | "bytes">): number => sizeOf(id, ownFields(bytes));
+
+const ownFields = (bytes: Uint8Array): Element[] => elementsOf(bytes).filter(({ name }) => !isOwn(name));
+const sizeOf = (id: unknown, fields: readonly Element[]): number =>
+  fields.reduce((sum, field) => sum + field.bytes.byteLength, BSON.calculateObjectSize({ _id: id }));
+
 /**
  * Finds out what a merge patch (RFC 7396) changes, so that nothing else is written: what other clients have stored JavaScript
  * can't always write again as it was.
@@ -46,10 +53,9 @@ function isWrittenAsRead(stored: Uint8Array): boolean {
  * @param patch with names that a path can hold
  * @throws Failure `invalid_request` when it names what stands twice in the document
  */
-export function planPatch({ id, bytes }: Pick<FoundDocument, "id" | "bytes">, patch: Document): Patching {
-  const fields = elementsOf(bytes).filter(({ name }) => !isOwn(name));
-  const now = fields.reduce((sum, field) => sum + field.bytes.byteLength, BSON.calculateObjectSize({ _id: id }));
-  const patching: Patching = { set: {}, unset: [], bytes: now };
+function planPatch({ id, bytes }: Pick<FoundDocument, "id" | "bytes">, patch: Document): Patching {
+  const fields = ownFields(bytes);
+  const patching: Patching = { set: {}, unset: [], bytes: sizeOf(id, fields) };
   plan(patching, fields, patch, "", "#");
   return patching;
 }

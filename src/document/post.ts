@@ -25,7 +25,7 @@ export type Posted = { documents: TenantDocument[]; isMany: boolean };
  * its `errors` name those that were refused, the others are stored; of `insertDocuments`
  */
 export async function postDocuments(
-  deps: Pick<Deps, "db" | "documents" | "leases" | "now">,
+  deps: Pick<Deps, "db" | "documents" | "leases" | "now" | "usage">,
   organizationId: ObjectId,
   sent: { text: string; value: unknown },
   idempotencyKey: string | undefined,

@@ -2,7 +2,8 @@ import { type Db, ObjectId } from "mongodb";
 import { flows } from "../flows/index.ts";
 import { inPages } from "../lib/batches.ts";
 import type { Flow, Operation, OperationKind } from "../operation/operation.ts";
-import { findAllOpen, findOpen, hasEnded } from "../operation/store.ts";
+import { hasEnded } from "../operation/ended.ts";
+import { findAllOpen, findOpen } from "../operation/store.ts";
 import { isEstablished, type OrganizationDocument } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
 import {

@@ -1,5 +1,6 @@
 import { ObjectId } from "mongodb";
-import { driveAbandoned, run } from "../operation/drive.ts";
+import { driveAbandoned } from "../operation/drive.ts";
+import { run } from "../operation/run.ts";
 import { findById as findOperation, findOpen } from "../operation/store.ts";
 import * as guarded from "../organization/guarded.ts";
 import { discardLeftover, failedProvision } from "../organization/leftovers.ts";

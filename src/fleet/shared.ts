@@ -1,7 +1,7 @@
 import { type Db, ObjectId } from "mongodb";
 import { settleCommon } from "../flows/common-index.ts";
 import { flows } from "../flows/index.ts";
-import { run } from "../operation/drive.ts";
+import { run } from "../operation/run.ts";
 import { findOpen } from "../operation/store.ts";
 import { isEstablished } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
@@ -100,7 +100,7 @@ async function mendingOf(deps: DoctorDeps, index: string, known: Known): Promise
     if (mayBeWanted(known)) return null;
     // One of a kind that tenants don't share any more is nobody's.
     const drop = () => dropSharedIndex(db, index);
-    const settle = () => settleCommon({ db, assertHeld: () => {} }, [parsed.index]);
+    const settle = () => settleCommon({ deps: { db }, operation: null }, [parsed.index]);
     return { mend: isCommon(parsed.index) ? settle : drop };
   }
   const owner = ownerOfKey(parsed.key)!;

@@ -5,6 +5,7 @@ import * as organizationStore from "../organization/store.ts";
 import { buildMs, createIndex, dropIndex, hasIndex, indexesMaxAt, listIndexes } from "../tenant/indexes.ts";
 import { isShared, type Placement, type TenantIndex } from "../tenant/placement.ts";
 import { settleCommon, tendCommon } from "./common-index.ts";
+import { makeShared } from "./shared-index.ts";
 import { organizationMissing } from "./failures.ts";
 import { enter, organizationOf } from "./guard.ts";
 
@@ -62,11 +63,16 @@ const look = at(async ({ db, config }, operation, placement) => {
 const apply = at(async (deps, operation, placement) => {
   const { create, drop } = changeOf(operation);
   if (create) {
-    deps.mayTake(buildMs);
-    await createIndex(deps.db, placement, create);
+    if (isShared(placement)) {
+      const beside = (placement.indexes ?? []).filter(({ name }) => name !== create.name);
+      await makeShared(deps, operation, { placement, index: create, ...(!operation.progress.existed && { beside }) });
+    } else {
+      deps.mayTake(buildMs);
+      await createIndex(deps.db, placement, create);
+    }
     await record(deps, operation, placement, (others) => [...others, create]);
     try {
-      if (isShared(placement)) await settleCommon(deps, [create]);
+      if (isShared(placement)) await settleCommon({ deps, operation }, [create]);
     } catch (error) {
       // There may be no room for it any more.
       if (isFailure(error) && !operation.progress.existed) await takeBack(deps, operation, placement);
@@ -74,7 +80,7 @@ const apply = at(async (deps, operation, placement) => {
     }
   } else if (drop) {
     await record(deps, operation, placement, (others) => others);
-    if (isShared(placement)) await tendCommon(deps, [drop]);
+    if (isShared(placement)) await tendCommon(deps, operation, [drop]);
     await dropIndex(deps.db, placement, drop);
   }
   return { done: true };
@@ -84,7 +90,7 @@ const apply = at(async (deps, operation, placement) => {
 async function takeBack(deps: StepDeps, operation: Operation<Input, Progress>, placement: Placement): Promise<void> {
   const { create } = changeOf(operation);
   await record(deps, operation, placement, (others) => others);
-  if (isShared(placement)) await tendCommon(deps, [create!]);
+  if (isShared(placement)) await tendCommon(deps, operation, [create!]);
   await dropIndex(deps.db, placement, create!);
 }
 
@@ -100,7 +106,7 @@ const undo = at(async (deps, operation, placement) => {
 /** One that was built and not listed yet. */
 const removeLeft: IndexFlow["removeLeft"] = async (deps, left) => {
   const { create, drop } = changeOf(left);
-  await tendCommon(deps, [(create ?? drop)!]);
+  await tendCommon(deps, left, [(create ?? drop)!]);
 };
 
 export const index: IndexFlow = {

@@ -13,7 +13,7 @@ import type { MoveInput, MoveOperation, MoveProgress, MoveStep } from "./move.ts
 import type { Flow, StepDeps } from "../operation/operation.ts";
 
 /** Removes what drivers of this move copied and the tenant never lived in. */
-export async function removeLeftovers(deps: StepDeps, operation: MoveOperation, live: string): Promise<void> {
+async function removeLeftovers(deps: StepDeps, operation: MoveOperation, live: string): Promise<void> {
   const { db, keepHeld, assertHeld } = deps;
   const { to, keys = [], abandoned = [] } = operation.progress as MoveProgress;
   for (const key of keys) {
@@ -51,7 +51,7 @@ export const clean: MoveStep = async (deps, operation) => {
     move_id: operation._id,
   });
   await removePlace(db, from, source, deps);
-  await tendCommon(deps, from.indexes ?? []);
+  await tendCommon(deps, operation, from.indexes ?? []);
   await removeLeftovers(deps, operation, placeKey(live));
   await guarded.releasePlaces(db, organizationOf(operation));
   return { done: true };
@@ -70,7 +70,7 @@ export const cancelMove: MoveStep = async (deps, operation) => {
   if (organization?.placement && placeKey(organization.placement) !== placeKey(from)) return { go: "clean" };
   await guarded.leaveMove(db, organizationOf(operation), operation._id);
   await removeLeftovers(deps, operation, placeKey(from));
-  await tendCommon(deps, to.indexes ?? [], operation._id);
+  await tendCommon(deps, operation, to.indexes ?? []);
   // The new database was nobody's yet.
   if (to.tier === "enterprise" && (await mayBeMade(deps, operation))) {
     assertHeld();
@@ -95,5 +95,5 @@ export const removeMoved: NonNullable<Flow<MoveInput, MoveProgress>["removeLeft"
     // The new database was nobody's yet; under another name there is nothing but what has just been removed.
     else if (to.tier === "enterprise") await removePlace(deps.db, to, null, deps);
   }
-  await tendCommon(deps, [...(from.indexes ?? []), ...(to.indexes ?? [])]);
+  await tendCommon(deps, operation, [...(from.indexes ?? []), ...(to.indexes ?? [])]);
 };

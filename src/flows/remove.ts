@@ -36,7 +36,7 @@ const removeStorage: RemoveStep = async (deps, operation) => {
   const { placement, identity } = operation.progress as Progress;
   await removeLeft(deps, operation, placement);
   if (identity) await removePlace(deps.db, placement, identity, deps);
-  await tendCommon(deps, placement.indexes ?? []);
+  await tendCommon(deps, operation, placement.indexes ?? []);
   return { go: "admins" };
 };
 

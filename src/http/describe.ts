@@ -100,7 +100,7 @@ export const isJson = (c: Context) =>
   /^application\/([\w.-]+\+)?json\s*(;|$)/i.test(c.req.header("content-type") ?? "");
 
 /** Problems of all routes that may be sent a body, and of those that read it. */
-export const encodingProblems = { unsupported_content_encoding: "The request has a Content-Encoding" };
+const encodingProblems = { unsupported_content_encoding: "The request has a Content-Encoding" };
 export const receiveProblems = {
   ...encodingProblems,
   bodies_busy: "Too many request bodies are being read at the same time",

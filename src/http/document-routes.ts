@@ -72,6 +72,7 @@ const stored = {
   document_too_large: "A document is larger than MongoDB's limit of 16 MiB",
   unique_violated: "Another document has the same value in a unique index",
   index_unfit: "It has arrays in two fields of one index",
+  quota_exceeded: "The organization would exceed its tier's quota of documents or bytes",
   document_refused: "The database rejected it: a validator of the collection doesn't allow it, or it is too large",
 };
 const queried = {

@@ -100,7 +100,7 @@ export const indexesAnswer = z
   .object({ indexes: z.array(indexSchema).meta({ example: [{ name: "color_1", key: { color: 1 }, unique: false }] }) })
   .meta({ id: "Indexes" });
 
-export const indexNamePattern = /^[A-Za-z0-9_.-]{1,60}$/;
+const indexNamePattern = /^[A-Za-z0-9_.-]{1,60}$/;
 export const indexRequest = z
   .strictObject({
     key: z

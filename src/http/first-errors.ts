@@ -52,6 +52,7 @@ const ofBody: Record<string, FirstErrors["detail"]> = {
 };
 
 /** A refusal with 422 as the first Croupier would have answered it. */
-export const firstErrorsOf = (refusal: { failure: string; errors?: FieldError[] }): FirstErrors => ({
-  detail: ofBody[refusal.failure] ?? (refusal.errors ?? []).map(entryOf),
+export const firstErrorsOf = (refusal: { failure: string; message: string; errors?: FieldError[] }): FirstErrors => ({
+  detail:
+    ofBody[refusal.failure] ?? (refusal.errors ?? [{ pointer: "#", message: refusal.message, code: "" }]).map(entryOf),
 });

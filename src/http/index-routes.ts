@@ -49,7 +49,8 @@ export function indexRoutes(deps: Deps) {
           index_unfit: "A document has arrays in two of these fields, or something else that the database can't index",
           index_violated: "The index is to be unique, but two documents have the same value",
           index_limit:
-            "The organization has as many indexes as its tier allows, or the shared collection has as many as it can hold",
+            "The organization has as many indexes as its tier allows, or the shared collection keeps its remaining room for others",
+          index_busy: "Another index is being built in the shared collection, where they are built one at a time",
         },
       }),
       tenant,

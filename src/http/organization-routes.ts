@@ -47,6 +47,7 @@ export const organizationRoutes = (deps: Deps) =>
           organization_name_taken: "The name already exists",
           email_taken: "The email already exists",
           tier_unavailable: "The database user lacks a right that the tier DEFAULT_TIER needs",
+          quota_exceeded: "The deployment has reached its quota of organizations",
           ...busy,
         },
       }),

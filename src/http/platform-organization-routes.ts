@@ -5,6 +5,7 @@ import { setAllowListOf } from "../organization/allow-list.ts";
 import { showOrganization } from "../organization/get.ts";
 import { viewForOperators } from "../organization/organization.ts";
 import { listPage } from "../organization/for-operators.ts";
+import { usageOf } from "../organization/usage.ts";
 import { reactivateOrganization, revokeTokens, suspendOrganization } from "../session/suspend.ts";
 import { allowListRequest } from "./allow-list-schemas.ts";
 import type { Env } from "./context.ts";
@@ -21,6 +22,7 @@ import {
 import { requireOperator } from "./operator-auth.ts";
 import {
   operatorsAnswer,
+  operatorsAnswerWithUsage,
   organizationsAnswer,
   organizationsQuery,
   suspendRequest,
@@ -72,12 +74,15 @@ export function platformOrganizationRoutes(deps: Deps) {
         operationId: "showOrganization",
         summary: "Show an organization in any status, with its admin's email",
         tags,
-        answers: { "200": answer("The organization", operatorsAnswer) },
+        answers: { "200": answer("The organization", operatorsAnswerWithUsage) },
         problems: found,
       }),
       reader,
       pathParameters(idPath),
-      async (c) => c.json(viewForOperators(await showOrganization(deps, new ObjectId(c.req.valid("param").id))), 200),
+      async (c) => {
+        const organization = await showOrganization(deps, new ObjectId(c.req.valid("param").id));
+        return c.json({ ...viewForOperators(organization), ...(await usageOf(deps, organization)) }, 200);
+      },
     )
     .post(
       "/organizations/:id/suspend",

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { statuses } from "../organization/organization.ts";
 import { tiers } from "../tenant/placement.ts";
 import { hexId } from "./platform-schemas.ts";
-import { organizationAnswer, time } from "./schemas.ts";
+import { organizationAnswer, time, usageAnswer } from "./schemas.ts";
 
 export const organizationsQuery = z.strictObject({
   tier: z.enum(tiers).optional().meta({ example: "starter" }),
@@ -40,6 +40,10 @@ export const operatorsAnswer = organizationAnswer
       .meta({ description: "Networks its admin may use the API from; empty: every address", example: [] }),
   })
   .meta({ id: "OrganizationForOperators" });
+
+export const operatorsAnswerWithUsage = operatorsAnswer
+  .extend({ usage: usageAnswer.optional().meta({ description: "With quotas only" }) })
+  .meta({ id: "OrganizationWithUsage" });
 
 export const organizationsAnswer = z
   .object({

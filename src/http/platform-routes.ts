@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import { ObjectId } from "mongodb";
 import type { Deps } from "../deps.ts";
 import type { Operation, OperationKind } from "../operation/operation.ts";
-import { list, type OperationQuery } from "../operation/store.ts";
+import { list, type OperationQuery } from "../operation/list.ts";
 import { viewOperation } from "../operation/view.ts";
 import { cancelOperation, getOperation, moveOrganization, resumeOperation } from "../organization/move.ts";
 import type { Env } from "./context.ts";
@@ -53,6 +53,7 @@ export function platformRoutes(deps: Deps) {
           organization_without_place: "It is not known where its documents are",
           move_pointless: "It is already in this tier",
           tier_unavailable: "The database user lacks a right that one of the two tiers needs",
+          quota_exceeded: "It has more documents or bytes than the tier's quota",
           operation_open: "Another operation of the organization is not finished yet",
         },
       }),

@@ -16,6 +16,7 @@ import type { OrganizationFailure } from "../organization/organization.ts";
 import type { SessionFailure } from "../session/session.ts";
 import type { TenantFailure } from "../tenant/door.ts";
 import type { IndexFailure } from "../tenant/indexes.ts";
+import type { QuotaFailure } from "../quota/quota.ts";
 import type { RightsFailure } from "../tenant/rights.ts";
 import type { CostFailure } from "../tenant/query/cost.ts";
 import type { PageFailure } from "../tenant/query/page.ts";
@@ -48,6 +49,7 @@ type FailureCode =
   | OperationFailure
   | OperatorFailure
   | PageFailure
+  | QuotaFailure
   | SessionFailure
   | AuditFailure
   | RightsFailure
@@ -104,6 +106,7 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   idempotency_key_reused: { status: 422, title: "Idempotency-Key already used" },
   index_limit: { status: 422, title: "Too many indexes" },
   index_not_portable: { status: 422, title: "The index can't be moved" },
+  quota_exceeded: { status: 422, title: "Quota exceeded" },
   rate_limited: { status: 429, title: "Too many requests" },
   internal_error: { status: 500, title: "Internal error" },
   organization_without_place: { status: 503, title: "The location of the documents is unknown" },
@@ -114,6 +117,7 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   audit_unavailable: { status: 503, title: "The audit log is unavailable" },
   revocations_unknown: { status: 503, title: "Token revocations can't be checked" },
   passwords_busy: { status: 503, title: "Too many sign-ins are waiting" },
+  index_busy: { status: 503, title: "Another index is being built" },
   documents_busy: { status: 503, title: "Too many document requests" },
   bodies_busy: { status: 503, title: "Too many request bodies at once" },
   timeout: { status: 503, title: "The request took too long" },
@@ -141,6 +145,14 @@ export const problemSchema = z
       .array(z.unknown())
       .optional()
       .meta({ description: "When some of several documents were rejected: the ids of those that were stored" }),
+    quota: z
+      .object({
+        name: z.enum(["documents", "bytes", "organizations"]),
+        limit: z.int().optional(),
+        used: z.int().optional(),
+      })
+      .optional()
+      .meta({ description: "The quota that is exceeded, its limit, and how much is used" }),
   })
   .meta({ id: "Problem", description: "A problem document (RFC 9457)" });
 export type Problem = z.infer<typeof problemSchema>;

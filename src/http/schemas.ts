@@ -8,7 +8,7 @@ const text = z.string().refine((value) => value.isWellFormed(), broken);
 // What can be a pattern is one, so that the description says it too.
 const password = text.regex(/^[^\u0000\uFFFD]*$/, broken);
 
-export const organizationName = z.string().regex(organizationNamePattern, "must be 3 to 50 of a-z, 0-9, _ and -").meta({
+const organizationName = z.string().regex(organizationNamePattern, "must be 3 to 50 of a-z, 0-9, _ and -").meta({
   description: "Case-insensitive, stored in lower case",
   example: "acme",
   minLength: 3,
@@ -19,7 +19,7 @@ const local = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~\\u00a1-\\uffef-]";
 const label = "[A-Za-z0-9\\u00a1-\\uffef](?:[A-Za-z0-9\\u00a1-\\uffef-]{0,61}[A-Za-z0-9\\u00a1-\\uffef])?";
 const emailPattern = new RegExp(`^${local}+(?:\\.${local}+)*@(?:${label}\\.)+${label}$`);
 
-export const email = text
+const email = text
   .max(254, { error: "must have at most 254 characters", abort: true })
   .regex(emailPattern, "must be an email address")
   // Neither white space nor what isn't seen: two addresses that look alike would be two accounts.
@@ -30,7 +30,7 @@ export const email = text
     format: "idn-email",
   });
 
-export const newPassword = password
+const newPassword = password
   // Before it is normalized, which takes the square of the length for marks in the wrong order.
   .max(1000, { error: "must have at most 72 bytes in UTF-8", abort: true })
   .superRefine((typed, context) => {
@@ -87,6 +87,24 @@ export const signInRequest = z
 export const getQuery = z.object({ organization_name: organizationName });
 
 export const time = z.string().meta({ format: "date-time", example: "2026-11-24T09:30:00.000Z" });
+
+const used = (example: number) =>
+  z.object({
+    used: z.int().nullable().meta({ description: "Null while nobody has counted, and without quotas", example }),
+    limit: z.int().nullable().meta({ description: "Null: there is none", example: null }),
+  });
+export const usageAnswer = z
+  .object({
+    documents: used(1_200).meta({ example: { used: 1_200, limit: 10_000 } }),
+    bytes: used(1_310_720).meta({
+      description: "Of BSON, without what Croupier adds",
+      example: { used: 1_310_720, limit: null },
+    }),
+    counted_at: time
+      .nullable()
+      .meta({ description: "When the documents were last counted through", example: "2026-11-24T09:30:00.000Z" }),
+  })
+  .meta({ id: "Usage" });
 export const refreshTokenExample = `crt_${"A".repeat(64)}`;
 const id = z.string().meta({ example: "6743a1f0c2a4b8d9e0f1a2b3", pattern: "^[0-9a-f]{24}$" });
 

@@ -13,7 +13,7 @@ export function parseTime(text: string): Date | null {
 }
 
 /** Whether there is such a day: `2028-02-29`. */
-export function isDay(text: string): boolean {
+function isDay(text: string): boolean {
   const day = new Date(`${text}T00:00:00Z`);
   return !Number.isNaN(day.valueOf()) && day.toISOString().startsWith(text);
 }

@@ -1,26 +1,11 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Document, Filter, ObjectId } from "mongodb";
 import type { Deps } from "../deps.ts";
 import { failure, isFailure } from "../lib/failure.ts";
 import { answers, isLate, isUnauthorized, isUnavailable, retryDeadlock } from "../lib/mongo.ts";
 import { wordsOf } from "../lib/scrub.ts";
-import { type Held, holding, type OperationFailure, pending, whileHolding } from "./hold.ts";
-import { isFailing, type Next, type Operation, type OperationEnd, type OperationKind } from "./operation.ts";
-import {
-  advance,
-  claim,
-  decide,
-  findById,
-  findOpen,
-  finish,
-  recordGuard,
-  release,
-  releaseFailed,
-  requestCancel,
-  resume,
-  start,
-  supersede,
-} from "./store.ts";
+import { type Held, holding, type OperationFailure, whileHolding } from "./hold.ts";
+import type { Next, Operation, OperationEnd, OperationKind } from "./operation.ts";
+import { advance, claim, decide, finish, recordGuard, release, releaseFailed, start } from "./store.ts";
 
 export type { OperationFailure } from "./hold.ts";
 
@@ -100,7 +85,7 @@ async function enter(deps: DriveDeps, held: Held): Promise<Held | null> {
 }
 
 /** Whether an error is the step's own. A statement that took too long is, when the database answers others. */
-async function isOfStep({ db }: DriveDeps, error: unknown): Promise<boolean> {
+export async function isOfStep({ db }: DriveDeps, error: unknown): Promise<boolean> {
   // A lease that ran out while the database was slow is no fault of the step.
   if (isFailure(error) && error.failure === "operation_pending") return false;
   return !isUnavailable(error) || (isLate(error) && (await answers(db)));
@@ -173,8 +158,14 @@ const refused = (cause: unknown) =>
     "The change is not finished yet: the service's database user lacks a right, which the service's log names. Once it has it, the change is completed or undone.",
     { retryAfterSeconds: 60, cause },
   );
+
 /** Lets others have at once what isn't over yet. */
-async function drive(deps: DriveDeps, taken: Held, budgetMs: number, stopping?: AbortSignal): Promise<Operation> {
+export async function drive(
+  deps: DriveDeps,
+  taken: Held,
+  budgetMs: number,
+  stopping?: AbortSignal,
+): Promise<Operation> {
   const { operation, held } = await driveFor(deps, taken, true, budgetMs, stopping);
   if (held) await release(deps.db, operation, 0);
   return operation;
@@ -205,50 +196,7 @@ export async function driveAbandoned(
   }
 }
 
-const originOf = ({ origin }: DriveDeps) => origin && { origin };
-
-/** Records an operation for a worker to drive. Null when the organization has another one open. */
-export function enqueue(deps: DriveDeps, wanted: NewOperation): Promise<Operation | null> {
-  const step = deps.flows[wanted.kind]?.first;
-  if (!step) throw new Error(`No flow for ${wanted.kind}`);
-  return start(deps.db, { ...wanted, ...originOf(deps), step }, deps.owner, 0);
-}
-
-const pollMs = 25;
-
-/**
- * Waits for the organization's open operation to end and drives it if nobody else does; false when time runs out, when it
- * fails, and when it has stopped. Failing upkeep is put aside.
- */
-async function settle(deps: DriveDeps, organization_id: ObjectId, deadline: number): Promise<boolean> {
-  for (;;) {
-    const open = await findOpen(deps.db, organization_id);
-    if (!open) return true;
-    if (isFailing(open) && deps.flows[open.kind]?.givesWay && !open.cancel_requested) {
-      await requestCancel(deps.db, { _id: open._id });
-      continue;
-    }
-    // It waits for an operator.
-    if (open.status === "stopped") return false;
-    const remaining = deadline - performance.now();
-    if (remaining <= 0) return false;
-    // A claim writes, and many who wait would hinder the one who works: so they ask only when the lease seems to have run
-    // out by their own clock. Whether it has, the database decides.
-    const held =
-      open.lease.until <= deps.now() &&
-      (await holding(deps, (leaseMs) => claim(deps.db, { organization_id }, deps.owner, leaseMs)));
-    if (!held) await sleep(pollMs);
-    else if (!(await drive(deps, held, remaining).then(() => true, unlessAway(deps)))) return false;
-  }
-}
-
-/** A failure of another's operation is none of who waits for it. @throws when the database is away, which is */
-const unlessAway =
-  (deps: DriveDeps) =>
-  async (error: unknown): Promise<false> => {
-    if (isUnavailable(error) && !(await isOfStep(deps, error))) throw error;
-    return false;
-  };
+export const originOf = ({ origin }: DriveDeps) => origin && { origin };
 
 export type NewOperation = {
   _id: ObjectId;
@@ -258,76 +206,9 @@ export type NewOperation = {
   secret?: Document;
 };
 
-/**
- * Records an operation and drives it to its end, after those of the same organization that are open.
- *
- * @param wins it waits for no other for long: one that fails, or doesn't end soon, is superseded
- * @throws Failure with the code that the operation failed with, or `operation_pending` when it didn't end within the budget;
- * then it goes on without the caller.
- */
-export async function run(deps: DriveDeps, wanted: NewOperation, budgetMs: number, wins = false): Promise<Operation> {
-  const deadline = performance.now() + budgetMs;
-  // Those that win don't wait for those that might not end, only for each other.
-  const key = wanted.organization_id.toHexString() + (wins ? ` ${wanted.kind}` : "");
-  const operation = await deps.inTurn(key, budgetMs, () => runNow(deps, wanted, deadline, wins));
-  if (!operation) throw pending();
-  return operation;
-}
-
-async function runNow(deps: DriveDeps, wanted: NewOperation, deadline: number, wins: boolean): Promise<Operation> {
+/** Records an operation for a worker to drive. Null when the organization has another one open. */
+export function enqueue(deps: DriveDeps, wanted: NewOperation): Promise<Operation | null> {
   const step = deps.flows[wanted.kind]?.first;
   if (!step) throw new Error(`No flow for ${wanted.kind}`);
-  const by = { ...wanted, ...originOf(deps), step };
-  let held: Held | null = null;
-  while (!held) {
-    held = await holding(deps, (leaseMs) => start(deps.db, by, deps.owner, leaseMs));
-    if (!held && wins) held = await takeItsPlace(deps, by, deadline);
-    else if (!held && !(await settle(deps, wanted.organization_id, deadline))) throw pending();
-  }
-  const { _id } = held.operation;
-  let operation = await drive(deps, held, deadline - performance.now()).catch((error) => {
-    // It goes on without the caller, who can't do anything about it.
-    throw isUnavailable(error) || isFailure(error) ? error : pending(error);
-  });
-  if (operation.status === "running" && (await settle(deps, wanted.organization_id, deadline))) {
-    // Another process ended what this one lost the lease of.
-    operation = (await findById(deps.db, _id)) ?? operation;
-  }
-  // A deletion has come in between.
-  if (operation.status === "running" || operation.kind !== wanted.kind) throw pending();
-  if (operation.failure) throw failure(operation.failure.code, operation.failure.detail);
-  if (operation.status === "cancelled") {
-    const detail = "The request was interrupted and undone; send it again.";
-    throw failure<OperationFailure>("operation_pending", detail, { retryAfterSeconds: 1 });
-  }
-  return operation;
-}
-
-/** So long a deletion waits for an operation that gets on. */
-const politeMs = 5_000;
-
-/**
- * Waits a while for the organization's open operation, unless that fails, and then puts another into its place. Null when it
- * has ended, so that the other can be started.
- */
-async function takeItsPlace(
-  deps: DriveDeps,
-  by: NewOperation & { step: string; origin?: Document },
-  deadline: number,
-): Promise<Held | null> {
-  const { organization_id, kind, step, input, origin } = by;
-  const before = await findOpen(deps.db, organization_id);
-  if (!before) return null;
-  if (before.kind === kind) {
-    if (before.status === "stopped") await resume(deps.db, before._id);
-    if (await settle(deps, organization_id, deadline)) return null;
-    throw pending();
-  }
-  const politeUntil = Math.min(deadline, performance.now() + politeMs);
-  if (!isFailing(before) && (await settle(deps, organization_id, politeUntil))) return null;
-  const open = await findOpen(deps.db, organization_id);
-  if (!open || open.kind === kind) return null;
-  deps.log.warn({ operation_id: open._id, kind: open.kind, step: open.step, by: kind }, "operation superseded");
-  const taking = { kind, step, input, ...(origin && { origin }) };
-  return await holding(deps, (leaseMs) => supersede(deps.db, open, taking, deps.owner, leaseMs));
+  return start(deps.db, { ...wanted, ...originOf(deps), step }, deps.owner, 0);
 }

@@ -43,6 +43,8 @@ export type Operation<Input extends Document = Document, Progress extends Docume
   attempts?: number;
   /** It was asked to be undone; one that can't be any more goes on. */
   cancel_requested?: true;
+  /** It has the turn to build an index in the shared collection: one at a time does, and a unique index knows which. */
+  builds?: true;
   /** What this one was before another, a deletion, took its place: there is more to clean up. */
   superseded?: Superseded;
   /** The last unexpected error of a driver; null when none. */

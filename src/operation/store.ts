@@ -11,18 +11,13 @@ import {
   toBuild,
   within,
 } from "../lib/mongo.ts";
-import {
-  entriesOfFlows,
-  type Flows,
-  type Operation,
-  type OperationEnd,
-  type OperationKind,
-  operationStatuses,
-} from "./operation.ts";
+import type { Operation, OperationEnd, OperationKind } from "./operation.ts";
 
 export const operations = (db: Db): Collection<Operation> => db.collection("operations");
 
 const openIndex = "one_open_per_organization";
+/** See `build-turn.ts`. */
+export const buildIndex = "one_builds_at_a_time";
 export const operationsExpire: Expiring = { of: operations, field: "finished_at", afterSeconds: 30 * 24 * 60 * 60 };
 
 export async function createOperationIndexes(db: Db): Promise<void> {
@@ -30,6 +25,8 @@ export async function createOperationIndexes(db: Db): Promise<void> {
   const open = { partialFilterExpression: { open: true } };
   await all.createIndex({ organization_id: 1 }, { name: openIndex, unique: true, ...open, ...toBuild() });
   await all.createIndex({ "lease.until": 1 }, { name: "open_by_lease", ...open, ...toBuild() });
+  const builds = { partialFilterExpression: { builds: true } };
+  await all.createIndex({ builds: 1 }, { name: buildIndex, unique: true, ...builds, ...toBuild() });
   // For `list`.
   await all.createIndex({ organization_id: 1, _id: -1 }, toBuild());
   await all.createIndex({ status: 1, _id: -1 }, toBuild());
@@ -38,7 +35,7 @@ export async function createOperationIndexes(db: Db): Promise<void> {
 }
 
 /** Which driver writes: nothing matches once another has claimed the operation. */
-const held = ({ _id, lease }: Operation) => ({
+export const held = ({ _id, lease }: Operation) => ({
   _id,
   open: true as const,
   "lease.owner": lease.owner,
@@ -170,7 +167,7 @@ export const finish = (
           history: appended(status, "$lease.fence"),
         },
       },
-      { $unset: ["open", "secret", "origin", "ending", "superseded", ...temporary] },
+      { $unset: ["open", "secret", "origin", "ending", "superseded", "builds", ...temporary] },
     ],
     { returnDocument: "after", ...within() },
   );
@@ -205,7 +202,8 @@ export async function releaseFailed(
     attempts,
     ...(isOver && { status: "stopped", history: appended("stopped", "$lease.fence") }),
   };
-  return (await operations(db).updateOne(held(operation), [{ $set: fields }], within())).matchedCount === 1;
+  const change = [{ $set: fields }, ...(isOver ? [{ $unset: "builds" }] : [])];
+  return (await operations(db).updateOne(held(operation), change, within())).matchedCount === 1;
 }
 
 /** Lets a stopped operation go on from the step at which it stopped; null when it isn't stopped. */
@@ -278,7 +276,7 @@ export const supersede = (
     { _id: open._id, open: true, "lease.fence": open.lease.fence },
     [
       { $set: fields },
-      { $unset: ["secret", "ending", "cancel_requested", ...(by.origin === undefined ? ["origin"] : [])] },
+      { $unset: ["secret", "ending", "cancel_requested", "builds", ...(by.origin === undefined ? ["origin"] : [])] },
     ],
     { returnDocument: "after", ...within() },
   );
@@ -304,70 +302,3 @@ export const findAllOpen = (db: Db): Promise<Operation[]> =>
       },
     )
     .toArray();
-
-/** Whether an operation is recorded that shows that an organization, whose record isn't there, is gone for good. */
-export async function hasEnded(db: Db, flows: Flows, organizationId: ObjectId): Promise<boolean> {
-  const endings = entriesOfFlows(flows).flatMap(([kind, { endsOrganization: status }]) =>
-    status ? [{ kind, status }] : [],
-  );
-  const found = await operations(db).findOne({ organization_id: organizationId, $or: endings }, within());
-  return found !== null;
-}
-
-/** The newest operation of a kind that an organization has, or had. */
-export const findLatest = (db: Db, organizationId: ObjectId, kind: OperationKind): Promise<Operation | null> =>
-  operations(db).findOne({ organization_id: organizationId, kind }, { sort: { _id: -1 }, ...within() });
-const forgottenAtOnceMax = 500;
-
-/**
- * Forgets what the ended operations of an organization say of it. Kind, steps, times and how they ended stay, which shows that
- * it is gone for good, and the admin's id: a failed create is undone by it once more when its admin arrives late.
- *
- * @yields those that were done, some at a time; it may be done again
- */
-export async function* forgetEnded(
-  db: Db,
-  organizationId: ObjectId,
-): AsyncGenerator<Pick<Operation, "_id" | "kind">[]> {
-  const adminId = { $cond: [{ $ifNull: ["$input.admin_id", false] }, { admin_id: "$input.admin_id" }, {}] };
-  const kept = { input: adminId, progress: literal({}), error: null };
-  const options = {
-    projection: { kind: 1 },
-    sort: { _id: 1 },
-    limit: forgottenAtOnceMax,
-  } as const;
-  for (let after: ObjectId | null = null; ;) {
-    const page = { organization_id: organizationId, open: { $exists: false }, ...(after && { _id: { $gt: after } }) };
-    const found: Pick<Operation, "_id" | "kind">[] = await operations(db)
-      .find(page, { ...options, ...within() })
-      .toArray();
-    const change = [{ $set: kept }, { $unset: ["secret", "origin", "failure"] }];
-    if (found.length > 0)
-      await operations(db).updateMany({ _id: { $in: found.map(({ _id }) => _id) } }, change, within());
-    yield found;
-    if (found.length < forgottenAtOnceMax) return;
-    after = found.at(-1)!._id;
-  }
-}
-
-/** The operation that made, or failed to make, an organization. */
-export const findProvision = (db: Db, organizationId: ObjectId): Promise<Operation | null> =>
-  operations(db).findOne({ organization_id: organizationId, kind: "provision" }, within());
-
-export type OperationQuery = {
-  organization_id?: ObjectId;
-  kind?: OperationKind;
-  status?: Operation["status"];
-  /** The id of the last one of the page before. */
-  after?: ObjectId;
-  limit: number;
-};
-
-/** Operations, the newest first. */
-export const list = (db: Db, { after, limit, ...only }: OperationQuery): Promise<Operation[]> => {
-  // An index by kind goes on with the status: each has its own newest, which the database brings together.
-  const any = only.kind !== undefined && { status: { $in: [...operationStatuses] } };
-  return operations(db)
-    .find({ ...any, ...only, ...(after && { _id: { $lt: after } }) }, { sort: { _id: -1 }, limit, ...within() })
-    .toArray();
-};

@@ -1,4 +1,5 @@
 import type { Flow, Flows, Operation } from "./operation.ts";
+import { type Pace, paceOf } from "./pace.ts";
 
 /** What the API shows of an operation; times in RFC 3339, `seconds_left` an estimate for its phase. Never its secret. */
 export type OperationView = {
@@ -31,25 +32,6 @@ export type Shown = {
   write_pause_ms?: number | undefined;
   pace?: Pace | undefined;
 };
-
-/**
- * How far a step has come that goes through many documents: what its present driver found done `from` where it began, what
- * is done by now, and what is left, as far as that is known.
- */
-export type Pace = { step: string; since: Date; from: number; done: number; left: number | null };
-
-/** How fast the present driver is, and how long the rest of this step takes at that pace. */
-function paceOf({ step }: Operation, pace: Pace | undefined, now: Date) {
-  if (pace?.step !== step) return null;
-  const { since, from, done, left } = pace;
-  const seconds = (now.getTime() - since.getTime()) / 1000;
-  const perSecond = seconds > 0 ? Math.max(0, (done - from) / seconds) : 0;
-  return {
-    left,
-    perSecond: perSecond > 0 ? Math.round(perSecond) : null,
-    seconds: perSecond > 0 && left !== null ? Math.ceil(left / perSecond) : null,
-  };
-}
 
 export function viewOperation(flows: Flows, operation: Operation, now: Date): OperationView {
   const flow: Flow | undefined = flows[operation.kind];

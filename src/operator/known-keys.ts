@@ -1,6 +1,7 @@
 import { LRUCache } from "lru-cache";
 import type { Logger } from "pino";
 import { createNetworks, type Networks } from "../lib/cidr.ts";
+import { createRecent } from "../lib/recent.ts";
 import type { KeyDocument } from "./key.ts";
 
 export type KnownKey = KeyDocument & { allows: Networks };
@@ -30,31 +31,23 @@ export function createKnownKeys(options: {
   recentMs?: number;
 }): KnownKeys {
   const { store, now, log, recentMs = recentMsDefault } = options;
-  const recent = new LRUCache<string, KnownKey>({ max: keysMax, ttl: recentMs, allowStale: false });
   const found = new LRUCache<string, true>({ max: keysMax });
-  const asked = new Map<string, Promise<KnownKey | null>>();
   /** When a use was noted last, in milliseconds since 1970. */
   const noted = new LRUCache<string, number>({ max: keysMax });
 
-  const ask = async (id: string): Promise<KnownKey | null> => {
-    // What is remembered is as old as the question, not as the answer.
-    const start = performance.now();
-    const stored = await store.find(id);
-    if (!stored) return null;
-    const key = { ...stored, allows: stored.allow.length > 0 ? createNetworks(stored.allow) : () => true };
-    recent.set(id, key, { start });
-    found.set(id, true);
-    return key;
-  };
+  const recent = createRecent({
+    max: keysMax,
+    ttlMs: recentMs,
+    async find(id: string): Promise<KnownKey | null> {
+      const stored = await store.find(id);
+      if (!stored) return null;
+      found.set(id, true);
+      return { ...stored, allows: stored.allow.length > 0 ? createNetworks(stored.allow) : () => true };
+    },
+  });
 
   return {
-    async find(id) {
-      const known = recent.get(id);
-      if (known) return known;
-      const asking = asked.get(id) ?? ask(id).finally(() => asked.delete(id));
-      asked.set(id, asking);
-      return await asking;
-    },
+    find: recent.find,
     hasFound: (id) => found.get(id) ?? false,
     noteUse({ _id, last_used_at }) {
       const at = now();

@@ -2,17 +2,14 @@ import type { ObjectId } from "mongodb";
 import { type AuditDeps, audited } from "../audit/audited.ts";
 import type { Deps } from "../deps.ts";
 import { createNetworks } from "../lib/cidr.ts";
-import { failure } from "../lib/failure.ts";
 import { invalid } from "../lib/invalid.ts";
 import type { Actor } from "../session/session.ts";
-import { established, type OrganizationDocument, type OrganizationFailure } from "./organization.ts";
+import { established, type OrganizationDocument, organizationNotFound } from "./organization.ts";
 import * as forOperators from "./for-operators.ts";
 
 type AllowListDeps = AuditDeps & Pick<Deps, "leases">;
 
 export const allowListMax = 100;
-
-const missing = () => failure<OrganizationFailure>("organization_not_found", "Organization not found.");
 
 /** @throws Failure `organization_not_found` */
 async function write(
@@ -25,7 +22,7 @@ async function write(
   return await audited(deps, { act: "organization.allow_list", organizationId, details }, async () => {
     const organization = await forOperators.writeAllowList(deps.db, organizationId, cidrs, statuses);
     deps.leases.forget(organizationId);
-    if (!organization) throw missing();
+    if (!organization) throw organizationNotFound();
     return organization;
   });
 }
@@ -33,7 +30,7 @@ async function write(
 /** The networks that an organization's admin may come from. @throws Failure `organization_not_found` */
 export async function getAllowList({ lookUp }: Pick<Deps, "lookUp">, { organizationId }: Actor): Promise<string[]> {
   const organization = await lookUp.organizationById(organizationId);
-  if (!organization) throw missing();
+  if (!organization) throw organizationNotFound();
   return organization.allow_list ?? [];
 }
 

@@ -1,7 +1,7 @@
 import { type Db, type Filter, ObjectId } from "mongodb";
 import type { Chained } from "../audit/verify.ts";
 import { within } from "../lib/mongo.ts";
-import { findProvision } from "../operation/store.ts";
+import { findProvision } from "../operation/ended.ts";
 import { established, type OrganizationDocument } from "./organization.ts";
 import { findById, organizations } from "./store.ts";
 

@@ -1,8 +1,10 @@
 import { ObjectId } from "mongodb";
 import { normalizeEmail } from "../admin/admin.ts";
 import type { Deps } from "../deps.ts";
-import { type DriveDeps, run } from "../operation/drive.ts";
+import type { DriveDeps } from "../operation/drive.ts";
+import { run } from "../operation/run.ts";
 import { assertAvailable } from "../tenant/rights.ts";
+import { admitted } from "./admission.ts";
 import { despiteLeftovers } from "./leftovers.ts";
 import { type OrganizationView, viewOrganization } from "./organization.ts";
 import { getById } from "./store.ts";
@@ -15,7 +17,7 @@ const budgetMs = 20_000;
 /**
  * Makes an organization and its admin: both, or neither and the same request can be sent again.
  *
- * @throws Failure `organization_name_taken`, `email_taken`, `passwords_busy`, `tier_unavailable`, `operation_pending`
+ * @throws Failure `organization_name_taken`, `email_taken`, `passwords_busy`, `quota_exceeded`, `tier_unavailable`, `operation_pending`
  */
 export async function createOrganization(deps: CreateDeps, wanted: NewOrganization): Promise<OrganizationView> {
   const names = { organization_name: wanted.organization_name.toLowerCase(), email: normalizeEmail(wanted.email) };
@@ -25,7 +27,9 @@ export async function createOrganization(deps: CreateDeps, wanted: NewOrganizati
     const organization_id = new ObjectId();
     const input = { admin_id: new ObjectId(), tier: deps.config.defaultTier };
     const secret = { ...names, password_hash };
-    await run(deps, { _id: new ObjectId(), organization_id, kind: "provision", input, secret }, budgetMs);
-    return viewOrganization(await getById(deps.db, organization_id));
+    return await admitted(deps, organization_id, async () => {
+      await run(deps, { _id: new ObjectId(), organization_id, kind: "provision", input, secret }, budgetMs);
+      return viewOrganization(await getById(deps.db, organization_id));
+    });
   });
 }

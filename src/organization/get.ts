@@ -4,6 +4,7 @@ import { failure } from "../lib/failure.ts";
 import {
   type OrganizationDocument,
   type OrganizationFailure,
+  organizationNotFound,
   type OrganizationView,
   viewOrganization,
 } from "./organization.ts";
@@ -33,6 +34,6 @@ export async function getOrganization(
 /** For operators: whatever its status. @throws Failure `organization_not_found` */
 export async function showOrganization({ db }: Pick<Deps, "db">, id: ObjectId): Promise<OrganizationDocument> {
   const organization = await forOperators.findListedById(db, id);
-  if (!organization) throw failure<OrganizationFailure>("organization_not_found", "Organization not found.");
+  if (!organization) throw organizationNotFound();
   return organization;
 }

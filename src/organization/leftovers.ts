@@ -3,9 +3,10 @@ import { emailKey } from "../admin/admin.ts";
 import * as adminStore from "../admin/store.ts";
 import type { Deps } from "../deps.ts";
 import { isFailure } from "../lib/failure.ts";
-import { type DriveDeps, run } from "../operation/drive.ts";
+import type { DriveDeps } from "../operation/drive.ts";
+import { run } from "../operation/run.ts";
 import type { Operation } from "../operation/operation.ts";
-import { findProvision } from "../operation/store.ts";
+import { findProvision } from "../operation/ended.ts";
 import { isEstablished } from "./organization.ts";
 import * as organizationStore from "./store.ts";
 

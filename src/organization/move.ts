@@ -2,29 +2,29 @@ import { ObjectId } from "mongodb";
 import type { NewEntry } from "../audit/audit.ts";
 import { type AuditDeps, audited } from "../audit/audited.ts";
 import { askedEntry } from "../audit/operations.ts";
+import type { Deps } from "../deps.ts";
 import { failure } from "../lib/failure.ts";
 import { type DriveDeps, enqueue, type OperationFailure } from "../operation/drive.ts";
 import type { Operation } from "../operation/operation.ts";
 import * as operationStore from "../operation/store.ts";
 import type { Tier } from "../tenant/placement.ts";
 import { assertAvailable } from "../tenant/rights.ts";
-import type { OrganizationFailure } from "./organization.ts";
+import { type OrganizationFailure, organizationNotFound } from "./organization.ts";
 import { findEstablishedById } from "./store.ts";
-
-const missing = () => failure<OrganizationFailure>("organization_not_found", "Organization not found.");
 
 /**
  * Starts to take an organization to another tier. A worker does it; the organization can be used all the time.
  *
- * @throws Failure `organization_not_found`, `organization_without_place`, `move_pointless`, `tier_unavailable`, `operation_open`
+ * @throws Failure `organization_not_found`, `organization_without_place`, `move_pointless`, `tier_unavailable`,
+ * `quota_exceeded`, `operation_open`
  */
 export async function moveOrganization(
-  deps: DriveDeps & AuditDeps,
+  deps: DriveDeps & AuditDeps & Pick<Deps, "usage">,
   organizationId: ObjectId,
   tier: Tier,
 ): Promise<Operation> {
   const organization = await findEstablishedById(deps.db, organizationId);
-  if (!organization) throw missing();
+  if (!organization) throw organizationNotFound();
   if (!organization.placement) {
     throw failure<OrganizationFailure>(
       "organization_without_place",
@@ -35,6 +35,7 @@ export async function moveOrganization(
     throw failure<OrganizationFailure>("move_pointless", `The organization is already in the tier ${tier}.`);
   }
   await assertAvailable(deps.db, [organization.placement.tier, tier]);
+  await deps.usage?.assertFits(organizationId, tier);
   const wanted = { _id: new ObjectId(), organization_id: organizationId, kind: "move" as const, input: { tier } };
   return await audited(deps, askedEntry(deps.flows, wanted)!, async () => {
     const operation = await enqueue(deps, wanted);
@@ -43,7 +44,7 @@ export async function moveOrganization(
   });
 }
 
-/** Lets a stopped operation go on. @throws Failure `operation_not_found`, `operation_not_stopped` */
+/** Lets a stopped operation go on. @throws Failure `operation_not_found`, `operation_state` */
 export async function resumeOperation(deps: AuditDeps, id: ObjectId): Promise<Operation> {
   const { db } = deps;
   const operation = await getOperation(deps, id);

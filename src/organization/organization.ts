@@ -1,10 +1,14 @@
 import type { ObjectId } from "mongodb";
 import { createNetworks } from "../lib/cidr.ts";
+import { failure } from "../lib/failure.ts";
 import type { Standing } from "../tenant/lease.ts";
 import { describePlacement, type Placement, type Tier } from "../tenant/placement.ts";
 
 export type OrganizationFailure =
   "organization_name_taken" | "organization_not_found" | "organization_without_place" | "move_pointless";
+
+export const organizationNotFound = () =>
+  failure<OrganizationFailure>("organization_not_found", "Organization not found.");
 
 /**
  * `provisioning` and `deleting` organizations are seen by nobody but the operation that makes or removes them; `suspended`

@@ -1,5 +1,6 @@
 import { ObjectId } from "mongodb";
-import { type DriveDeps, run } from "../operation/drive.ts";
+import type { DriveDeps } from "../operation/drive.ts";
+import { run } from "../operation/run.ts";
 import { requestCancel } from "../operation/store.ts";
 import type { Actor } from "../session/session.ts";
 

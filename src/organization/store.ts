@@ -13,7 +13,12 @@ import {
 import type { Standing } from "../tenant/lease.ts";
 import type { TenantIndex, Tier } from "../tenant/placement.ts";
 import { retireKeys } from "../tenant/retired.ts";
-import { established, type OrganizationDocument, type OrganizationFailure } from "./organization.ts";
+import {
+  established,
+  type OrganizationDocument,
+  type OrganizationFailure,
+  organizationNotFound,
+} from "./organization.ts";
 
 /** `organizations` as the first Croupier named it. */
 export const organizations = (db: Db): Collection<OrganizationDocument> => db.collection("organizations");
@@ -57,7 +62,7 @@ export const isInUse = async (db: Db, tier: Tier): Promise<boolean> =>
 /** @throws Failure `organization_not_found` */
 export async function getById(db: Db, id: ObjectId): Promise<OrganizationDocument> {
   const organization = await findById(db, id);
-  if (!organization) throw failure<OrganizationFailure>("organization_not_found", "Organization not found.");
+  if (!organization) throw organizationNotFound();
   return organization;
 }
 
@@ -136,10 +141,19 @@ export const activate = async (db: Db, id: ObjectId): Promise<boolean> => {
   return matchedCount === 1;
 };
 
-/** Whether any organization in the shared collection that isn't being removed has an index of these fields that isn't unique. */
-export const isIndexListed = async (db: Db, key: TenantIndex["key"]): Promise<boolean> => {
+/**
+ * Whether any organization in the shared collection that isn't being removed has an index of these fields that isn't unique.
+ *
+ * @param but one that doesn't count
+ */
+export const isIndexListed = async (db: Db, key: TenantIndex["key"], but?: ObjectId): Promise<boolean> => {
   const listed = { $elemMatch: { key: { $eq: key }, unique: false } };
-  const filter = { tier: "starter" as const, status: { $ne: "deleting" as const }, "placement.indexes": listed };
+  const filter = {
+    tier: "starter" as const,
+    status: { $ne: "deleting" as const },
+    "placement.indexes": listed,
+    ...(but && { _id: { $ne: but } }),
+  };
   return (await organizations(db).findOne(filter, { projection: { _id: 1 }, ...majority, ...within() })) !== null;
 };
 
@@ -155,6 +169,13 @@ export const findUnstamped = (
       { projection: { _id: 1 }, sort: { _id: 1 }, limit, ...within() },
     )
     .toArray();
+
+/** How many organizations there are, whatever their status, but for some. */
+export const countAll = (db: Db, except: readonly ObjectId[]): Promise<number> =>
+  organizations(db).countDocuments(
+    { organization_name: { $lt: claimPrefix }, ...(except.length > 0 && { _id: { $nin: [...except] } }) },
+    { ...majority, ...within() },
+  );
 
 /** From here on nobody sees the organization; false when it isn't there. */
 export const startDeleting = async (db: Db, id: ObjectId): Promise<boolean> => {

@@ -1,7 +1,8 @@
 import { ObjectId } from "mongodb";
 import { normalizeEmail } from "../admin/admin.ts";
 import type { Deps } from "../deps.ts";
-import { type DriveDeps, run } from "../operation/drive.ts";
+import type { DriveDeps } from "../operation/drive.ts";
+import { run } from "../operation/run.ts";
 import type { Actor } from "../session/session.ts";
 import { despiteLeftovers } from "./leftovers.ts";
 import { type OrganizationView, viewOrganization } from "./organization.ts";

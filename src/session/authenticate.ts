@@ -6,7 +6,7 @@ import { failure } from "../lib/failure.ts";
 import { allowsAddress } from "../organization/organization.ts";
 import { type Actor, addressNotAllowed, type Intent, type SessionFailure, type SignedIn } from "./session.ts";
 
-export const invalidToken = () =>
+const invalidToken = () =>
   failure<SessionFailure>("token_invalid", "The access token is invalid or has ended; sign in again.");
 
 type TokenDeps = Pick<Deps, "lookUp" | "tokens" | "revocations">;

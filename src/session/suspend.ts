@@ -1,8 +1,7 @@
 import type { ObjectId } from "mongodb";
 import { type AuditDeps, audited } from "../audit/audited.ts";
 import type { Deps } from "../deps.ts";
-import { failure } from "../lib/failure.ts";
-import type { OrganizationDocument, OrganizationFailure } from "../organization/organization.ts";
+import { type OrganizationDocument, organizationNotFound } from "../organization/organization.ts";
 import * as forOperators from "../organization/for-operators.ts";
 import * as organizationStore from "../organization/store.ts";
 import { endTokensOfOrganization } from "./end-tokens.ts";
@@ -10,9 +9,9 @@ import { endTokensOfOrganization } from "./end-tokens.ts";
 type SuspendDeps = AuditDeps & Pick<Deps, "lookUp">;
 
 /** @throws Failure `organization_not_found`, also for one that is being made or removed */
-export async function getEstablished({ db }: Pick<Deps, "db">, id: ObjectId): Promise<OrganizationDocument> {
+async function getEstablished({ db }: Pick<Deps, "db">, id: ObjectId): Promise<OrganizationDocument> {
   const organization = await organizationStore.findEstablishedById(db, id);
-  if (!organization) throw failure<OrganizationFailure>("organization_not_found", "Organization not found.");
+  if (!organization) throw organizationNotFound();
   return organization;
 }
 

@@ -41,7 +41,7 @@ function assertStorableValue(value: unknown, path: (string | number)[], at: () =
 }
 
 /** Throws `invalid_request` for an `_id` that no tenant's document can have. */
-export function assertId(id: unknown, pointer: string): void {
+function assertId(id: unknown, pointer: string): void {
   if (!isScalarId(id)) {
     throw invalid(pointer, "must be a string, number, boolean, date, ObjectId or binary (UUID)", "invalid_id");
   }

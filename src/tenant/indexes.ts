@@ -1,4 +1,4 @@
-import type { Db, IndexDescriptionInfo } from "mongodb";
+import type { Db, Document, IndexDescriptionInfo } from "mongodb";
 import { failure } from "../lib/failure.ts";
 import {
   hasErrorCode,
@@ -13,14 +13,20 @@ import { collectionAt } from "./scope.ts";
 import { baseIndexNames, buildIndex, dropIndexNamed } from "./storage.ts";
 
 export type IndexFailure =
-  "index_exists" | "index_not_found" | "index_limit" | "index_violated" | "index_unfit" | "index_not_portable";
+  | "index_exists"
+  | "index_not_found"
+  | "index_limit"
+  | "index_busy"
+  | "index_violated"
+  | "index_unfit"
+  | "index_not_portable";
 
 /** How many indexes a tenant may have; MongoDB's own limit is 64 for a collection. */
 export const tenantIndexesMax = 10;
 /** How many it may have at a place: in the shared collection what is set, as all tenants there have one room together. */
 export const indexesMaxAt = (placement: Pick<Placement, "tier">, starterIndexes: number): number =>
   isShared(placement) ? starterIndexes : tenantIndexesMax;
-/** So long an index may take. */
+/** So long an index may take; then the server gives it up. */
 export const buildMs = 10 * 60_000;
 
 const own = new Set(["_id_", ...baseIndexNames]);
@@ -47,18 +53,24 @@ const byName = (a: TenantIndex, b: TenantIndex) => (a.name < b.name ? -1 : 1);
 /** What an index may have for the shared collection to take it. */
 const portable = new Set(["v", "key", "name", "unique", "ns", "background", "storageEngine"]);
 
-/** Makes all indexes of one place at another, before documents come there. @throws Failure `index_limit`, `index_exists` */
+/**
+ * Makes all indexes of one place at another, before documents come there.
+ *
+ * @param share makes one in the shared collection, beside those before it
+ * @throws Failure `index_limit`, `index_exists`; of `share`
+ */
 export async function copyIndexes(
   db: Db,
   from: Placement,
   to: Placement,
   beforeEach: () => void,
+  share: (index: TenantIndex, beside: readonly TenantIndex[]) => Promise<void>,
 ): Promise<TenantIndex[]> {
   const wanted = await listIndexes(db, from);
   if (isShared(from) || isShared(to)) {
-    for (const index of wanted) {
+    for (const [place, index] of wanted.entries()) {
       beforeEach();
-      await createIndex(db, to, index);
+      await (isShared(to) ? share(index, wanted.slice(0, place)) : createIndex(db, to, index));
     }
   } else {
     for (const { key, v: _, ns: __, storageEngine: ___, ...options } of await readOwn(db, from)) {
@@ -92,6 +104,14 @@ const tooMany = (indexesMax: number) =>
   failure<IndexFailure>(
     "index_limit",
     `An organization may have at most ${indexesMax} indexes in that tier; drop some first.`,
+  );
+
+export const noRoom = (isFull: boolean) =>
+  failure<IndexFailure>(
+    "index_limit",
+    isFull
+      ? "The shared collection can't hold another index; ask for the tier professional, where each organization has its own collection."
+      : "The shared collection keeps its remaining room for organizations with fewer indexes: drop one, use one on a single field that others have too, or ask for the tier professional.",
   );
 
 const keyText = ({ key }: Pick<TenantIndex, "key">) =>
@@ -132,6 +152,21 @@ export const isCommon = (index: TenantIndex): boolean => !isAlone(index);
 export const isSameCommon = (a: TenantIndex, b: TenantIndex): boolean =>
   isCommon(a) && isCommon(b) && keyText(a) === keyText(b);
 
+/** Deeper than this a path isn't asked about by its beginnings. */
+const beginningsMax = 8;
+
+/**
+ * Documents that others store without this field are no work for the index, which would cost them most of an insert's time
+ * (`docs/indexes.md`). Whatever asks for a value of the field implies this; `$elemMatch` does by the beginning of the path.
+ */
+function isThere(path: string): Document {
+  const names = path.split(".");
+  const beginnings =
+    names.length > beginningsMax ? [] : names.slice(1).map((_, end) => names.slice(0, end + 1).join("."));
+  const each = [path, ...beginnings].map((one) => ({ [one]: { $exists: true } }));
+  return each.length === 1 ? each[0]! : { $or: each };
+}
+
 /** The shared collection's index for one of a tenant's. */
 function sharedIndex({ key }: Placement, index: TenantIndex) {
   const fields = Object.entries(index.key).map(([field, direction]) => [field === "_id" ? "_id.i" : field, direction]);
@@ -143,7 +178,7 @@ function sharedIndex({ key }: Placement, index: TenantIndex) {
     options: {
       name,
       ...(index.unique && { unique: true }),
-      ...(isAlone(index) && { partialFilterExpression: { tenant_id: key } }),
+      partialFilterExpression: isAlone(index) ? { tenant_id: key } : isThere(fields[0]![0] as string),
     },
   };
 }
@@ -152,6 +187,7 @@ export const sharedIndexName = (placement: Placement, index: TenantIndex): strin
   sharedIndex(placement, index).options.name;
 
 const tooManyIndexes = 67;
+const tookTooLong = 50;
 const optionsConflict = [85, 86];
 
 /** @throws Failure `index_violated`, `index_unfit`, `index_limit`, `index_exists` (another one of that name, or of that key) */
@@ -172,7 +208,13 @@ export async function createIndex(db: Db, placement: Placement, index: TenantInd
       throw failure<IndexFailure>("index_violated", "Two documents have the same value, so the index can't be unique.");
     }
     if (hasErrorCode(error, tooManyIndexes)) {
-      throw failure<IndexFailure>("index_limit", "The collection can't hold another index.");
+      throw isShared(placement)
+        ? noRoom(true)
+        : failure<IndexFailure>("index_limit", "The collection can't hold another index.");
+    }
+    if (hasErrorCode(error, tookTooLong)) {
+      const detail = `Building the index took longer than ${buildMs / 60_000} minutes and was given up.`;
+      throw failure<IndexFailure>("index_unfit", detail);
     }
     if (optionsConflict.some((code) => hasErrorCode(error, code))) {
       throw failure<IndexFailure>("index_exists", "Another index has this name or these fields.");
@@ -182,11 +224,11 @@ export async function createIndex(db: Db, placement: Placement, index: TenantInd
   }
 }
 
-/** Makes, or removes, the shared collection's index for all tenants who have this one: for `settleCommon`, which knows them. */
-export const makeCommon = (db: Db, index: TenantIndex): Promise<void> => createIndex(db, commonPlace(db), index);
+/** Removes the shared collection's index for all tenants who have this one: for `settleCommon`, which knows them. */
 export const removeCommon = (db: Db, index: TenantIndex): Promise<void> =>
   dropIndexNamed(db, commonPlace(db), sharedIndexName(commonPlace(db), index));
-const commonPlace = ({ databaseName }: Db): Placement =>
+/** Where indexes are that all share. */
+export const commonPlace = ({ databaseName }: Db): Placement =>
   offerPlace("starter", { masterDatabase: databaseName, organizationId: "", organizationName: "" }, 1);
 
 /** Drops an index that is the tenant's alone; of the shared collection's others `settleCommon` says whether they go. */

@@ -46,7 +46,7 @@ export function toStage(source: Placement, stage: Placement, stored: Uint8Array)
 }
 
 /** The tenant's id in the `_id` that is stored. */
-export function idElement(placement: Placement, stored: Pick<Element, "type" | "value">) {
+function idElement(placement: Placement, stored: Pick<Element, "type" | "value">) {
   if (!isShared(placement)) return stored;
   return elementsOf(stored.value).find(({ name }) => name === "i")!;
 }

@@ -14,7 +14,7 @@ import {
   within,
 } from "../lib/mongo.ts";
 import { createSlice } from "../lib/slices.ts";
-import type { Placement } from "./placement.ts";
+import { isShared, type Placement } from "./placement.ts";
 import { idKey } from "./document-id.ts";
 import { idOrder, type Position, type Walk } from "./id-order.ts";
 import type { Direction } from "./query/sort.ts";
@@ -76,6 +76,8 @@ export type TenantScope = {
   /** @param projection what goes to the driver, made by `tenant/query` */
   list(query: { filter: Document; sort: Sort; limit: number; projection?: Document }): Promise<Batch>;
   count(filter: Document): Promise<number>;
+  /** How many documents there are, and how many bytes of BSON without what is Croupier's: in every tier as many. */
+  measure(timeoutMs: number): Promise<{ documents: number; bytes: number }>;
   /** @param pipeline gets the tenant's filter and gives all stages */
   aggregate(pipeline: (ofTenant: Document) => Document[], limit: number): Promise<Batch>;
 };
@@ -196,6 +198,17 @@ export function openScope(db: Db, placement: Placement, late?: Late): TenantScop
         placement.key,
       ),
     count: (filter) => collection.countDocuments(all(filter), query()),
+    async measure(timeoutMs) {
+      const stages = [
+        { $match: tenant },
+        ...(isShared(placement) ? [{ $set: { _id: "$_id.i" } }] : []),
+        { $unset: ["tenant_id", "_croupier"] },
+        { $group: { _id: null, documents: { $sum: 1 }, bytes: { $sum: { $bsonSize: "$$ROOT" } } } },
+      ];
+      const options = { maxTimeMS: timeoutMs, ...majority, ...within(timeoutMs) };
+      const [sums] = await collection.aggregate(stages, options).toArray();
+      return { documents: Number(sums?.documents ?? 0), bytes: Number(sums?.bytes ?? 0) };
+    },
     aggregate: (pipeline, limit) =>
       firstBatch(
         collection.aggregate([...pipeline(tenant), { $limit: limit }], {

@@ -79,6 +79,9 @@ export async function isBare(db: Db, named: Named): Promise<boolean> {
   return indexes.every(isBase) && !(await hasDocuments(db, named));
 }
 
+/** So much sooner than the caller the server gives a build up, which it then takes back; what only its caller gives up may go on. */
+const serverFirstMs = 5_000;
+
 /**
  * Builds an index, in the very collection that has the name now: a build that arrives late makes none in the next one, nor
  * that collection itself, where the server heeds its UUID. Doing it again changes nothing.
@@ -92,11 +95,12 @@ export async function buildIndex(
 ): Promise<void> {
   const expected = (await heedsCollectionUuid(db)) ? await identify(db, named) : null;
   const indexes = [{ key, ...options }];
-  const command = { createIndexes: named.collection, indexes, ...expecting(expected?.uuid), ...durable };
-  await retryDeadlock(() => databaseAt(db, named).command(command, within(timeoutMs)));
+  const limits = { ...expecting(expected?.uuid), ...durable, maxTimeMS: timeoutMs };
+  const command = { createIndexes: named.collection, indexes, ...limits };
+  await retryDeadlock(() => databaseAt(db, named).command(command, within(timeoutMs + serverFirstMs)));
 }
 
-export const hasDocuments = async (db: Db, named: Named): Promise<boolean> =>
+const hasDocuments = async (db: Db, named: Named): Promise<boolean> =>
   (await collectionAt(db, named).findOne({}, { projection: { _id: 1 }, ...within() })) !== null;
 
 /** What a collection is, whatever its name: its UUID as text, null where the server keeps none. */

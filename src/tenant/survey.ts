@@ -96,7 +96,7 @@ export const removeSharedKey = (db: Db, key: string): Promise<void> =>
 const sharedNamed = (db: Db): Named => ({ database: db.databaseName, collection: sharedCollection });
 
 /** The names of a collection's indexes; none when there is no such collection. */
-export async function indexNames(db: Db, named: Named): Promise<string[]> {
+async function indexNames(db: Db, named: Named): Promise<string[]> {
   try {
     return (await collectionAt(db, named).listIndexes(within()).toArray()).map(({ name }) => String(name));
   } catch (error) {

@@ -18,8 +18,11 @@ setDefaultTimeout(10 * 60_000);
 
 /** Statements that look at everything because that is what they are for. */
 const walks: [RegExp, string][] = [
+  [/"organization_name":\{"\$lt"[^]*\$sum/, "the quota of organizations counts them"],
   [/"\$not":\{"\$type"/, "audit verify looks for entries that are in no chain, wherever they are"],
 ];
+
+const quotas = { QUOTA_ORGANIZATIONS: "1000000000", QUOTA_STARTER_DOCUMENTS: "1000000000" };
 
 let deps: Deps & { close(): Promise<void> };
 let calls: ReturnType<typeof noteCalls>;
@@ -27,7 +30,12 @@ let statements: Map<string, Statement>;
 let toured: Awaited<ReturnType<typeof tour>>;
 let isFerret: boolean;
 beforeAll(async () => {
-  const config = testConfig({ AUDIT_RETENTION_DAYS: "60", RATE_LIMIT_STORE: "mongodb", PLACEMENT_LEASE_MS: "20" });
+  const config = testConfig({
+    AUDIT_RETENTION_DAYS: "60",
+    RATE_LIMIT_STORE: "mongodb",
+    PLACEMENT_LEASE_MS: "20",
+    ...quotas,
+  });
   const client = createMonitored(config.mongodbUrl);
   deps = await createDeps(config, client, createLogger("silent"), undefined, client);
   await client.connect();

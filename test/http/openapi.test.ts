@@ -144,6 +144,7 @@ describe("/openapi.json", () => {
     ["post", "/platform/organizations/{id}/suspend", [200, 401, 403, 404, 413, 422, 429, 500, 503]],
     ["post", "/platform/organizations/{id}/reactivate", [200, 401, 403, 404, 413, 422, 429, 500, 503]],
     ["post", "/platform/organizations/{id}/revoke-tokens", [204, 401, 403, 404, 413, 422, 429, 500, 503]],
+    ["get", "/org/usage", [200, 401, 403, 404, 429, 500, 503]],
     ["get", "/org/allow-list", [200, 401, 403, 404, 429, 500, 503]],
     ["put", "/org/allow-list", [200, 401, 403, 404, 413, 422, 429, 500, 503]],
     ["put", "/platform/organizations/{id}/allow-list", [200, 401, 403, 404, 413, 422, 429, 500, 503]],
@@ -168,7 +169,7 @@ describe("/openapi.json", () => {
     });
     for (const { path, operation } of operations) {
       const needed =
-        /^\/(org\/(update|delete|documents|indexes|audit|allow-list)|admin\/(me|logout|logout-all|sessions))\b/.test(
+        /^\/(org\/(update|delete|documents|indexes|audit|allow-list|usage)|admin\/(me|logout|logout-all|sessions))\b/.test(
           path,
         );
       const tenants = needed ? [{ accessToken: [] }] : undefined;
@@ -256,6 +257,8 @@ describe("/openapi.json", () => {
       ["put", "/org/update", { token, body: { email: who.email } }],
       ["put", "/org/update", { token, body: { email: newcomer().email } }],
       ["put", "/org/update", { token, body: {} }],
+      ["get", "/org/usage", { token }],
+      ["get", "/org/usage", {}],
       ["get", "/org/allow-list", { token }],
       ["get", "/org/allow-list", {}],
       ["put", "/org/allow-list", { token, body: { cidrs: ["127.0.0.1", "::1"] } }],

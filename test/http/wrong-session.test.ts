@@ -20,6 +20,10 @@ for (const path of ["/admin/logout", "/admin/logout-all"]) {
     { name: "another method", status: 405, type: "method_not_allowed", method: "GET" },
   ]);
 }
+refuses(service, "GET /org/usage", { method: "GET", path: "/org/usage", authorization }, [
+  ...authorizations,
+  { name: "another method", status: 405, type: "method_not_allowed", method: "DELETE" },
+]);
 refuses(service, "GET /admin/me", { method: "GET", path: "/admin/me", authorization }, [
   ...authorizations,
   { name: "another method", status: 405, type: "method_not_allowed", method: "DELETE" },

@@ -70,7 +70,7 @@ describe("what a stalled process leaves after its create was undone", () => {
     );
     expect(answers.map(({ status }) => status).sort()).toEqual([201, ...Array(9).fill(400)]);
     expect(await findViolations(at.db)).toEqual([]);
-  }, 30_000);
+  });
 
   test("is removed without the documents that somebody put into a collection of its name", async () => {
     const who = newcomer("kept");

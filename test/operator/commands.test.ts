@@ -76,10 +76,10 @@ describe("croupier key", () => {
       { act: "key.revoke", outcome: "success", who: operator, details },
     ]);
     expect(JSON.stringify(recorded)).not.toContain(made.out.slice(18, 60));
-  }, 30_000);
+  });
 
   test("revoke takes the whole key too, which may be all that is known of one, and never says it again", async () => {
-    const key = (await run("create", "--name", "found", "--scopes", "fleet:write")).out.trim();
+    const key = (await run("create", "--name", "found", "--scopes", "audit:read")).out.trim();
     const mistyped = await run("revoke", key.slice(0, -1));
     expect(mistyped).toMatchObject({ code: 1, out: "" });
     const revoked = await run("revoke", key);
@@ -89,7 +89,7 @@ describe("croupier key", () => {
       status: "revoked",
     });
     for (const { out, errors } of [mistyped, revoked]) expect(out + errors).not.toContain(key.slice(18, 60));
-  }, 30_000);
+  });
 
   test.each([
     ["no scopes", ["--name", "x"]],
@@ -101,13 +101,9 @@ describe("croupier key", () => {
     ["a time that is none", ["--name", "x", "--scopes", "moves:write", "--expires", "soon"]],
     ["an empty list of networks", ["--name", "x", "--scopes", "moves:write", "--allow", ""]],
     ["a network with a slip", ["--name", "x", "--scopes", "moves:write", "--allow", "10.1.2.3/8"]],
-  ])(
-    "create refuses %s",
-    async (_name, words) => {
-      const { code, out, errors } = await run("create", ...words);
-      expect({ code, out }).toEqual({ code: 1, out: "" });
-      expect(errors).toMatch(/^error: /);
-    },
-    30_000,
-  );
+  ])("create refuses %s", async (_name, words) => {
+    const { code, out, errors } = await run("create", ...words);
+    expect({ code, out }).toEqual({ code: 1, out: "" });
+    expect(errors).toMatch(/^error: /);
+  });
 });

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { makeOperatorKey } from "../support/operator.ts";
 import { newcomer, useService } from "../support/service.ts";
+import { joinAs } from "../support/tenants.ts";
 
 const service = useService();
 
@@ -38,5 +40,18 @@ describe("an organization", () => {
       organization_name: name,
     });
     expect(signedIn.headers.get("cache-control")).toBe("no-store");
+  });
+
+  test("leaves no record of how much it has where there are no quotas", async () => {
+    const me = await joinAs(service);
+    expect((await me.ask("POST", "/documents", [{ _id: 1 }, { _id: 2 }])).status).toBe(201);
+    expect((await me.ask("DELETE", "/documents/1")).status).toBe(204);
+    const none = { used: null, limit: null };
+    expect((await me.ask("GET", "/usage")).body).toEqual({ documents: none, bytes: none, counted_at: null });
+    const token = await makeOperatorKey(service.db);
+    const shown = await service.send("GET", `/platform/organizations/${me.id}`, { token });
+    expect(shown.body).not.toHaveProperty("usage");
+    const names = (await service.db.listCollections({}, { nameOnly: true }).toArray()).map(({ name }) => name);
+    expect(names).not.toContainAnyValues(["usage", "admissions"]);
   });
 });

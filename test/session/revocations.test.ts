@@ -137,4 +137,4 @@ test("while it isn't known what others have ended, writes are refused and known 
   await until("it to be known", async () => revocations.areKnown(), 3_000);
   for (const token of [known, fresh]) expect((await ask("POST", "/org/documents", token, {})).status).toBe(201);
   revocations.stop();
-}, 20_000);
+});

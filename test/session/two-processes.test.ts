@@ -98,7 +98,7 @@ describe("what is ended in one process is refused in the other within a second:"
     const later = await startChild({ databaseName });
     expect([await asks(later, ended), await asks(later, held)]).toEqual([401, 200]);
     await later.end();
-  }, 30_000);
+  });
 });
 
 describe("a process that is killed in a change of the password", () => {

@@ -89,7 +89,7 @@ const nest = (value: fc.Arbitrary<unknown>, arrays: boolean): fc.Arbitrary<unkno
   );
 export const anyValue = nest(nest(nest(anyScalar, true), true), true);
 /** No array in it. */
-export const flatValue = nest(nest(anyScalar, false), false);
+const flatValue = nest(nest(anyScalar, false), false);
 
 /** A document without an `_id`. */
 export const anyDocument = objectOf(fieldNames, anyValue);

@@ -90,11 +90,7 @@ export type Site = {
   end(): Promise<void>;
 };
 
-export async function openSite(
-  client: MongoClient,
-  leaseMs: number,
-  config: Record<string, string> = {},
-): Promise<Site> {
+async function openSite(client: MongoClient, leaseMs: number, config: Record<string, string> = {}): Promise<Site> {
   const databaseName = freshDatabaseName();
   const db = client.db(databaseName);
   const start = (plan?: Parameters<typeof startChild>[0]["plan"]) =>

@@ -146,19 +146,3 @@ export async function until<T>(what: string, ask: () => Promise<T | false | null
     await Bun.sleep(Math.min(200, 10 + waitedMs / 10));
   }
 }
-
-/** Runs every job, some at a time; never throws, so that one failure doesn't hide the others. */
-export async function runAll<T>(jobs: T[], atATime: number, run: (job: T) => Promise<void>): Promise<string[]> {
-  const failures: string[] = [];
-  const waiting = [...jobs];
-  await Promise.all(
-    Array.from({ length: atATime }, async () => {
-      for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
-        await run(job).catch((error) => {
-          failures.push(error instanceof Error ? error.message : String(error));
-        });
-      }
-    }),
-  );
-  return failures;
-}

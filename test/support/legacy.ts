@@ -94,7 +94,7 @@ export const dumpBesideStamps = async (db: Db): Promise<string> =>
   JSON.stringify(JSON.parse(await dump(db)), (name, value) => (ofStamping.has(name) ? undefined : value), 1);
 
 /** All that a database holds: every document of every collection and every index, as text that can be compared. */
-export async function dump(db: Db): Promise<string> {
+async function dump(db: Db): Promise<string> {
   const names = (await db.listCollections({}, { nameOnly: true }).toArray()).map(({ name }) => name).sort();
   const all: Document = {};
   for (const name of names) {

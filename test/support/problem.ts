@@ -31,7 +31,7 @@ export function expectProblem(answer: Answer, expected: ExpectedProblem): void {
     body: expect.any(String),
   });
   expect(headers.get("content-type")).toBe("application/problem+json");
-  const { errors, inserted_ids, ...rest } = body;
+  const { errors, inserted_ids, quota, ...rest } = body;
   expect(rest).toEqual({
     type: expect.any(String),
     title: expect.stringMatching(/\w+ \w+/),
@@ -45,6 +45,7 @@ export function expectProblem(answer: Answer, expected: ExpectedProblem): void {
   expect(text.length).toBeLessThan(20_000);
   if (pointing.includes(expected.type)) expect(errors).toBeArray();
   if (!mayPoint.includes(expected.type)) expect(errors).toBeUndefined();
+  if (expected.type !== "quota_exceeded") expect(quota).toBeUndefined();
   if (expected.status !== 409) expect(inserted_ids).toBeUndefined();
   for (const error of errors ?? []) {
     expect(error).toEqual({

@@ -10,6 +10,14 @@ export function createRandom(seed: number) {
   return {
     next,
     between: (low: number, high: number) => low + next() * (high - low),
+    /** So many of them, in their own order. */
+    sample: <T>(all: readonly T[], count: number): T[] => {
+      const rest = [...all.keys()];
+      const chosen = Array.from({ length: Math.min(count, all.length) }, () =>
+        rest.splice(Math.floor(next() * rest.length), 1).at(0)!,
+      );
+      return chosen.sort((a, b) => a - b).map((index) => all[index]!);
+    },
     pick: <T>(all: readonly T[]): T => all[Math.floor(next() * all.length)]!,
   };
 }

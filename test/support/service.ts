@@ -11,7 +11,7 @@ import { ownerOfDatabase } from "../../src/tenant/placement.ts";
 export const freshDatabaseName = () => `croupier_test_${randomBytes(6).toString("hex")}`;
 
 /** `test/http/limits.test.ts` has limits of its own. */
-export const highLimits = { RATE_LIMIT_STORE: "memory", ...noLimits(1_000_000) };
+const highLimits = { RATE_LIMIT_STORE: "memory", ...noLimits(1_000_000) };
 
 /** The configuration of the tests: the database that `bun run test` found, and cheap hashes. */
 export function testConfig(overrides: Record<string, string> = {}): Config {

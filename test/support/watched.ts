@@ -17,7 +17,7 @@ export type Watched = {
 /** Linux says how much a process has held at the most. */
 export const canWatch = process.platform === "linux";
 
-export function watch(args: string[], env: Record<string, string>, program = mainProgram): Watched {
+function watch(args: string[], env: Record<string, string>, program = mainProgram): Watched {
   const child = Bun.spawn([process.execPath, program, ...args], {
     env: { ...process.env, LOG_LEVEL: "warn", ...env },
     stdout: "pipe",

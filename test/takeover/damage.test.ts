@@ -147,7 +147,7 @@ describe("a damaged database of the first Croupier", () => {
     const { exitCode, errors, lines } = await croupier("inspect", db.databaseName);
     expect({ exitCode, errors }).toEqual({ exitCode: 0, errors: "" });
     expect(inOrder(lines)).toEqual(inOrder(expected));
-  }, 30_000);
+  });
 
   test("isn't touched by `croupier inspect` before it is taken over, which `croupier take-over` does and counts", async () => {
     const untouched = client.db(freshDatabaseName());

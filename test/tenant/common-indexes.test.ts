@@ -4,7 +4,8 @@ import { createIndex, dropIndex } from "../../src/document/indexes.ts";
 import { settleCommon } from "../../src/flows/common-index.ts";
 import { cancelOperation, moveOrganization } from "../../src/organization/move.ts";
 import { getById } from "../../src/organization/store.ts";
-import { driveAbandoned, run } from "../../src/operation/drive.ts";
+import { driveAbandoned } from "../../src/operation/drive.ts";
+import { run } from "../../src/operation/run.ts";
 import { findById, operations } from "../../src/operation/store.ts";
 import type { TenantIndex, Tier } from "../../src/tenant/placement.ts";
 import { createRandom } from "../support/random.ts";
@@ -167,7 +168,7 @@ describe("of those who add and drop the same one at once", () => {
 
   test("a look that is old harms nothing: what it has dropped it makes again", async () => {
     const db = meddling("findOne", "after", says('"placement.indexes"'), () => add(one!, "z"));
-    await settleCommon({ db, assertHeld: () => {} }, [index("z")]);
+    await settleCommon({ deps: { db }, operation: null }, [index("z")]);
     expect(await common()).toEqual(["shared~z_1"]);
   });
 

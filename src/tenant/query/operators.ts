@@ -76,7 +76,7 @@ export const windowOperators: ReadonlySet<string> = new Set([
 export const systemVariables: ReadonlySet<string> = new Set(["ROOT", "CURRENT", "REMOVE", "NOW"]);
 
 /** Stages of a pipeline; what each takes is in `stages.ts`. */
-export const aggregationStages = [
+const aggregationStages = [
   "$addFields",
   "$bucket",
   "$bucketAuto",

@@ -6,7 +6,7 @@ import { isReserved } from "../document.ts";
 export type IdPath = "_id" | "_id.i";
 
 /** Characters: whoever pages takes the path apart for each document. */
-export const pathLengthMax = 1_200;
+const pathLengthMax = 1_200;
 
 /** Throws unless `path` can name a field (`a`, `a.b`, `a.0.b`). */
 export function checkPath(path: string, pointer: string): void {

@@ -6,7 +6,7 @@ import { type Effect, textOf } from "./register.ts";
 export type Source = { event: Event | null; seen?: Seen };
 export type KeyFact = Fact<Source>;
 
-export const contentOf = ({ base, fields }: Seen): Content => ({ base, fields });
+const contentOf = ({ base, fields }: Seen): Content => ({ base, fields });
 
 export type Sighting = { seen: Seen; startMs: number; endMs: number; event: Event | null };
 
@@ -37,7 +37,7 @@ export function withKeys(events: readonly Event[], seen: Sighting[]): Event[] {
 }
 
 /** Which content each version (ETag) stands for. */
-export function versions(events: readonly Event[]): Map<string, Content> {
+function versions(events: readonly Event[]): Map<string, Content> {
   const found = new Map<string, Content>();
   for (const { etag, seen } of events) if (etag && seen) found.set(`${seen.key} ${etag}`, contentOf(seen));
   return found;

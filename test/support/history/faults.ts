@@ -27,7 +27,7 @@ export type Fault = {
 /** A moment of a move: `copy/before`, or some milliseconds later, `gate/before+150`. */
 type When = Pick<Moment, "step" | "moment"> & { delayMs?: number };
 
-export function parseWhen(text: string): When {
+function parseWhen(text: string): When {
   const [, step, moment = "before", delay] = /^([a-z]+)(?:\/(before|after|recorded))?(?:\+(\d+))?$/.exec(text) ?? [];
   if (!step) throw new Error(`Not a moment of a move: ${text}`);
   return { step, moment: moment as Moment["moment"], ...(delay && { delayMs: Number(delay) }) };

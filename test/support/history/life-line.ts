@@ -99,7 +99,7 @@ async function insist(world: World, random: Random, route: [string, string], ask
 }
 
 /** Makes an organization of this name, or of one that nobody has when it isn't to be had, and begins to use it. */
-export async function bear(world: World, random: Random, wanted: string): Promise<Instance> {
+async function bear(world: World, random: Random, wanted: string): Promise<Instance> {
   const number = world.nextNumber();
   const owner = `i${number}`;
   const who = { email: `${owner}@example.com`, password: goodPassword };

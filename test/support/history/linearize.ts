@@ -13,7 +13,7 @@ const effortMax = 300_000;
  * Narrows the time in which each write may have happened: before the first answer that shows it. A write of which nothing
  * is known and that somebody saw has happened; no two writes have the same value.
  */
-export function narrow<From>(facts: Fact<From>[]): Fact<From>[] {
+function narrow<From>(facts: Fact<From>[]): Fact<From>[] {
   const seenBy = new Map<string, number>();
   const startOf = new Map<string, number>();
   for (const { effect, startMs, endMs, sure } of facts) {

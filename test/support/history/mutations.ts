@@ -153,7 +153,7 @@ export const mutations: Mutation[] = [
   {
     name: "no wait in journal",
     breaks: "rule 5: the move waits until every process knows that it has to note",
-    edits: [{ file: "src/flows/move.ts", find: "await afterLeases(deps);", replace: "void afterLeases;" }],
+    edits: [{ file: "src/flows/move-plan.ts", find: "await afterLeases(deps);", replace: "void afterLeases;" }],
     pauses: [...noCompare, ...longerLease],
     config: longestLease,
     shownBy: anyDirection,
@@ -328,7 +328,7 @@ export const mutations: Mutation[] = [
     breaks: "rule 6: each driver copies to a place of its own",
     edits: [
       {
-        file: "src/flows/move.ts",
+        file: "src/flows/move-plan.ts",
         find: 'offerPlace("starter", whereOf(deps, organization), fence + 1)',
         replace: 'offerPlace("starter", whereOf(deps, organization), 1_000)',
       },

@@ -25,7 +25,7 @@ export const textOf = (state: State): string => {
   const names = Object.keys(state.fields).sort();
   return [state.base, ...names.map((name) => `${name}=${state.fields[name]}`)].join(" ");
 };
-export const isSame = (a: State, b: State): boolean => textOf(a) === textOf(b);
+const isSame = (a: State, b: State): boolean => textOf(a) === textOf(b);
 
 /** The state after it, or undefined when this can't be what happens in this state. */
 export function apply(state: State, effect: Effect): State | undefined {

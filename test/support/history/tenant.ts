@@ -73,7 +73,7 @@ export async function startMove({ urls, operatorKey: token }: Platform, { id }: 
 }
 
 /** The operation as any process that answers sees it; null when none does. */
-export async function findOperation({ urls, operatorKey: token }: Platform, id: string): Promise<OperationSeen | null> {
+async function findOperation({ urls, operatorKey: token }: Platform, id: string): Promise<OperationSeen | null> {
   for (const url of urls()) {
     const answer = await within(2_000, send(url, "GET", `/platform/operations/${id}`, { token }));
     if (answer?.status === 200) return answer.body;
@@ -81,7 +81,7 @@ export async function findOperation({ urls, operatorKey: token }: Platform, id: 
   return null;
 }
 
-export const resumeOperation = ({ urls, operatorKey: token }: Platform, id: string) =>
+const resumeOperation = ({ urls, operatorKey: token }: Platform, id: string) =>
   send(urls()[0]!, "POST", `/platform/operations/${id}/resume`, { token });
 
 /** Waits for a move to end; one that stops is resumed. @returns how it ended and how often it had to be resumed */

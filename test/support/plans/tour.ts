@@ -11,6 +11,7 @@ import { depsOfCommand } from "../command-deps.ts";
 import type { Deps } from "../../../src/deps.ts";
 import { doctor } from "../../../src/fleet/doctor.ts";
 import { driveAbandoned } from "../../../src/operation/drive.ts";
+import { createRecountChore } from "../../../src/quota/count.ts";
 import { scopes } from "../../../src/operator/key.ts";
 import { createKey } from "../../../src/operator/create-key.ts";
 import { revokeKey } from "../../../src/operator/revoke-key.ts";
@@ -23,8 +24,10 @@ import { postponeRetired } from "../../../src/tenant/retired.ts";
 import { settleNotes } from "../../../src/tenant/journal.ts";
 import { createInspectChore } from "../../../src/takeover/tend.ts";
 import * as adminStore from "../../../src/admin/store.ts";
+import { findProvision, hasEnded } from "../../../src/operation/ended.ts";
 import * as operationStore from "../../../src/operation/store.ts";
 import { isInUse } from "../../../src/organization/store.ts";
+import * as usageStore from "../../../src/quota/store.ts";
 import * as processStore from "../../../src/process/store.ts";
 import { plantLegacy } from "../legacy.ts";
 import { newcomer, readAnswer } from "../service.ts";
@@ -90,6 +93,7 @@ export async function tour(deps: Deps): Promise<{ visited: Set<string>; routes: 
   await ask("GET", "/admin/me", token);
   await ask("PUT", "/org/allow-list", token, { cidrs: [] });
   await ask("GET", "/org/allow-list", token);
+  await ask("GET", "/org/usage", token);
   const sent = { "idempotency-key": "tour-1" };
   for (const _ of [1, 2]) await ask("POST", "/org/documents", token, { _id: "kept", n: 1 }, sent);
   await ask("POST", "/org/documents", token, [
@@ -219,6 +223,8 @@ export async function tour(deps: Deps): Promise<{ visited: Set<string>; routes: 
   await createChores(deps)();
   await drive();
   await createAuditChores(deps)();
+  await db.collection("usage").updateMany({}, { $set: { due_at: longAgo, changed_at: longAgo } });
+  await createRecountChore(deps, deps.usage!, 60_000)();
   await verify(deps, one.id, () => {});
   await askedRarely(deps, one.id);
   // What verifying all chains asks beside, a chain at a time.
@@ -238,7 +244,7 @@ const nowhere = { masterDatabase: "nowhere", organizationId: "nobody", organizat
 
 /** What is asked only in the middle of something long, or when something fails. */
 async function askedRarely({ db }: Deps, id: string): Promise<void> {
-  const operation = (await operationStore.findProvision(db, new ObjectId(id)))!;
+  const operation = (await findProvision(db, new ObjectId(id)))!;
   await operationStore.extend(db, operation, 1);
   await operationStore.release(db, operation, 1);
   await operationStore.releaseFailed(db, operation, {
@@ -252,12 +258,15 @@ async function askedRarely({ db }: Deps, id: string): Promise<void> {
   const admin = (await adminStore.findByEmail(db, "tour-legacy@example.com"))!;
   await adminStore.releaseEmail(db, { id: admin._id, guard: 0 }, "another@example.com");
   await adminStore.renewPassword(db, admin._id, "before", "after");
-  await operationStore.hasEnded(db, flows, new ObjectId());
+  await hasEnded(db, flows, new ObjectId());
   await operationStore.supersede(db, operation, { kind: "remove", step: "hide", input: {} }, "nobody", 1);
   await isInUse(db, "enterprise");
   const left = { _id: new ObjectId(), organization_id: operation.organization_id, due_at: longAgo };
   await postponeRetired(db, { ...left, placement: offerPlace("starter", nowhere, 1) }, "found");
   await processStore.remove(db, "nobody");
+  const uncounted = { _id: new ObjectId(), documents: 0, bytes: 0, counting: { by: "nobody", until: longAgo } };
+  await usageStore.postponeCount(db, uncounted, longAgo);
+  await usageStore.removeAll(db);
 }
 
 const whoIs = ({ organization_name, email, password }: ReturnType<typeof newcomer>) => ({

@@ -1,0 +1,21 @@
+import { Hono } from "hono";
+import type { Deps } from "../deps.ts";
+import { getUsage } from "../organization/usage.ts";
+import { requireAdmin } from "./auth.ts";
+import type { Env } from "./context.ts";
+import { answer, databaseProblems, describe } from "./describe.ts";
+import { usageAnswer } from "./schemas.ts";
+
+export const usageRoutes = (deps: Deps) =>
+  new Hono<Env>().get(
+    "/usage",
+    describe({
+      operationId: "getUsage",
+      summary: "How much does the organization have, of how much it may have?",
+      tags: ["Organizations"],
+      answers: { "200": answer("Its documents and their bytes, beside the quotas of its tier", usageAnswer) },
+      problems: { ...databaseProblems, organization_not_found: "The organization was removed meanwhile" },
+    }),
+    requireAdmin(deps, "read"),
+    async (c) => c.json(await getUsage(deps, c.get("actor").organizationId), 200),
+  );

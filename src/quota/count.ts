@@ -1,0 +1,129 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { LRUCache } from "lru-cache";
+import type { Db, ObjectId } from "mongodb";
+import type { Logger } from "pino";
+import { isFailure } from "../lib/failure.ts";
+import { takeTurn } from "../lib/turn-of-all.ts";
+import { type DoorDeps, withTenant } from "../tenant/door.ts";
+import { amount } from "./quota.ts";
+import { claimCount, find, findDue, finishCount, postponeCount, remove, type UsageRecord } from "./store.ts";
+
+export type Counting = {
+  /** Counts what an organization has, unless another process does. */
+  count(organizationId: ObjectId): Promise<void>;
+  /** What the record says. When nobody has counted yet that is begun, and waited for, a while, if `waits`. */
+  known(organizationId: ObjectId, waits: boolean): Promise<UsageRecord | null>;
+};
+
+/** As long as the database may take to count: some ten million documents. */
+const countMsMax = 60_000;
+const claimMs = countMsMax + 10_000;
+/** What couldn't be counted rests. */
+const postponedMs = 60 * 60_000;
+const waitMsMax = 2_000;
+const pollMs = 50;
+
+/**
+ * Counts documents and their bytes, one process at a time for an organization.
+ *
+ * @param isThere whether there is such an organization
+ */
+export function createCounting(
+  deps: DoorDeps & { now: () => Date; log: Logger; isThere: (organizationId: ObjectId) => Promise<boolean> },
+): Counting {
+  const { db, now, log } = deps;
+  /** For those nobody waits again so soon: the count takes long. */
+  const waitedFor = new LRUCache<string, true>({ max: 10_000, ttl: countMsMax });
+
+  async function claim(id: ObjectId): Promise<UsageRecord | null> {
+    if (!(await deps.isThere(id))) {
+      await remove(db, id);
+      return null;
+    }
+    const at = now();
+    return await claimCount(db, id, { by: randomUUID(), until: new Date(at.getTime() + claimMs) }, at);
+  }
+
+  async function carryOut(record: UsageRecord): Promise<void> {
+    const at = now();
+    try {
+      const counted = await withTenant(deps, record._id, "read", (scope) => scope.measure(countMsMax));
+      await finishCount(
+        db,
+        record,
+        amount((each) => counted[each] - record[each]),
+        at,
+      );
+    } catch (error) {
+      // A suspended one waits, too.
+      if (!isFailure(error)) log.warn({ organization_id: record._id, err: error }, "documents are not counted");
+      await postponeCount(db, record, new Date(at.getTime() + postponedMs)).catch(() => {});
+    }
+  }
+
+  const isCounted = (record: UsageRecord) => record.counted_at !== undefined;
+  const isBeingCounted = ({ counting }: UsageRecord) => counting !== undefined && counting.until > now();
+
+  return {
+    async count(id) {
+      const record = await claim(id);
+      if (record) await carryOut(record);
+    },
+    async known(id, waits) {
+      let record = await find(db, id);
+      const isPostponed = (one: UsageRecord) => !isBeingCounted(one) && one.due_at !== undefined && one.due_at > now();
+      if (record && (isCounted(record) || isPostponed(record))) return record;
+      const claimed = await claim(id);
+      const counting = claimed && carryOut(claimed);
+      if (!waits || waitedFor.has(id.toHexString())) return record;
+      for (const deadline = performance.now() + waitMsMax; performance.now() < deadline;) {
+        await Promise.race([counting ?? sleep(pollMs), sleep(waitMsMax)]);
+        record = await find(db, id);
+        if (!record || isCounted(record) || !isBeingCounted(record)) return record;
+      }
+      waitedFor.set(id.toHexString(), true);
+      return record;
+    },
+  };
+}
+
+const dayMs = 24 * 60 * 60_000;
+const dueAtOnce = 200;
+/** So long a turn begins another count. */
+const turnMs = 3_000;
+
+/**
+ * Counts again what was written to, one process at a time: when nothing was written for a while, as then it is exact, and
+ * once a day in any case.
+ *
+ * @param quietMs longer than a request takes
+ */
+export function createRecountChore(
+  { db, now, log }: { db: Db; now: () => Date; log: Logger },
+  { count }: Pick<Counting, "count">,
+  quietMs: number,
+  everyMs = 30_000,
+): () => Promise<void> {
+  let nextMs = 0;
+  let isCounting = false;
+  const begin = async (id: ObjectId) => {
+    isCounting = true;
+    await count(id).catch((error) => log.warn({ err: error }, "documents are not counted"));
+    isCounting = false;
+  };
+  return async () => {
+    const startedMs = performance.now();
+    if (isCounting || startedMs < nextMs) return;
+    nextMs = startedMs + everyMs;
+    if (!(await takeTurn(db, "usage", everyMs))) return;
+    const at = now();
+    const before = (ms: number) => new Date(at.getTime() - ms);
+    const due = await findDue(db, { now: at, quietSince: before(quietMs), overdueSince: before(dayMs) }, dueAtOnce);
+    for (const { _id } of due) {
+      // One that takes longer goes on beside: a process that stops doesn't wait for it.
+      await Promise.race([begin(_id), sleep(turnMs)]);
+      if (performance.now() - startedMs >= turnMs) return;
+    }
+  };
+}

@@ -1,0 +1,200 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { ObjectId } from "mongodb";
+import { type RunningService, startService } from "../../src/serve.ts";
+import { createLogger } from "../../src/log.ts";
+import { createRecountChore } from "../../src/quota/count.ts";
+import type { UsageRecord } from "../../src/quota/store.ts";
+import { withTenant } from "../../src/tenant/door.ts";
+import { startChild, until } from "../support/crash.ts";
+import { send, testConfig, useService } from "../support/service.ts";
+import { type Client, joinAs } from "../support/tenants.ts";
+
+setDefaultTimeout(60_000);
+const documentsMax = 640;
+const quotas = { QUOTA_PROFESSIONAL_DOCUMENTS: String(documentsMax) };
+const service = useService(quotas);
+let other: RunningService;
+beforeAll(async () => {
+  other = await startService(
+    testConfig({ ...quotas, MONGODB_DB_NAME: service.db.databaseName }),
+    createLogger("silent"),
+  );
+  await other.ready;
+}, 60_000);
+afterAll(() => other.stop());
+
+const join = () => joinAs(service, "usage");
+const insert = (url: string, { token }: Client, body: unknown) => send(url, "POST", "/org/documents", { token, body });
+const records = () => service.db.collection<UsageRecord>("usage");
+const recordOf = async ({ id }: Client) => (await records().findOne({ _id: new ObjectId(id) }))!;
+const countOf = ({ id }: Client) =>
+  withTenant(service.running.deps, new ObjectId(id), "read", async (scope) => (await scope.measure(10_000)).documents);
+const settled = (me: Client, documents: number) =>
+  until("what was set aside is given back", async () => (await recordOf(me)).documents === documents);
+/** As if it were long ago that it was written to. */
+const makeDue = ({ id }: Client) =>
+  records().updateOne({ _id: new ObjectId(id) }, { $set: { due_at: new Date(0), changed_at: new Date(0) } });
+async function recount(me: Client): Promise<void> {
+  const { deps } = service.running;
+  const before = (await recordOf(me)).counted_at;
+  const chore = createRecountChore(deps, deps.usage!, 60_000, 1);
+  await until("it is counted again", async () => {
+    await chore();
+    return (await recordOf(me)).counted_at?.getTime() !== before?.getTime();
+  });
+}
+
+describe("two processes on one database", () => {
+  test("together never let more in than the quota, and all but what both have set aside", async () => {
+    const me = await join();
+    const all = Array.from({ length: 7 }, () => ({}));
+    const write = async (url: string) => {
+      for (;;) {
+        const { status } = await insert(url, me, all);
+        if (status !== 201) return expect(status).toBe(422);
+      }
+    };
+    await Promise.all(Array.from({ length: 8 }, (_, n) => write(n % 2 ? service.url : other.url)));
+    const there = await countOf(me);
+    expect(there).toBeLessThanOrEqual(documentsMax);
+    expect(there).toBeGreaterThan(documentsMax - 2 * Math.floor(documentsMax / 64) - 7);
+    await settled(me, there);
+    const rest = Array.from({ length: documentsMax - there }, () => ({}));
+    if (rest.length > 0) expect((await insert(other.url, me, rest)).status).toBe(201);
+    expect((await insert(service.url, me, {})).status).toBe(422);
+  });
+
+  test("know of what the other has removed before long", async () => {
+    const me = await join();
+    await insert(
+      service.url,
+      me,
+      Array.from({ length: documentsMax }, (_, _id) => ({ _id })),
+    );
+    expect((await insert(other.url, me, { _id: "a" })).status).toBe(422);
+    expect((await send(service.url, "DELETE", "/org/documents/1", { token: me.token })).status).toBe(204);
+    await until("there is room", async () => (await insert(other.url, me, { _id: "a" })).status === 201);
+    expect(await countOf(me)).toBe(documentsMax);
+  });
+
+  test("count documents of before there were quotas when they are needed first, and go on from there", async () => {
+    const me = await join();
+    await insert(
+      service.url,
+      me,
+      Array.from({ length: documentsMax - 3 }, () => ({})),
+    );
+    await settled(me, documentsMax - 3);
+    await records().deleteOne({ _id: new ObjectId(me.id) });
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, n) => insert(n % 2 ? service.url : other.url, me, {})),
+    );
+    expect(answers.filter(({ status }) => status === 201).length).toBe(3);
+    expect(await countOf(me)).toBe(documentsMax);
+  });
+
+  test("let writes go on while nobody knows how much there is, and it is right when it was counted", async () => {
+    const me = await join();
+    const counting = { by: "another process", until: new Date(Date.now() + 30_000) };
+    const unknown = { _id: new ObjectId(me.id), documents: 0, bytes: 0, due_at: counting.until, counting };
+    await records().insertOne(unknown);
+    expect((await insert(service.url, me, [{}, {}])).status).toBe(201);
+    const startedMs = performance.now();
+    for (let n = 0; n < 5; n++) expect((await insert(service.url, me, {})).status).toBe(201);
+    // Nobody waits a second time.
+    expect(performance.now() - startedMs).toBeLessThan(2_000);
+    expect((await recordOf(me)).counted_at).toBeUndefined();
+    await settled(me, 7);
+    await records().updateOne({ _id: unknown._id }, { $unset: { counting: true } });
+    await makeDue(me);
+    await recount(me);
+    expect(await recordOf(me)).toMatchObject({ documents: 7, counted_at: expect.any(Date) });
+  });
+});
+
+describe("what organizations have is counted again", () => {
+  test("and right when a process was killed that had set room aside", async () => {
+    const me = await join();
+    const child = await startChild({ databaseName: service.db.databaseName, config: quotas });
+    for (let _id = 0; _id < 3; _id++) expect((await insert(child.url, me, { _id })).status).toBe(201);
+    child.signal("SIGKILL");
+    await child.died;
+    expect((await recordOf(me)).documents).toBeGreaterThan(3);
+    await makeDue(me);
+    await recount(me);
+    expect((await recordOf(me)).documents).toBe(3);
+  });
+
+  test("only when nothing was written for a while", async () => {
+    const me = await join();
+    await insert(service.url, me, {});
+    await settled(me, 1);
+    await records().updateOne({ _id: new ObjectId(me.id) }, { $set: { due_at: new Date(Date.now() - 60_000) } });
+    const other = await join();
+    await insert(service.url, other, {});
+    await settled(other, 1);
+    await makeDue(other);
+    const { counted_at } = await recordOf(me);
+    await recount(other);
+    expect((await recordOf(me)).counted_at).toEqual(counted_at!);
+  });
+
+  test("and it is right in the end though it is written to meanwhile", async () => {
+    const me = await join();
+    let written = 0;
+    const writing = Array.from({ length: 4 }, async () => {
+      for (let n = 0; n < 40; n++) if ((await insert(service.url, me, [{}, {}])).status === 201) written += 2;
+    });
+    const counting = { ended: false };
+    const counter = (async () => {
+      while (!counting.ended) await other.deps.usage!.count(new ObjectId(me.id));
+    })();
+    await Promise.all(writing);
+    counting.ended = true;
+    await counter;
+    expect(written).toBe(320);
+    await until("all is given back", async () => {
+      await makeDue(me);
+      await recount(me);
+      return (await recordOf(me)).documents === written;
+    });
+  });
+
+  test("an organization that is gone is forgotten", async () => {
+    const _id = new ObjectId();
+    await records().insertOne({ _id, documents: 1, bytes: 1, due_at: new Date(0) });
+    const { deps } = service.running;
+    const chore = createRecountChore(deps, deps.usage!, 60_000, 1);
+    await until("its record is gone", async () => {
+      await chore();
+      return (await records().countDocuments({ _id })) === 0;
+    });
+  });
+});
+
+test("a process without quotas leaves nothing of what was counted, so that it is counted anew with quotas", async () => {
+  const me = await join();
+  await insert(service.url, me, {});
+  const without = await startService(testConfig({ MONGODB_DB_NAME: service.db.databaseName }), createLogger("silent"));
+  await without.ready;
+  await insert(without.url, me, [{}, {}, {}]);
+  await without.stop();
+  expect(
+    (
+      await insert(
+        service.url,
+        me,
+        Array.from({ length: documentsMax - 3 }, () => ({})),
+      )
+    ).status,
+  ).toBe(422);
+  expect(
+    (
+      await insert(
+        service.url,
+        me,
+        Array.from({ length: documentsMax - 4 }, () => ({})),
+      )
+    ).status,
+  ).toBe(201);
+});
