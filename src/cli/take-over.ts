@@ -10,7 +10,7 @@ export function addTakeOver(program: Command, readSettings: () => Config): void 
   program
     .command("take-over")
     .description(
-      "complete the records of a database of the first Croupier, as a service does when it starts, and print how many",
+      "complete the records of a database of the first Croupier, as a start of the service does, and print how many",
     )
     .action(async () => printLine(await withDeps(readSettings(), prepare)));
   program
@@ -19,7 +19,7 @@ export function addTakeOver(program: Command, readSettings: () => Config): void 
     .action(async () => {
       const findings = await withDeps(readSettings(), async (deps) => {
         if (await isTakenOver(deps.db)) return await inspect(deps);
-        throw new Error("The records of the first Croupier are not completed yet; run `croupier take-over` first.");
+        throw new Error("The database has incomplete records of the first Croupier; run `croupier take-over` first.");
       });
       for (const finding of findings) printLine(finding);
     });

@@ -30,8 +30,7 @@ const commandsOf = (page: string): string[] => [
 /** The commands of the program that a page names: up to two words, and the options after them. */
 const callsOf = (page: string): { words: string[]; options: string[] }[] =>
   commandsOf(page).flatMap((line) => {
-    const [, words, rest = ""] =
-      /(?:^|run |dist\/|\$\()croupier ([a-z]+(?:-[a-z]+)*(?: [a-z]+)?)([^#]*)/.exec(line) ?? [];
+    const [, words, rest = ""] = /(?:^|run |dist\/|\$\()croupier ([a-z][a-z-]*(?: [a-z]+)?)([^#]*)/.exec(line) ?? [];
     if (words === undefined) return [];
     return [{ words: words.split(" "), options: [...rest.matchAll(/--[a-z][\w-]*/g)].map(([option]) => option) }];
   });
