@@ -19,7 +19,7 @@ export function addTakeOver(program: Command, readSettings: () => Config): void 
     .action(async () => {
       const findings = await withDeps(readSettings(), async (deps) => {
         if (await isTakenOver(deps.db)) return await inspect(deps);
-        throw new Error("The database has incomplete records of the first Croupier; run `croupier take-over` first.");
+        throw new Error("The records of the first Croupier are not completed yet; run `croupier take-over` first.");
       });
       for (const finding of findings) printLine(finding);
     });

@@ -12,16 +12,15 @@ import { isLarge, type TenantDocument } from "../tenant/stored.ts";
 import { requireTenant } from "./auth.ts";
 import { conditionHeaders, conditionOf, isKnown } from "./conditions.ts";
 import { answer, databaseProblems, describe, query } from "./describe.ts";
+import { changed, found, inserted, listed, many, one, queried, stored } from "./document-answers.ts";
 import {
   aggregateAnswer,
   countAnswer,
   countRequest,
   documentSchema,
   exampleDocument,
-  exampleInserted,
   filterValuesMax,
   findRequest,
-  insertAnswer,
   listAnswer,
   listQuery,
   newDocuments,
@@ -44,56 +43,6 @@ const organizationOf = (c: Context<ExtendedEnv>) => c.get("actor").organizationI
 const keyOf = (c: Context<ExtendedEnv>) => organizationOf(c).toHexString();
 
 const tags = ["Documents"];
-const etag = z.object({ ETag: z.string().meta({ example: '"1-q83vEjRWeJCrze8B"' }) });
-const one = (description: string) => ({ ...answer(description, documentSchema, exampleDocument), headers: etag });
-const many = [exampleDocument, { _id: "second", color: "blue" }];
-const inserted = {
-  description: "For one document, the document as stored; for an array, how many were inserted and their ids",
-  content: {
-    "application/json": {
-      schema: insertAnswer,
-      examples: {
-        one: { summary: "One document was sent", value: exampleDocument },
-        many: { summary: "An array was sent", value: exampleInserted },
-      },
-    },
-  },
-  headers: z.object({
-    ETag: z.string().optional().meta({ description: "When one document was sent", example: '"1-q83vEjRWeJCrze8B"' }),
-    Location: z
-      .string()
-      .optional()
-      .meta({ description: "When one document was sent", example: "/org/documents/6743a1f0c2a4b8d9e0f1a2b3" }),
-  }),
-};
-const found = { ...databaseProblems, document_not_found: "No document has this id" };
-const changed = {
-  ...found,
-  precondition_failed: "If-Match doesn't name its ETag, or If-None-Match does",
-  write_conflict: "Too many other requests are writing it",
-  write_in_doubt: "The organization was moved meanwhile; the outcome of the write is unknown",
-};
-const stored = {
-  document_too_large: "A document is larger than MongoDB's limit of 16 MiB",
-  unique_violated: "Another document has the same value in a unique index",
-  index_unfit: "It has arrays in two fields of one index",
-  quota_exceeded: "The organization would exceed its tier's quota of documents or bytes",
-  document_refused: "The database rejected it: a validator of the collection doesn't allow it, or it is too large",
-};
-const queried = {
-  ...databaseProblems,
-  invalid_request: "The query contains something that isn't allowed",
-  expression_too_costly:
-    "An expression or a pattern may take more than a bounded number of steps for each part of a document",
-  query_too_slow: "The query was still running when its time was up; sending it again doesn't help",
-  query_refused: "The database rejected it: an operator doesn't fit a value",
-};
-const listed = {
-  ...queried,
-  invalid_cursor: "The cursor is invalid or belongs to another query",
-  unsupported_sort: "A document has an array in a field that is sorted by; paging isn't possible in that order",
-};
-
 export function documentRoutes(deps: Deps) {
   const tenant = requireTenant(deps);
   const reader = requireTenant(deps, "read");

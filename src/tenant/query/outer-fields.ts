@@ -13,8 +13,8 @@ const bodies = new Map([
   ["$filter", "cond"],
   ["$reduce", "in"],
 ]);
-/** Fields of one loop; each makes the expression deeper. */
-const fieldsMax = 5;
+/** Fields of one loop, each of which makes the expression deeper, and places where it has them: more would cost too much anyway. */
+const [fieldsMax, usesMax] = [5, 100];
 
 const bind = (value: unknown, as: string, within: unknown) => ({
   $arrayElemAt: [{ $map: { input: [value], as, in: within } }, 0],
@@ -34,15 +34,17 @@ function replaceFields(value: unknown, replace: (path: string) => unknown): unkn
   return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, replaceFields(part, replace)]));
 }
 
-function bindAround(operator: string, argument: Document, prefix: string): Document {
+/** @param prefixOf says how the new variables' names begin, once there is any */
+function bindAround(operator: string, argument: Document, prefixOf: () => string): Document {
   const names = new Map<string, string>();
-  const nameOf = (path: string) => names.getOrInsertComputed(path, () => `${prefix}${names.size}`);
+  let uses = 0;
+  const nameOf = (path: string) => names.getOrInsertComputed(path, () => `${prefixOf()}${names.size}`);
   const body = bodies.get(operator)!;
-  const bodyBound = replaceFields(argument[body], (path) => bound(nameOf(path)));
-  const isBound = names.size > 0 && names.size <= fieldsMax;
+  const bodyBound = replaceFields(argument[body], (path) => (++uses > usesMax ? path : bound(nameOf(path))));
+  const isBound = names.size > 0 && names.size <= fieldsMax && uses <= usesMax;
   const others = Object.entries(argument).map(([name, part]) => [
     name,
-    name === body ? part : inExpression(part, prefix),
+    name === body ? part : inExpression(part, prefixOf),
   ]);
   const loop = { [operator]: { ...Object.fromEntries(others), ...(isBound && { [body]: bodyBound }) } };
   if (!isBound) return loop;
@@ -54,12 +56,12 @@ function bindAround(operator: string, argument: Document, prefix: string): Docum
   return { $getField: { field: "made", input: around } };
 }
 
-function inExpression(value: unknown, prefix: string): unknown {
-  if (Array.isArray(value)) return value.map((part) => inExpression(part, prefix));
+function inExpression(value: unknown, prefixOf: () => string): unknown {
+  if (Array.isArray(value)) return value.map((part) => inExpression(part, prefixOf));
   if (!isDocument(value) || "$literal" in value) return value;
   const loop = Object.keys(value).find((name) => bodies.has(name) && isDocument(value[name]));
-  if (loop !== undefined) return bindAround(loop, value[loop], prefix);
-  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, inExpression(part, prefix)]));
+  if (loop !== undefined) return bindAround(loop, value[loop], prefixOf);
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, inExpression(part, prefixOf)]));
 }
 
 /** What no name in the pipeline begins with. */
@@ -70,8 +72,13 @@ function freePrefix(pipeline: readonly Document[]): string {
   return `outer${number}_`;
 }
 
-/** A pipeline with the same outcome, in which no loop looks a field of the document up: it is bound around the outermost. */
-export function bindOuterFields(pipeline: readonly Document[]): Document[] {
-  const prefix = freePrefix(pipeline);
-  return mapExpressions(pipeline, (value) => inExpression(value, prefix));
+/**
+ * A pipeline with the same outcome, in which no loop looks a field of the document up: it is bound around the outermost.
+ * Null when there is none to be bound.
+ */
+export function bindOuterFields(pipeline: readonly Document[]): Document[] | null {
+  let prefix: string | undefined;
+  const prefixOf = () => (prefix ??= freePrefix(pipeline));
+  const bound = mapExpressions(pipeline, (value) => inExpression(value, prefixOf));
+  return prefix === undefined ? null : bound;
 }

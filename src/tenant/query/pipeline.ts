@@ -62,6 +62,7 @@ function affordable(pipeline: Document[], pointer: string): Document[] {
     return pipeline;
   } catch (error) {
     const bound = bindOuterFields(pipeline);
+    if (!bound) throw error;
     try {
       checkCost(bound, pointer);
       return bound;
