@@ -50,7 +50,7 @@ export function indexRoutes(deps: Deps) {
           index_violated: "The index is to be unique, but two documents have the same value",
           index_limit:
             "The organization has as many indexes as its tier allows, or the shared collection keeps its remaining room for others",
-          index_busy: "Another index is being built in the shared collection, where they are built one at a time",
+          index_busy: "Another index is being built in the shared collection, which builds one at a time",
         },
       }),
       tenant,

@@ -42,7 +42,7 @@ export const operatorsAnswer = organizationAnswer
   .meta({ id: "OrganizationForOperators" });
 
 export const operatorsAnswerWithUsage = operatorsAnswer
-  .extend({ usage: usageAnswer.optional().meta({ description: "With quotas only" }) })
+  .extend({ usage: usageAnswer.optional().meta({ description: "Only if quotas are set" }) })
   .meta({ id: "OrganizationWithUsage" });
 
 export const organizationsAnswer = z

@@ -53,7 +53,7 @@ export function platformRoutes(deps: Deps) {
           organization_without_place: "It is not known where its documents are",
           move_pointless: "It is already in this tier",
           tier_unavailable: "The database user lacks a right that one of the two tiers needs",
-          quota_exceeded: "It has more documents or bytes than the tier's quota",
+          quota_exceeded: "The organization has more documents or bytes than the tier's quota allows",
           operation_open: "Another operation of the organization is not finished yet",
         },
       }),

@@ -90,19 +90,19 @@ export const time = z.string().meta({ format: "date-time", example: "2026-11-24T
 
 const used = (example: number) =>
   z.object({
-    used: z.int().nullable().meta({ description: "Null while nobody has counted, and without quotas", example }),
-    limit: z.int().nullable().meta({ description: "Null: there is none", example: null }),
+    used: z.int().nullable().meta({ description: "Null until counted, and without quotas", example }),
+    limit: z.int().nullable().meta({ description: "Null if there is no quota", example: null }),
   });
 export const usageAnswer = z
   .object({
     documents: used(1_200).meta({ example: { used: 1_200, limit: 10_000 } }),
     bytes: used(1_310_720).meta({
-      description: "Of BSON, without what Croupier adds",
+      description: "Size as BSON, without what Croupier adds",
       example: { used: 1_310_720, limit: null },
     }),
     counted_at: time
       .nullable()
-      .meta({ description: "When the documents were last counted through", example: "2026-11-24T09:30:00.000Z" }),
+      .meta({ description: "When all documents were last counted", example: "2026-11-24T09:30:00.000Z" }),
   })
   .meta({ id: "Usage" });
 export const refreshTokenExample = `crt_${"A".repeat(64)}`;

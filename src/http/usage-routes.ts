@@ -11,10 +11,10 @@ export const usageRoutes = (deps: Deps) =>
     "/usage",
     describe({
       operationId: "getUsage",
-      summary: "How much does the organization have, of how much it may have?",
+      summary: "Show the organization's usage and quotas",
       tags: ["Organizations"],
-      answers: { "200": answer("Its documents and their bytes, beside the quotas of its tier", usageAnswer) },
-      problems: { ...databaseProblems, organization_not_found: "The organization was removed meanwhile" },
+      answers: { "200": answer("Documents and bytes in use, with the quotas of the tier", usageAnswer) },
+      problems: { ...databaseProblems, organization_not_found: "The organization was deleted meanwhile" },
     }),
     requireAdmin(deps, "read"),
     async (c) => c.json(await getUsage(deps, c.get("actor").organizationId), 200),

@@ -22,7 +22,8 @@ const countMsMax = 5 * 60_000;
 const claimMs = countMsMax + 10_000;
 /** What couldn't be counted rests: longer when that would take too long, than when it is moved just then, say. */
 const [postponedMs, tooLongMs] = [10 * 60_000, 60 * 60_000];
-const waitMsMax = 2_000;
+/** So long a write waits for the first count of all. */
+const waitMsMax = 5_000;
 const pollMs = 50;
 
 /**

@@ -50,7 +50,8 @@ describe("two processes on one database", () => {
     const write = async (url: string) => {
       for (;;) {
         const { status } = await insert(url, me, all);
-        if (status !== 201) return expect(status).toBe(422);
+        // A process that lets one at a time to documents may be busy.
+        if (status !== 201 && status !== 503) return expect(status).toBe(422);
       }
     };
     await Promise.all(Array.from({ length: 8 }, (_, n) => write(n % 2 ? service.url : other.url)));
@@ -84,7 +85,13 @@ describe("two processes on one database", () => {
     await settled(me, documentsMax - 3);
     await records().deleteOne({ _id: new ObjectId(me.id) });
     const answers = await Promise.all(
-      Array.from({ length: 20 }, (_, n) => insert(n % 2 ? service.url : other.url, me, {})),
+      Array.from({ length: 20 }, async (_, n) => {
+        const write = () => insert(n % 2 ? service.url : other.url, me, {});
+        return await until("it isn't busy", async () => {
+          const answer = await write();
+          return answer.status !== 503 && answer;
+        });
+      }),
     );
     expect(answers.filter(({ status }) => status === 201).length).toBe(3);
     expect(await countOf(me)).toBe(documentsMax);
@@ -99,7 +106,7 @@ describe("two processes on one database", () => {
     const startedMs = performance.now();
     for (let n = 0; n < 5; n++) expect((await insert(service.url, me, {})).status).toBe(201);
     // Nobody waits a second time.
-    expect(performance.now() - startedMs).toBeLessThan(2_000);
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
     expect((await recordOf(me)).counted_at).toBeUndefined();
     await settled(me, 7);
     await records().updateOne({ _id: unknown._id }, { $unset: { counting: true } });
