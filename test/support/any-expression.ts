@@ -47,6 +47,8 @@ function expressionOf(leaf: Arbitrary, depth: number): Arbitrary {
     )
     .map(arrayOr);
   const element = within("$$x", "$$x.p", "$$x.t", "$$x.q");
+  /** What a loop may do with a value from outside. */
+  const outside = fc.constantFrom("$eq", "$gt", "$cmp", "$ifNull", "$and", "$max");
   const text = fc.oneof(inner, fc.constant("$text")).map(textOr);
   return fc.oneof(
     { weight: 2, arbitrary: leaf },
@@ -81,6 +83,12 @@ function expressionOf(leaf: Arbitrary, depth: number): Arbitrary {
     fc.tuple(inner, within("$$v", "$$v.p")).map(([v, body]) => ({ $let: { vars: { v }, in: body } })),
     { weight: 4, arbitrary: fc.tuple(array, element).map(([input, body]) => ({ $map: { input, as: "x", in: body } })) },
     { weight: 3, arbitrary: fc.tuple(array, element).map(([input, cond]) => ({ $filter: { input, as: "x", cond } })) },
+    {
+      weight: 3,
+      arbitrary: fc
+        .tuple(array, outside, fc.constantFrom("$$x", "$$x.p", "$$x.t"), documentPath)
+        .map(([input, operator, one, other]) => ({ $map: { input, as: "x", in: { [operator]: [one, other] } } })),
+    },
     {
       weight: 3,
       arbitrary: fc

@@ -1,7 +1,6 @@
 import type { Document } from "mongodb";
 import { isDocument } from "../../lib/bson.ts";
-import { mapStages } from "./map-stages.ts";
-import { joiningOperators } from "./operators.ts";
+import { mapExpressions } from "./map-stages.ts";
 
 // FerretDB 2.7 changes a text's case where the text is. What `$type` gives, or a truth as a text, is a constant of its
 // program: the process of PostgreSQL that writes there dies, and takes everybody's connections along.
@@ -24,16 +23,5 @@ function inExpression(value: unknown): unknown {
   return Object.fromEntries(entries);
 }
 
-const inFilter = (filter: Document): Document =>
-  Object.fromEntries(
-    Object.entries(filter).map(([name, part]) => {
-      if (name === "$expr") return [name, inExpression(part)];
-      return [name, joiningOperators.has(name) ? (part as Document[]).map(inFilter) : part];
-    }),
-  );
-
 /** A pipeline whose expressions change the case of nothing but fields and copies, for FerretDB. */
-export const copyTexts = (pipeline: readonly Document[]): Document[] =>
-  mapStages(pipeline, (stage) =>
-    stage.$match ? { $match: inFilter(stage.$match) } : (inExpression(stage) as Document),
-  );
+export const copyTexts = (pipeline: readonly Document[]): Document[] => mapExpressions(pipeline, inExpression);

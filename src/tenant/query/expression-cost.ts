@@ -48,7 +48,8 @@ const scanSteps = 0.05;
 const loopSteps = 60;
 
 const flatten = "$unwind and $group do that for one element after the other";
-const bindIt = 'what comes from outside has to be a variable of a loop around it: {"$map":{"input":["$a"],"as":"a",…}}';
+const bindIt =
+  "there a value from outside may be counted with and compared, but not walked through or copied; $unwind and $group do that";
 
 /** Beyond so many places in a document, what is set from them is taken to be the whole of it. */
 const keysMax = 8;

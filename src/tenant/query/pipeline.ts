@@ -6,6 +6,7 @@ import { reservedNames } from "../document.ts";
 import { placeFilter } from "./filter.ts";
 import { joiningOperators } from "./operators.ts";
 import { guardTargets } from "./nested-target.ts";
+import { bindOuterFields } from "./outer-fields.ts";
 import { checkPath, type IdPath, placePath } from "./path.ts";
 import { copyTexts } from "./copied-text.ts";
 import { checkCost } from "./pipeline-cost.ts";
@@ -51,8 +52,24 @@ function checkPipeline(value: unknown, pointer: string, inFacet: boolean): numbe
 export function readPipeline(value: unknown, pointer = "#/pipeline"): Document[] {
   const stages = checkPipeline(value, pointer, false);
   assertAtMost(stages, stagesMax, "stages", pointer);
-  checkCost(value as Document[], pointer);
-  return guardTargets(value as Document[]);
+  return guardTargets(affordable(value as Document[], pointer));
+}
+
+/** The pipeline, or one that does the same and costs less. @throws Failure `expression_too_costly`, which points into what was sent */
+function affordable(pipeline: Document[], pointer: string): Document[] {
+  try {
+    checkCost(pipeline, pointer);
+    return pipeline;
+  } catch (error) {
+    const bound = bindOuterFields(pipeline);
+    if (!bound) throw error;
+    try {
+      checkCost(bound, pointer);
+      return bound;
+    } catch {
+      throw error;
+    }
+  }
 }
 
 /** An expression sees the whole stored document, so that it has to wait until that is the tenant's own again. */

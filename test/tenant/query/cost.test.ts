@@ -58,6 +58,11 @@ describe("an expression may", () => {
     '{"$map":{"input":"$orders","as":"o","in":{"$size":{"$filter":{"input":"$$o.lines","cond":"$$this.open"}}}}}',
     '{"$map":{"input":"$orders","as":"o","in":{"$let":{"vars":{"open":{"$filter":{"input":"$$o.lines","cond":"$$this.open"}}},"in":{"$size":"$$open"}}}}}',
     '{"$sum":{"$map":{"input":"$a","as":"x","in":{"$max":{"$map":{"input":"$$x.b","as":"y","in":{"$sum":"$$y.c.d"}}}}}}}',
+    // Values from outside.
+    '{"$map":{"input":"$items","in":{"$multiply":["$$this.price","$rate"]}}}',
+    '{"$filter":{"input":"$items","cond":{"$and":[{"$eq":["$$this.sku","$sku"]},{"$gt":["$$this.n","$limits.low"]}]}}}',
+    '{"$reduce":{"input":"$items","initialValue":0,"in":{"$add":["$$value",{"$multiply":["$$this.n","$rate"]}]}}}',
+    '{"$map":{"input":"$orders","as":"o","in":{"$sum":{"$map":{"input":"$$o.lines","in":{"$multiply":["$$this.n","$rate"]}}}}}}',
     // Short literals, and what is bound by a loop over them.
     '{"$map":{"input":"$items","as":"x","in":{"$map":{"input":["a","b","c"],"in":{"$concat":["$$x.name","$$this"]}}}}}',
     '{"$map":{"input":["$rate"],"as":"rate","in":{"$map":{"input":"$items","in":{"$multiply":["$$this.price","$$rate"]}}}}}',
@@ -85,6 +90,10 @@ describe("an expression may", () => {
     [
       "a list of a group's documents",
       '[{"$group":{"_id":"$k","all":{"$push":"$$ROOT"}}},{"$set":{"first":{"$first":"$all"},"n":{"$size":"$all"}}}]',
+    ],
+    [
+      "what is the same in each round, set before the loop",
+      '[{"$set":{"n":{"$strLenCP":"$text"}}},{"$set":{"r":{"$map":{"input":"$a","in":{"$multiply":["$$this","$n"]}}}}}]',
     ],
     [
       "a flattened array",
@@ -136,8 +145,18 @@ describe("an expression costs too much that", () => {
       `/$map/in${filterIn}`,
     ],
     [
-      "looks a name of the document up each time",
-      '{"$map":{"input":"$a","in":{"$multiply":["$$this","$rate"]}}}',
+      "copies a value of the document each time",
+      '{"$map":{"input":"$a","in":{"n":"$$this","of":"$name"}}}',
+      "/$map/in",
+    ],
+    [
+      "looks six names of the document up each time",
+      '{"$map":{"input":"$a","in":{"$add":["$$this","$b","$c","$d","$e","$f","$g"]}}}',
+      "/$map/in",
+    ],
+    [
+      "walks each time what it looks up",
+      '{"$map":{"input":"$a","in":{"$multiply":["$$this",{"$strLenCP":"$text"}]}}}',
       "/$map/in",
     ],
     [
@@ -331,7 +350,7 @@ describe("an expression costs too much that", () => {
     expect(() => readPipeline(parseExtendedJson(flat))).toThrow(
       /#\/pipeline\/0\/\$set\/r\/\$reduce\/in builds .*\$unwind and \$group/,
     );
-    const twice = set('{"$map":{"input":"$a","in":{"$multiply":["$$this","$rate"]}}}');
-    expect(() => readPipeline(parseExtendedJson(twice))).toThrow(/variable of a loop around it/);
+    const twice = set('{"$map":{"input":"$a","in":{"$in":["$$this","$b"]}}}');
+    expect(() => readPipeline(parseExtendedJson(twice))).toThrow(/not walked through or copied; \$unwind and \$group/);
   });
 });
