@@ -193,6 +193,7 @@ test("a pipeline costs what its length says, whichever part of it is long", asyn
   const variables = { $let: { vars: { x: "$a", y: "$b" }, in: { $filter: { input: "$$x", cond: inner } } } };
   const stages = [
     { $set: { a: variables } },
+    { $set: { a: { $map: { input: "$a", in: { $add: ["$$this", "$b.c"] } } } } },
     ...Object.keys(stageChecks).map((name) => ({ [name]: { a: "$b", b: 1 } })),
     { $facet: { a: [{ $match: { a: 1 } }], b: [{ $unset: ["a", "b"] }] } },
     ...(samples(anyPipeline("mongodb"), 3) as unknown[][]).flat(),

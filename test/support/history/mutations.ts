@@ -109,9 +109,9 @@ const load = [slowRequests, slowMover, ...longDrain];
  */
 const longerLease: Edit[] = [
   {
-    file: "src/config.ts",
-    find: "PLACEMENT_LEASE_MS: wholeNumber(500, 20, 5_000)",
-    replace: "PLACEMENT_LEASE_MS: wholeNumber(500, 20, 60_000)",
+    file: "src/organization/settings.ts",
+    find: "wholeNumber(500, 20, 5_000)",
+    replace: "wholeNumber(500, 20, 60_000)",
   },
   { file: "src/flows/move-gate.ts", find: "const closedMsMax = 4_000;", replace: "const closedMsMax = 30_000;" },
 ];
