@@ -8,9 +8,9 @@ import { createApp } from "../src/app.ts";
 import { startService } from "../src/serve.ts";
 import { readConfig } from "../src/config.ts";
 import type { Deps } from "../src/deps.ts";
-import type { Env } from "../src/http/context.ts";
-import type { Description } from "../src/http/describe.ts";
-import { handleError } from "../src/http/problems.ts";
+import type { Env } from "../src/http/edge/context.ts";
+import type { Description } from "../src/http/contract/describe.ts";
+import { handleError } from "../src/http/contract/problems.ts";
 import { createLogger } from "../src/log.ts";
 import type { Actor } from "../src/session/session.ts";
 

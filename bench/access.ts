@@ -13,7 +13,7 @@ import { createProgress } from "../dev/lib/progress.ts";
 import { createScope } from "../dev/lib/scope.ts";
 import { onStopSignal } from "../dev/lib/signals.ts";
 import { settingsFor } from "../dev/settings.ts";
-import { revocations } from "../src/session/revocation-store.ts";
+import { revocations } from "../src/session/revocation/revocation-store.ts";
 import { credentials, croupierCommand, freePort, launch } from "./contestants.ts";
 import { createTenant, insertMany, type Tenant } from "./document-contestants.ts";
 import { endMany } from "./ended.ts";

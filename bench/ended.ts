@@ -2,8 +2,8 @@
 import { randomUUID } from "node:crypto";
 import { heapStats } from "bun:jsc";
 import { type Db, ObjectId } from "mongodb";
-import { createRevocations } from "../src/session/revocations.ts";
-import { type Revocation, readSince, revocations, write } from "../src/session/revocation-store.ts";
+import { createRevocations } from "../src/session/revocation/revocations.ts";
+import { type Revocation, readSince, revocations, write } from "../src/session/revocation/revocation-store.ts";
 
 /** As if they had been ended over the last hour, and their tokens lived another one. */
 export async function endMany(db: Db, count: number): Promise<void> {
@@ -47,7 +47,7 @@ export async function measureKnowing(db: Db): Promise<{ heap: number; resident: 
 
 if (import.meta.main) {
   // A process of its own, so that nothing else is in its memory. The address of the database, and its name.
-  const { createClient } = await import("../src/lib/client.ts");
+  const { createClient } = await import("../src/lib/mongo/client.ts");
   const [url = "", name = ""] = process.argv.slice(2);
   const client = await createClient(url).connect();
   for await (const _none of readSince(client.db(name), new Date())) break;

@@ -1,7 +1,7 @@
 /** What it costs to find a tenant's place: the same requests with ten tenants in the database and with many. */
 import type { Config } from "../src/config.ts";
 import { type Db, type Document, ObjectId } from "mongodb";
-import { createTokenIssuer } from "../src/session/token.ts";
+import { createTokenIssuer } from "../src/session/token/token.ts";
 import { sharedCollection } from "../src/tenant/placement.ts";
 import { jwtSecret } from "./contestants.ts";
 import { benchDocument, extendedDate, storedDate } from "./document.ts";

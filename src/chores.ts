@@ -4,7 +4,7 @@ import type { OperationKind } from "./operation/operation.ts";
 import { findLatest } from "./operation/ended.ts";
 import * as organizationStore from "./organization/store.ts";
 import { type EndDeps, finishEndedSessions } from "./session/end-session.ts";
-import { findDue } from "./tenant/retired.ts";
+import { findDue } from "./tenant/place/retired.ts";
 
 const atOnceMax = 20;
 /** So long one that was cancelled isn't started again. */

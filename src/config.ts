@@ -2,7 +2,7 @@ import * as z from "zod";
 import { adminSettings } from "./admin/settings.ts";
 import { auditSettings } from "./audit/settings.ts";
 import { httpSettings } from "./http/settings.ts";
-import { mongoSettings } from "./lib/mongo-settings.ts";
+import { mongoSettings } from "./lib/mongo/mongo-settings.ts";
 import {
   type Given,
   oneOf,

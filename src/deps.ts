@@ -12,8 +12,8 @@ import type { KnownKeys } from "./operator/known-keys.ts";
 import type { EndObserver, Flows, StepObserver } from "./operation/operation.ts";
 import type { Presence } from "./process/presence.ts";
 import type { Usage } from "./quota/usage.ts";
-import type { Revocations } from "./session/revocations.ts";
-import type { TokenIssuer } from "./session/token.ts";
+import type { Revocations } from "./session/revocation/revocations.ts";
+import type { TokenIssuer } from "./session/token/token.ts";
 import type { Documents } from "./tenant/door.ts";
 import type { Leases } from "./tenant/lease.ts";
 

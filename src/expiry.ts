@@ -1,11 +1,11 @@
 import type { Config } from "./config.ts";
 import type { Deps } from "./deps.ts";
 import { insertsExpire } from "./document/idempotency.ts";
-import { countersExpire } from "./lib/counters.ts";
-import { type Expiring, removeExpired, sweepEveryMs } from "./lib/expiry.ts";
-import { primariesExpire } from "./lib/primary.ts";
+import { countersExpire } from "./lib/limit/counters.ts";
+import { type Expiring, removeExpired, sweepEveryMs } from "./lib/mongo/expiry.ts";
+import { primariesExpire } from "./lib/mongo/primary.ts";
 import { operationsExpire } from "./operation/store.ts";
-import { revocationsExpire } from "./session/revocation-store.ts";
+import { revocationsExpire } from "./session/revocation/revocation-store.ts";
 import { sessionsExpire } from "./session/session-store.ts";
 
 /** All that ends by itself: an index is made for each of these, and each is swept. */

@@ -7,7 +7,7 @@ import { addKey } from "./cli/key.ts";
 import { addServe } from "./cli/serve.ts";
 import { addTakeOver } from "./cli/take-over.ts";
 import { readConfig } from "./config.ts";
-import { urlToAsk } from "./lib/address.ts";
+import { urlToAsk } from "./lib/net/address.ts";
 import { wordsOf } from "./lib/scrub.ts";
 import { service, version } from "./lib/version.ts";
 

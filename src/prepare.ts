@@ -4,20 +4,20 @@ import { createAuditIndexes } from "./audit/store.ts";
 import type { Deps } from "./deps.ts";
 import { createIdempotencyIndexes } from "./document/idempotency.ts";
 import { expiringIn } from "./expiry.ts";
-import { createCounterIndexes } from "./lib/counters.ts";
-import { createExpiryIndex } from "./lib/expiry.ts";
-import { assertFollowsPrimary } from "./lib/primary.ts";
+import { createCounterIndexes } from "./lib/limit/counters.ts";
+import { createExpiryIndex } from "./lib/mongo/expiry.ts";
+import { assertFollowsPrimary } from "./lib/mongo/primary.ts";
 import { createOperationIndexes } from "./operation/store.ts";
 import { createOrganizationIndexes } from "./organization/store.ts";
 import { areKept } from "./quota/quota.ts";
 import { createUsageIndexes, removeAll as forgetUsage } from "./quota/store.ts";
-import { createRevocationIndexes } from "./session/revocation-store.ts";
+import { createRevocationIndexes } from "./session/revocation/revocation-store.ts";
 import { createSessionIndexes } from "./session/session-store.ts";
 import { type Completed, takeOver } from "./takeover/take-over.ts";
-import { createNoteIndexes } from "./tenant/journal.ts";
-import { createRetiredIndexes } from "./tenant/retired.ts";
-import { reportLacks } from "./tenant/rights.ts";
-import { createSharedCollection } from "./tenant/storage.ts";
+import { createNoteIndexes } from "./tenant/copy/journal.ts";
+import { createRetiredIndexes } from "./tenant/place/retired.ts";
+import { reportLacks } from "./tenant/place/rights.ts";
+import { createSharedCollection } from "./tenant/place/storage.ts";
 
 /** Brings the database into the form that this version works with; any number of processes may do it at once. @returns what the first Croupier had left out */
 export async function prepare(deps: Pick<Deps, "db" | "config" | "log">): Promise<Completed> {

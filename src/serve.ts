@@ -7,7 +7,7 @@ import { createChores } from "./chores.ts";
 import type { Config } from "./config.ts";
 import type { Deps } from "./deps.ts";
 import { createExpiryChore } from "./expiry.ts";
-import { createClient } from "./lib/client.ts";
+import { createClient } from "./lib/mongo/client.ts";
 import { version } from "./lib/version.ts";
 import type { StepObserver } from "./operation/operation.ts";
 import { prepareUntilDone } from "./prepare.ts";

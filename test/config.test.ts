@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { createClient } from "../src/lib/client.ts";
+import { createClient } from "../src/lib/mongo/client.ts";
 import { readConfig } from "../src/config.ts";
 
 const production = {

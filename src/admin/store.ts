@@ -1,5 +1,5 @@
 import type { Collection, Db, ObjectId } from "mongodb";
-import { isDuplicateKey, isUnavailable, retryDeadlock, toBuild, within } from "../lib/mongo.ts";
+import { isDuplicateKey, isUnavailable, retryDeadlock, toBuild, within } from "../lib/mongo/mongo.ts";
 import { type AdminDocument, emailKey, emailKeys } from "./admin.ts";
 
 /** `admin_users` as the first Croupier named it. */

@@ -3,7 +3,7 @@ import { LRUCache } from "lru-cache";
 import type { Db } from "mongodb";
 import type { Logger } from "pino";
 import { failure, isFailure } from "../lib/failure.ts";
-import { isUnavailable } from "../lib/mongo.ts";
+import { isUnavailable } from "../lib/mongo/mongo.ts";
 import type { AuditFailure, Entry } from "./audit.ts";
 import { join, type Link } from "./chain.ts";
 import { insertInOrder, raiseHead, readEnd } from "./store.ts";

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
-import { isDocument } from "../lib/bson.ts";
+import { isDocument } from "../lib/bson/bson.ts";
 import { type Entry, outcomes, whoKinds } from "./audit.ts";
 
 /** An entry in its place. `hash` is made of all the rest, `previous` (the hash of the entry before) included. */

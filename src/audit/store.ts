@@ -8,7 +8,7 @@ import {
   retryDeadlock,
   toBuild,
   within,
-} from "../lib/mongo.ts";
+} from "../lib/mongo/mongo.ts";
 import { type Act, acts as allActs, type Entry, type Outcome, outcomes } from "./audit.ts";
 import { beginning, type ChainedEntry, idOf, type Link } from "./chain.ts";
 

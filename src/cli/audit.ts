@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { keptSince } from "../audit/retain.ts";
 import { isChain, readNotes, verify } from "../audit/verify.ts";
 import type { Config } from "../config.ts";
-import { chainedOrganizations } from "../organization/chained.ts";
+import { chainedOrganizations } from "../organization/all/chained.ts";
 import { printLine, withDeps } from "./with-deps.ts";
 
 export function addAudit(program: Command, readSettings: () => Config): void {

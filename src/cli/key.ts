@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { Config } from "../config.ts";
-import { parseCidr } from "../lib/cidr.ts";
+import { parseCidr } from "../lib/net/cidr.ts";
 import { parseTime } from "../lib/time.ts";
 import { createKey } from "../operator/create-key.ts";
 import { isScope, type Scope, scopes, viewKey } from "../operator/key.ts";

@@ -1,8 +1,8 @@
 import { commandLine, type Origin } from "../audit/audit.ts";
 import { type CoreDeps, createCore } from "../boot.ts";
 import type { Config } from "../config.ts";
-import { createClient } from "../lib/client.ts";
-import { assertFollowsPrimary } from "../lib/primary.ts";
+import { createClient } from "../lib/mongo/client.ts";
+import { assertFollowsPrimary } from "../lib/mongo/primary.ts";
 import { createLogger } from "../log.ts";
 
 /** What a command has: it may run beside services, and says nothing but what it finds. */

@@ -1,7 +1,7 @@
 import type { Collection, Db, ObjectId } from "mongodb";
 import { failure } from "../lib/failure.ts";
-import type { Expiring } from "../lib/expiry.ts";
-import { isDuplicateKeyOfAny, majority, toBuild, within } from "../lib/mongo.ts";
+import type { Expiring } from "../lib/mongo/expiry.ts";
+import { isDuplicateKeyOfAny, majority, toBuild, within } from "../lib/mongo/mongo.ts";
 import { idKey } from "../tenant/document-id.ts";
 import type { DocumentFailure } from "./document.ts";
 import type { Refused } from "./insert.ts";

@@ -4,7 +4,7 @@ import { invalid, under } from "../lib/invalid.ts";
 import type { DriveDeps } from "../operation/drive.ts";
 import { run } from "../operation/run.ts";
 import { type DoorDeps, withTenant } from "../tenant/door.ts";
-import { hasIndex, type IndexFailure, listIndexes as listAt } from "../tenant/indexes.ts";
+import { hasIndex, type IndexFailure, listIndexes as listAt } from "../tenant/place/indexes.ts";
 import type { TenantIndex } from "../tenant/placement.ts";
 import { checkOwnPath } from "../tenant/query/path.ts";
 import { losesOrder } from "../tenant/query/sort.ts";

@@ -1,6 +1,6 @@
 import { BSON, type Document } from "mongodb";
-import { readBson } from "../lib/bson-reader.ts";
-import { parseBody, printExtendedJson, textOf } from "../lib/extended-json.ts";
+import { readBson } from "../lib/bson/bson-reader.ts";
+import { parseBody, printExtendedJson, textOf } from "../lib/json/extended-json.ts";
 import { fromStored } from "../tenant/document.ts";
 import { keysOf } from "../tenant/query/page.ts";
 import { type Projection, trimmer } from "../tenant/query/projection.ts";

@@ -1,6 +1,6 @@
 import { BSON, type Document, type ObjectId } from "mongodb";
-import { readBson } from "../lib/bson-reader.ts";
-import { printExtendedJson } from "../lib/extended-json.ts";
+import { readBson } from "../lib/bson/bson-reader.ts";
+import { printExtendedJson } from "../lib/json/extended-json.ts";
 import { createSlice } from "../lib/slices.ts";
 import { createThreads } from "../lib/threads.ts";
 import { asPrinted, type Printed } from "../tenant/query/page.ts";

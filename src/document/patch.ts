@@ -1,9 +1,9 @@
 import { BSON, type Document } from "mongodb";
-import { readBson } from "../lib/bson-reader.ts";
-import { isDocument } from "../lib/bson.ts";
+import { readBson } from "../lib/bson/bson-reader.ts";
+import { isDocument } from "../lib/bson/bson.ts";
 import { invalid, under } from "../lib/invalid.ts";
-import { byName, mergePatch } from "../lib/merge-patch.ts";
-import { bsonType, type Element, elementsOf } from "../lib/raw-bson.ts";
+import { byName, mergePatch } from "../lib/json/merge-patch.ts";
+import { bsonType, type Element, elementsOf } from "../lib/bson/raw-bson.ts";
 import type { FoundDocument } from "../tenant/scope.ts";
 import { type FieldChanges, isOwn } from "../tenant/stored.ts";
 

@@ -1,9 +1,9 @@
 import { type Db, MongoServerError, type Document, type ObjectId } from "mongodb";
-import { isInteger, toNumber } from "../lib/bson.ts";
-import { type Engine, engineOf } from "../lib/engine.ts";
+import { isInteger, toNumber } from "../lib/bson/bson.ts";
+import { type Engine, engineOf } from "../lib/mongo/engine.ts";
 import { failure } from "../lib/failure.ts";
 import { invalid } from "../lib/invalid.ts";
-import { answers, hasErrorCode, isLate, isUnauthorized, isUnavailable } from "../lib/mongo.ts";
+import { answers, hasErrorCode, isLate, isUnauthorized, isUnavailable } from "../lib/mongo/mongo.ts";
 import { fromStored } from "../tenant/document.ts";
 import { type DoorDeps, withTenant } from "../tenant/door.ts";
 import type { Walk } from "../tenant/id-order.ts";

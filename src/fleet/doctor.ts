@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { wordsOf } from "../lib/scrub.ts";
-import { operationsWithNotes } from "../tenant/journal.ts";
-import { findLacks } from "../tenant/rights.ts";
+import { operationsWithNotes } from "../tenant/copy/journal.ts";
+import { findLacks } from "../tenant/place/rights.ts";
 import { type DoctorDeps, type Finding, keyOf, type Symptom } from "./finding.ts";
 import { readKnown, surveyOrganizations } from "./known.ts";
 import { examinePlaces, examineRights, examineUnclaimed } from "./places.ts";

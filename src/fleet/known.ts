@@ -14,10 +14,10 @@ import {
   findSaying,
   surveyMax,
   surveyPage,
-} from "../organization/survey.ts";
+} from "../organization/all/survey.ts";
 import { defaultRegion, isShared, parseConnectionDetails, type Placement, placeKey } from "../tenant/placement.ts";
-import { isRetired, listRetired, type RetiredPlace } from "../tenant/retired.ts";
-import { isStage, placeOfStage } from "../tenant/stage.ts";
+import { isRetired, listRetired, type RetiredPlace } from "../tenant/place/retired.ts";
+import { isStage, placeOfStage } from "../tenant/copy/stage.ts";
 
 /**
  * What the records say of who is where. It has to be read after whatever it is to judge: what is there and has a record

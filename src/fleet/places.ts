@@ -11,8 +11,8 @@ import {
   type Tier,
   tiers,
 } from "../tenant/placement.ts";
-import type { Lack } from "../tenant/rights.ts";
-import { isStage, markerKey } from "../tenant/stage.ts";
+import type { Lack } from "../tenant/place/rights.ts";
+import { isStage, markerKey } from "../tenant/copy/stage.ts";
 import {
   completePlace,
   dropCollection,
@@ -20,7 +20,7 @@ import {
   existingCollections,
   findCollection,
   identify,
-} from "../tenant/storage.ts";
+} from "../tenant/place/storage.ts";
 import {
   collectionNames,
   dropEnterpriseDatabase,
@@ -31,7 +31,7 @@ import {
   type Share,
   sharesOf,
   stagedBy,
-} from "../tenant/survey.ts";
+} from "../tenant/place/survey.ts";
 import { type DoctorDeps, forEach, type Symptom, tenantText } from "./finding.ts";
 import { hasLeft, isPlace, isRecorded, ownerOfKey, type Page, readKnown } from "./known.ts";
 

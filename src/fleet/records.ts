@@ -7,7 +7,7 @@ import { discardLeftover, failedProvision } from "../organization/leftovers.ts";
 import { isEstablished } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
 import { damagedRecords } from "../takeover/inspect.ts";
-import { removeNotes } from "../tenant/journal.ts";
+import { removeNotes } from "../tenant/copy/journal.ts";
 import { placeKey } from "../tenant/placement.ts";
 import type { DoctorDeps, Symptom } from "./finding.ts";
 import { heldInVain, type Known, type Page } from "./known.ts";

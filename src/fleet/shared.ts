@@ -1,13 +1,13 @@
 import { type Db, ObjectId } from "mongodb";
-import { settleCommon } from "../flows/common-index.ts";
+import { settleCommon } from "../flows/indexes/common-index.ts";
 import { flows } from "../flows/index.ts";
 import { run } from "../operation/run.ts";
 import { findOpen } from "../operation/store.ts";
 import { isEstablished } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
-import { isCommon } from "../tenant/indexes.ts";
+import { isCommon } from "../tenant/place/indexes.ts";
 import { isShared, sharedCollection, type TenantIndex } from "../tenant/placement.ts";
-import { createSharedCollection } from "../tenant/storage.ts";
+import { createSharedCollection } from "../tenant/place/storage.ts";
 import {
   dropSharedIndex,
   missingSharedBase,
@@ -16,7 +16,7 @@ import {
   sharedIndexNames,
   sharesOfShared,
   wantedSharedIndexes,
-} from "../tenant/survey.ts";
+} from "../tenant/place/survey.ts";
 import { type DoctorDeps, type Finding, type Symptom, tenantText } from "./finding.ts";
 import { hasLeft, isStay, type Known, ownerOfKey, type Page, readKnown } from "./known.ts";
 

@@ -1,12 +1,12 @@
 import type { Flows } from "../operation/operation.ts";
-import { discard } from "./discard.ts";
-import { index } from "./index-change.ts";
-import { move } from "./move.ts";
-import { provision } from "./provision.ts";
-import { remove } from "./remove.ts";
-import { stamp } from "./stamp.ts";
-import { sweep } from "./sweep.ts";
-import { update } from "./update.ts";
+import { discard } from "./organization/discard.ts";
+import { index } from "./indexes/index-change.ts";
+import { move } from "./move/move.ts";
+import { provision } from "./organization/provision.ts";
+import { remove } from "./organization/remove.ts";
+import { stamp } from "./upkeep/stamp.ts";
+import { sweep } from "./upkeep/sweep.ts";
+import { update } from "./organization/update.ts";
 
 /** Every kind of operation that there is. */
 export const flows: Flows = { provision, update, remove, discard, move, stamp, index, sweep };

@@ -3,8 +3,8 @@ import type { Operation, StepDeps } from "../operation/operation.ts";
 import type { OrganizationDocument } from "../organization/organization.ts";
 import * as guarded from "../organization/guarded.ts";
 import { candidateNumbers, offerPlace, type Placement, placeKey, type Tier, type Where } from "../tenant/placement.ts";
-import { isRetired, withoutRetired } from "../tenant/retired.ts";
-import { identify } from "../tenant/storage.ts";
+import { isRetired, withoutRetired } from "../tenant/place/retired.ts";
+import { identify } from "../tenant/place/storage.ts";
 import { organizationOf } from "./guard.ts";
 
 /** Whose places are meant, and where the shared ones are. */

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { parseCidr } from "../lib/cidr.ts";
+import { parseCidr } from "../lib/net/cidr.ts";
 import { listOf, oneOf, setting, settingsOf, wholeNumber, wholeNumberOf } from "../lib/settings.ts";
 
 /** As browsers write it: no path, no default port, no capitals; `*` and `null` are none. */

@@ -6,7 +6,7 @@ export type FieldError = { pointer: string; message: string; code: string };
 
 /**
  * A refusal that a caller can act on. It is data (a code of the noun that refuses) and an Error only so that it can be
- * thrown; `http/problems.ts` gives each code its status and title. `detail` is shown to strangers: no driver text in it.
+ * thrown; `http/contract/problems.ts` gives each code its status and title. `detail` is shown to strangers: no driver text in it.
  */
 export type Failure<Code extends string = string> = Error & {
   readonly failure: Code;

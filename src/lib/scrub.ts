@@ -1,4 +1,4 @@
-import { isUnauthorized } from "./mongo.ts";
+import { isUnauthorized } from "./mongo/mongo.ts";
 
 // An email may hold quotes, braces and slashes: rather too much is taken out than too little.
 /** Takes emails and credentials of connection strings out of a text that goes to a log: drivers quote what they were given. */

@@ -1,5 +1,5 @@
 import type { Db } from "mongodb";
-import { isDuplicateKey, isRivalry, retryDeadlock, within } from "../lib/mongo.ts";
+import { isDuplicateKey, isRivalry, retryDeadlock, within } from "../lib/mongo/mongo.ts";
 import type { Operation } from "./operation.ts";
 import { buildIndex, held, operations } from "./store.ts";
 

@@ -1,7 +1,7 @@
 import type { Document, Filter, ObjectId } from "mongodb";
 import type { Deps } from "../deps.ts";
 import { failure, isFailure } from "../lib/failure.ts";
-import { answers, isLate, isUnauthorized, isUnavailable, retryDeadlock } from "../lib/mongo.ts";
+import { answers, isLate, isUnauthorized, isUnavailable, retryDeadlock } from "../lib/mongo/mongo.ts";
 import { wordsOf } from "../lib/scrub.ts";
 import { type Held, holding, type OperationFailure, whileHolding } from "./hold.ts";
 import type { Next, Operation, OperationEnd, OperationKind } from "./operation.ts";

@@ -1,6 +1,6 @@
 // What operations say of an organization when they have ended, for as long as they are kept.
 import type { Db, ObjectId } from "mongodb";
-import { within } from "../lib/mongo.ts";
+import { within } from "../lib/mongo/mongo.ts";
 import { entriesOfFlows, type Flows, type Operation, type OperationKind } from "./operation.ts";
 import { operations } from "./store.ts";
 

@@ -1,5 +1,5 @@
 import type { Db, ObjectId } from "mongodb";
-import { within } from "../lib/mongo.ts";
+import { within } from "../lib/mongo/mongo.ts";
 import { type Operation, type OperationKind, operationStatuses } from "./operation.ts";
 import { operations } from "./store.ts";
 

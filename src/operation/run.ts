@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Document, ObjectId } from "mongodb";
 import { failure, isFailure } from "../lib/failure.ts";
-import { isUnavailable } from "../lib/mongo.ts";
+import { isUnavailable } from "../lib/mongo/mongo.ts";
 import { drive, type DriveDeps, isOfStep, type NewOperation, originOf } from "./drive.ts";
 import { type Held, holding, type OperationFailure, pending } from "./hold.ts";
 import { isFailing, type Operation } from "./operation.ts";

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Collection, Db, Document, Filter, ObjectId } from "mongodb";
-import type { Expiring } from "../lib/expiry.ts";
+import type { Expiring } from "../lib/mongo/expiry.ts";
 import {
   dropOutdatedIndex,
   isDuplicateKey,
@@ -10,7 +10,7 @@ import {
   retryDeadlock,
   toBuild,
   within,
-} from "../lib/mongo.ts";
+} from "../lib/mongo/mongo.ts";
 import type { Operation, OperationEnd, OperationKind } from "./operation.ts";
 
 export const operations = (db: Db): Collection<Operation> => db.collection("operations");

@@ -1,6 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
 import type { Deps } from "../deps.ts";
-import { bearerOf } from "../lib/bearer.ts";
+import { bearerOf } from "../lib/net/bearer.ts";
 import { failure } from "../lib/failure.ts";
 import { isExpired, type Operator, type OperatorFailure, type Scope } from "./key.ts";
 import { hashKey, readKeyId } from "./key-text.ts";

@@ -1,6 +1,6 @@
 import { LRUCache } from "lru-cache";
 import type { Logger } from "pino";
-import { createNetworks, type Networks } from "../lib/cidr.ts";
+import { createNetworks, type Networks } from "../lib/net/cidr.ts";
 import { createRecent } from "../lib/recent.ts";
 import type { KeyDocument } from "./key.ts";
 

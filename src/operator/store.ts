@@ -1,5 +1,5 @@
 import type { Collection, Db } from "mongodb";
-import { isDuplicateId, retryDeadlock, within } from "../lib/mongo.ts";
+import { isDuplicateId, retryDeadlock, within } from "../lib/mongo/mongo.ts";
 import type { KeyDocument } from "./key.ts";
 
 const keys = (db: Db): Collection<KeyDocument> => db.collection("operator_keys");

@@ -1,11 +1,11 @@
 import type { ObjectId } from "mongodb";
 import { type AuditDeps, audited } from "../audit/audited.ts";
 import type { Deps } from "../deps.ts";
-import { createNetworks } from "../lib/cidr.ts";
+import { createNetworks } from "../lib/net/cidr.ts";
 import { invalid } from "../lib/invalid.ts";
 import type { Actor } from "../session/session.ts";
 import { established, type OrganizationDocument, organizationNotFound } from "./organization.ts";
-import * as forOperators from "./for-operators.ts";
+import * as forOperators from "./all/for-operators.ts";
 
 type AllowListDeps = AuditDeps & Pick<Deps, "leases">;
 

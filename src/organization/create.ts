@@ -3,7 +3,7 @@ import { normalizeEmail } from "../admin/admin.ts";
 import type { Deps } from "../deps.ts";
 import type { DriveDeps } from "../operation/drive.ts";
 import { run } from "../operation/run.ts";
-import { assertAvailable } from "../tenant/rights.ts";
+import { assertAvailable } from "../tenant/place/rights.ts";
 import { admitted } from "./admission.ts";
 import { despiteLeftovers } from "./leftovers.ts";
 import { type OrganizationView, viewOrganization } from "./organization.ts";

@@ -8,7 +8,7 @@ import {
   type OrganizationView,
   viewOrganization,
 } from "./organization.ts";
-import * as forOperators from "./for-operators.ts";
+import * as forOperators from "./all/for-operators.ts";
 
 /**
  * Looks an organization up, as far as the setting `ORG_LOOKUP` lets anybody.

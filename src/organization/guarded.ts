@@ -1,8 +1,8 @@
 import type { Db, Filter, ObjectId, UpdateFilter } from "mongodb";
-import { retryDeadlock, within } from "../lib/mongo.ts";
+import { retryDeadlock, within } from "../lib/mongo/mongo.ts";
 import type { Standing } from "../tenant/lease.ts";
 import { type Placement, placeKey } from "../tenant/placement.ts";
-import { retireKeys } from "../tenant/retired.ts";
+import { retireKeys } from "../tenant/place/retired.ts";
 import { established, type OrganizationDocument } from "./organization.ts";
 import { decided, findEstablishedById, getById, organizations, type Written } from "./store.ts";
 

@@ -8,7 +8,7 @@ import { type DriveDeps, enqueue, type OperationFailure } from "../operation/dri
 import type { Operation } from "../operation/operation.ts";
 import * as operationStore from "../operation/store.ts";
 import type { Tier } from "../tenant/placement.ts";
-import { assertAvailable } from "../tenant/rights.ts";
+import { assertAvailable } from "../tenant/place/rights.ts";
 import { type OrganizationFailure, organizationNotFound } from "./organization.ts";
 import { findEstablishedById } from "./store.ts";
 

@@ -1,5 +1,5 @@
 import type { ObjectId } from "mongodb";
-import { createNetworks } from "../lib/cidr.ts";
+import { createNetworks } from "../lib/net/cidr.ts";
 import { failure } from "../lib/failure.ts";
 import type { Standing } from "../tenant/lease.ts";
 import { describePlacement, type Placement, type Tier } from "../tenant/placement.ts";

@@ -1,5 +1,5 @@
 import { oneOf, setting, settingsOf, wholeNumber } from "../lib/settings.ts";
-import { tenantIndexesMax } from "../tenant/indexes.ts";
+import { tenantIndexesMax } from "../tenant/place/indexes.ts";
 import { tiers } from "../tenant/placement.ts";
 
 export const organizationSettings = settingsOf({

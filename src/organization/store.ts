@@ -1,5 +1,5 @@
 import { type Collection, type Db, ObjectId } from "mongodb";
-import { createNetworks } from "../lib/cidr.ts";
+import { createNetworks } from "../lib/net/cidr.ts";
 import { failure } from "../lib/failure.ts";
 import {
   dropOutdatedIndex,
@@ -9,10 +9,10 @@ import {
   retryDeadlock,
   toBuild,
   within,
-} from "../lib/mongo.ts";
+} from "../lib/mongo/mongo.ts";
 import type { Standing } from "../tenant/lease.ts";
 import type { TenantIndex, Tier } from "../tenant/placement.ts";
-import { retireKeys } from "../tenant/retired.ts";
+import { retireKeys } from "../tenant/place/retired.ts";
 import {
   established,
   type OrganizationDocument,

@@ -1,7 +1,7 @@
 import type { Db, Document } from "mongodb";
 import type { Logger } from "pino";
-import { isUnavailable, socketTimeoutMs, within } from "../lib/mongo.ts";
-import { takeTurn } from "../lib/turn-of-all.ts";
+import { isUnavailable, socketTimeoutMs, within } from "../lib/mongo/mongo.ts";
+import { takeTurn } from "../lib/mongo/turn-of-all.ts";
 import { service } from "../lib/version.ts";
 
 /** An index is made for as long as it takes. */

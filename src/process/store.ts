@@ -1,5 +1,5 @@
 import type { Collection, Db } from "mongodb";
-import { retryDeadlock, within } from "../lib/mongo.ts";
+import { retryDeadlock, within } from "../lib/mongo/mongo.ts";
 
 /** A process that runs, as the others know it. */
 export type ProcessRecord = {

@@ -1,5 +1,5 @@
 import type { Collection, Db, Document, Filter, ObjectId, OptionalUnlessRequiredId } from "mongodb";
-import { isDuplicateKeyOfAny, retryDeadlock, toBuild, within } from "../lib/mongo.ts";
+import { isDuplicateKeyOfAny, retryDeadlock, toBuild, within } from "../lib/mongo/mongo.ts";
 import { type Amount, dimensions, type Quota } from "./quota.ts";
 
 /** How much an organization has, with what processes have set aside for writes to come. */

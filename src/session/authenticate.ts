@@ -1,7 +1,7 @@
 import { ObjectId } from "mongodb";
 import { holdsFor } from "../admin/admin.ts";
 import type { Deps } from "../deps.ts";
-import { bearerOf } from "../lib/bearer.ts";
+import { bearerOf } from "../lib/net/bearer.ts";
 import { failure } from "../lib/failure.ts";
 import { allowsAddress } from "../organization/organization.ts";
 import { type Actor, addressNotAllowed, type Intent, type SessionFailure, type SignedIn } from "./session.ts";

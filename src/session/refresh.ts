@@ -6,7 +6,7 @@ import { type About, failure } from "../lib/failure.ts";
 import { allowsAddress } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
 import { endSession } from "./end-session.ts";
-import { hashRefreshToken, makeRefreshToken } from "./refresh-token.ts";
+import { hashRefreshToken, makeRefreshToken } from "./token/refresh-token.ts";
 import {
   addressNotAllowed,
   type Caller,

@@ -1,7 +1,7 @@
 import type { Collection, Db, ObjectId } from "mongodb";
 import type { AdminDocument } from "../admin/admin.ts";
-import type { Expiring } from "../lib/expiry.ts";
-import { retryDeadlock, toBuild, within } from "../lib/mongo.ts";
+import type { Expiring } from "../lib/mongo/expiry.ts";
+import { retryDeadlock, toBuild, within } from "../lib/mongo/mongo.ts";
 import type { SessionDocument } from "./session.ts";
 
 const sessions = (db: Db): Collection<SessionDocument> => db.collection("sessions");

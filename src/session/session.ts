@@ -3,7 +3,7 @@ import type { AdminDocument } from "../admin/admin.ts";
 import type { Config } from "../config.ts";
 import { type About, type Failure, failure } from "../lib/failure.ts";
 import type { OrganizationDocument } from "../organization/organization.ts";
-import type { Claims } from "./token.ts";
+import type { Claims } from "./token/token.ts";
 
 export type SessionFailure =
   | "credentials_incorrect"

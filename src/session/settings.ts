@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { oneOf, setting, settingsOf, wholeNumber, type Given } from "../lib/settings.ts";
-import { keptSecret } from "./kept-secret.ts";
-import { secretsProblem, splitSecrets } from "./secret.ts";
+import { keptSecret } from "./token/kept-secret.ts";
+import { secretsProblem, splitSecrets } from "./token/secret.ts";
 
 const secretsOf = ({ JWT_SECRET_KEY = "" }: Given) => splitSecrets(JWT_SECRET_KEY, /,/);
 const keyFilesOf = ({ JWT_PRIVATE_KEY_FILES = "" }: Given) => splitSecrets(JWT_PRIVATE_KEY_FILES, /,/);

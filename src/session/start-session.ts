@@ -4,7 +4,7 @@ import { type AuditDeps, audited } from "../audit/audited.ts";
 import type { Deps } from "../deps.ts";
 import { failure, isFailure } from "../lib/failure.ts";
 import { endSession, type EndDeps } from "./end-session.ts";
-import { hashRefreshToken, makeRefreshToken } from "./refresh-token.ts";
+import { hashRefreshToken, makeRefreshToken } from "./token/refresh-token.ts";
 import { type Caller, cleanUserAgent, lifeOf, type SessionFailure, sessionsMax } from "./session.ts";
 import * as sessionStore from "./session-store.ts";
 

@@ -2,9 +2,9 @@ import type { ObjectId } from "mongodb";
 import { type AuditDeps, audited } from "../audit/audited.ts";
 import type { Deps } from "../deps.ts";
 import { type OrganizationDocument, organizationNotFound } from "../organization/organization.ts";
-import * as forOperators from "../organization/for-operators.ts";
+import * as forOperators from "../organization/all/for-operators.ts";
 import * as organizationStore from "../organization/store.ts";
-import { endTokensOfOrganization } from "./end-tokens.ts";
+import { endTokensOfOrganization } from "./revocation/end-tokens.ts";
 
 type SuspendDeps = AuditDeps & Pick<Deps, "lookUp">;
 

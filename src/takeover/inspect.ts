@@ -3,12 +3,12 @@ import { type AdminDocument, emailKey } from "../admin/admin.ts";
 import { admins } from "../admin/store.ts";
 import type { Deps } from "../deps.ts";
 import { inPages } from "../lib/batches.ts";
-import { majority, within } from "../lib/mongo.ts";
+import { majority, within } from "../lib/mongo/mongo.ts";
 import { isEstablished, type OrganizationDocument, organizationNamePattern } from "../organization/organization.ts";
-import { findAmong, findHolders, findPlaced, surveyMax, surveyPage } from "../organization/survey.ts";
+import { findAmong, findHolders, findPlaced, surveyMax, surveyPage } from "../organization/all/survey.ts";
 import { defaultRegion, isShared, isTenantCollection, placeKey } from "../tenant/placement.ts";
-import { isStage } from "../tenant/stage.ts";
-import { collectionNames, existingAmong } from "../tenant/survey.ts";
+import { isStage } from "../tenant/copy/stage.ts";
+import { collectionNames, existingAmong } from "../tenant/place/survey.ts";
 
 /** One thing that is wrong with the records. Ids and names of collections only: findings are logged. */
 export type Finding =

@@ -3,10 +3,10 @@ import { type AdminDocument, emailKey } from "../admin/admin.ts";
 import { admins } from "../admin/store.ts";
 import type { Deps } from "../deps.ts";
 import { inBatches } from "../lib/batches.ts";
-import { majority, within } from "../lib/mongo.ts";
+import { majority, within } from "../lib/mongo/mongo.ts";
 import type { OrganizationDocument } from "../organization/organization.ts";
 import { organizations } from "../organization/store.ts";
-import { findHolders, unplaced } from "../organization/survey.ts";
+import { findHolders, unplaced } from "../organization/all/survey.ts";
 import { defaultRegion, parseConnectionDetails, type Placement, placeKey } from "../tenant/placement.ts";
 
 type TakeOverDeps = Pick<Deps, "db" | "log">;

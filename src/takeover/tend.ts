@@ -1,5 +1,5 @@
 import type { Deps } from "../deps.ts";
-import { takeTurn } from "../lib/turn-of-all.ts";
+import { takeTurn } from "../lib/mongo/turn-of-all.ts";
 import { inspect } from "./inspect.ts";
 
 const lookEveryMs = 60 * 60_000;

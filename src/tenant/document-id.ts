@@ -1,6 +1,6 @@
 import { Binary, BSON, Decimal128, ObjectId } from "mongodb";
-import { isNumeric } from "../lib/bson.ts";
-import { parseExtendedJson, printExtendedJson } from "../lib/extended-json.ts";
+import { isNumeric } from "../lib/bson/bson.ts";
+import { parseExtendedJson, printExtendedJson } from "../lib/json/extended-json.ts";
 
 /** What can be the `_id` of a tenant's document: not null, array, object, pattern, Timestamp, MinKey or MaxKey. */
 export function isScalarId(value: unknown): boolean {

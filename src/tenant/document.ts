@@ -1,7 +1,7 @@
 import type { Document } from "mongodb";
-import { isDocument } from "../lib/bson.ts";
+import { isDocument } from "../lib/bson/bson.ts";
 import { invalid, under } from "../lib/invalid.ts";
-import { depthMax } from "../lib/json-reader.ts";
+import { depthMax } from "../lib/json/json-reader.ts";
 import { idBytes, idBytesMax, isScalarId } from "./document-id.ts";
 
 export { idKey, isScalarId, parsePathId, printPathId, sameId } from "./document-id.ts";

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Db, ObjectId } from "mongodb";
 import { failure } from "../lib/failure.ts";
-import { isUnavailable } from "../lib/mongo.ts";
-import type { Places } from "../lib/places.ts";
-import { writeNotes } from "./journal.ts";
+import { isUnavailable } from "../lib/mongo/mongo.ts";
+import type { Places } from "../lib/limit/places.ts";
+import { writeNotes } from "./copy/journal.ts";
 import type { Lease, Leases } from "./lease.ts";
 import { type Late, openScope, type TenantScope } from "./scope.ts";
 

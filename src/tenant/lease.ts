@@ -1,6 +1,6 @@
 import type { ObjectId } from "mongodb";
 import { LRUCache } from "lru-cache";
-import type { Networks } from "../lib/cidr.ts";
+import type { Networks } from "../lib/net/cidr.ts";
 import type { Placement } from "./placement.ts";
 
 /**

@@ -1,6 +1,6 @@
 import type { AbstractCursor, Collection, Db, Document, Filter, Sort } from "mongodb";
-import { exactBson } from "../lib/bson.ts";
-import { readBson } from "../lib/bson-reader.ts";
+import { exactBson } from "../lib/bson/bson.ts";
+import { readBson } from "../lib/bson/bson-reader.ts";
 import {
   closeInTime,
   insertParts,
@@ -12,10 +12,10 @@ import {
   majority,
   retryDeadlock,
   within,
-} from "../lib/mongo.ts";
-import { pickFields } from "../lib/raw-bson.ts";
+} from "../lib/mongo/mongo.ts";
+import { pickFields } from "../lib/bson/raw-bson.ts";
 import { createSlice } from "../lib/slices.ts";
-import { insertBytes, updateBytes } from "../lib/write-raw.ts";
+import { insertBytes, updateBytes } from "../lib/bson/write-raw.ts";
 import { isShared, type Placement } from "./placement.ts";
 import { idKey } from "./document-id.ts";
 import { idOrder, type Position, type Walk } from "./id-order.ts";

@@ -1,5 +1,5 @@
 import { BSON, type Document, type Filter } from "mongodb";
-import { bsonType, documentOf, element } from "../lib/raw-bson.ts";
+import { bsonType, documentOf, element } from "../lib/bson/raw-bson.ts";
 import { isShared, type Placement } from "./placement.ts";
 
 /**

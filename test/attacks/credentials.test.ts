@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createApp } from "../../src/app.ts";
-import { createTokenIssuer } from "../../src/session/token.ts";
+import { createTokenIssuer } from "../../src/session/token/token.ts";
 import {
   type Attack,
   createTarget,

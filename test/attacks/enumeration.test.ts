@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { makeRefreshToken } from "../../src/session/refresh-token.ts";
+import { makeRefreshToken } from "../../src/session/token/refresh-token.ts";
 import { type Answer, useService } from "../support/service.ts";
 import { refreshAt, sidOf, signInTo } from "../support/session.ts";
 

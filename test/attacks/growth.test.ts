@@ -1,10 +1,10 @@
 import { beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { Glob } from "bun";
 import fc from "fast-check";
-import { parseExtendedJson, printExtendedJson } from "../../src/lib/extended-json.ts";
+import { parseExtendedJson, printExtendedJson } from "../../src/lib/json/extended-json.ts";
 import { scrub } from "../../src/lib/scrub.ts";
 import { isFailure } from "../../src/lib/failure.ts";
-import { mergePatch } from "../../src/lib/merge-patch.ts";
+import { mergePatch } from "../../src/lib/json/merge-patch.ts";
 import { assertStorable, idKey } from "../../src/tenant/document.ts";
 import { placeFilter, readFilter } from "../../src/tenant/query/filter.ts";
 import { arraysOn } from "../../src/tenant/query/page.ts";

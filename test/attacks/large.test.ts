@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import { ObjectId } from "mongodb";
-import { printExtendedJson } from "../../src/lib/extended-json.ts";
-import { documentOf, element, elementsOf, textValue } from "../../src/lib/raw-bson.ts";
+import { printExtendedJson } from "../../src/lib/json/extended-json.ts";
+import { documentOf, element, elementsOf, textValue } from "../../src/lib/bson/raw-bson.ts";
 import type { Placement } from "../../src/tenant/placement.ts";
 import { largeBytes } from "../../src/tenant/stored.ts";
 import { inLanes } from "../support/attack.ts";

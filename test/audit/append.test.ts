@@ -4,7 +4,7 @@ import { createAppender } from "../../src/audit/append.ts";
 import { type Entry, entryOf, type NewEntry } from "../../src/audit/audit.ts";
 import { auditEntries, auditHeads } from "../../src/audit/store.ts";
 import { verify } from "../../src/audit/verify.ts";
-import { createClient } from "../../src/lib/client.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
 import { createLogger } from "../../src/log.ts";
 import { type Fleet, openFleet } from "../support/fleet.ts";
 

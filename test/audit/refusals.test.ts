@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { ObjectId } from "mongodb";
 import type { Entry } from "../../src/audit/audit.ts";
 import { createRefusals } from "../../src/audit/refusals.ts";
-import { limitedAs } from "../../src/http/address.ts";
+import { limitedAs } from "../../src/http/edge/address.ts";
 import { createLogger } from "../../src/log.ts";
 
 const organizationId = new ObjectId();

@@ -7,7 +7,7 @@ import { auditEntries, auditHeads, auditPending, beginAfter } from "../../src/au
 import { type Broken, type ChainReport, type Notes, readNotes, verify } from "../../src/audit/verify.ts";
 import { prepare } from "../../src/prepare.ts";
 import { operations } from "../../src/operation/store.ts";
-import { chainedOrganizations } from "../../src/organization/chained.ts";
+import { chainedOrganizations } from "../../src/organization/all/chained.ts";
 import { takeOver } from "../../src/takeover/take-over.ts";
 import { type Fleet, openFleet } from "../support/fleet.ts";
 import { legacyRecords } from "../support/legacy.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import type { MongoClient } from "mongodb";
-import { createClient } from "../../src/lib/client.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
 import {
   allMoments,
   chunksOf,

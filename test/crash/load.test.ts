@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { createClient } from "../../src/lib/client.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
 import { startChild, until } from "../support/crash.ts";
 import { countOpenOperations, describeOpenOperations, findViolations } from "../support/invariants.ts";
 import { createRandom, type Random } from "../support/random.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { isDeepStrictEqual } from "node:util";
 import type { MongoClient } from "mongodb";
-import { createClient } from "../../src/lib/client.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
 import { type RunningService, startService } from "../../src/serve.ts";
 import { createLogger } from "../../src/log.ts";
 import { driveAbandoned } from "../../src/operation/drive.ts";

@@ -5,7 +5,7 @@ import { prepare } from "../../src/prepare.ts";
 import type { Deps } from "../../src/deps.ts";
 import { aggregateDocuments, countDocuments, listDocuments } from "../../src/document/query.ts";
 import { createIndex } from "../../src/document/indexes.ts";
-import { type Engine, engineOf } from "../../src/lib/engine.ts";
+import { type Engine, engineOf } from "../../src/lib/mongo/engine.ts";
 import { createLogger } from "../../src/log.ts";
 import { createOrganization } from "../../src/organization/create.ts";
 import { getById } from "../../src/organization/store.ts";

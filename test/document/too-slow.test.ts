@@ -4,7 +4,7 @@ import { createDeps } from "../../src/boot.ts";
 import { prepare } from "../../src/prepare.ts";
 import type { Deps } from "../../src/deps.ts";
 import { aggregateDocuments, countDocuments, listDocuments } from "../../src/document/query.ts";
-import { asFailure, problemTypes } from "../../src/http/problems.ts";
+import { asFailure, problemTypes } from "../../src/http/contract/problems.ts";
 import { createLogger } from "../../src/log.ts";
 import { createOrganization } from "../../src/organization/create.ts";
 import { getById } from "../../src/organization/store.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { createDeps } from "../../src/boot.ts";
-import { createClient } from "../../src/lib/client.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
 import { type RunningService, startService } from "../../src/serve.ts";
 import { doctor, type Report } from "../../src/fleet/doctor.ts";
 import { createLogger } from "../../src/log.ts";

@@ -6,7 +6,7 @@ import type { Report } from "../../src/fleet/doctor.ts";
 import { operations } from "../../src/operation/store.ts";
 import { organizations } from "../../src/organization/store.ts";
 import { enterpriseDatabase, type Placement, placeKey, type TenantIndex } from "../../src/tenant/placement.ts";
-import { isRetired, retirePlace } from "../../src/tenant/retired.ts";
+import { isRetired, retirePlace } from "../../src/tenant/place/retired.ts";
 import { collectionOf, type Fleet, type Lodger, openFleet, stored } from "../support/fleet.ts";
 
 // The machine may be busy with other things.

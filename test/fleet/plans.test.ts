@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { createDeps } from "../../src/boot.ts";
 import { prepare } from "../../src/prepare.ts";
 import type { Deps } from "../../src/deps.ts";
-import { engineOf } from "../../src/lib/engine.ts";
+import { engineOf } from "../../src/lib/mongo/engine.ts";
 import { createLogger } from "../../src/log.ts";
 import { isTenantCollection, sharedCollection } from "../../src/tenant/placement.ts";
 import { plantMany } from "../support/many.ts";

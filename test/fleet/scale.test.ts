@@ -1,7 +1,7 @@
 // SCALE sets how many organizations there are: 100,000 take some minutes to be planted.
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { createDeps } from "../../src/boot.ts";
-import { createClient } from "../../src/lib/client.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
 import { prepare } from "../../src/prepare.ts";
 import type { Deps } from "../../src/deps.ts";
 import { createLogger } from "../../src/log.ts";

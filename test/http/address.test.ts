@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { Hono } from "hono";
-import type { Env } from "../../src/http/context.ts";
-import { limitedAs, noteArrival, type TrustedProxies } from "../../src/http/address.ts";
-import { normalizeAddress } from "../../src/lib/address.ts";
+import type { Env } from "../../src/http/edge/context.ts";
+import { limitedAs, noteArrival, type TrustedProxies } from "../../src/http/edge/address.ts";
+import { normalizeAddress } from "../../src/lib/net/address.ts";
 import { useService } from "../support/service.ts";
 
 const service = useService();

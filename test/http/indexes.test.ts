@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test, setDefaultTimeout } from "bun:test";
-import { tenantIndexesMax } from "../../src/tenant/indexes.ts";
+import { tenantIndexesMax } from "../../src/tenant/place/indexes.ts";
 import { tiers } from "../../src/tenant/placement.ts";
 import { expectProblem } from "../support/problem.ts";
 import { useService } from "../support/service.ts";

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { createApp } from "../../src/app.ts";
-import { problemTypes } from "../../src/http/problems.ts";
+import { problemTypes } from "../../src/http/contract/problems.ts";
 import { scopes } from "../../src/operator/key.ts";
 import { checkValue, resolve, type Schema } from "../support/json-schema.ts";
 import { makeOperatorKey, useOperatorKey } from "../support/operator.ts";

@@ -1,6 +1,6 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { type Document, ObjectId } from "mongodb";
-import { documentOf, element, elementsOf, textValue } from "../../src/lib/raw-bson.ts";
+import { documentOf, element, elementsOf, textValue } from "../../src/lib/bson/raw-bson.ts";
 import type { Placement } from "../../src/tenant/placement.ts";
 import { insertAsIs, oddFields, storeOdd } from "../support/odd-documents.ts";
 import { expectProblem } from "../support/problem.ts";

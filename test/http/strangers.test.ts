@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
-import { createBudget } from "../../src/lib/budget.ts";
+import { createBudget } from "../../src/lib/limit/budget.ts";
 import { head, statusesOf } from "../support/raw.ts";
 import { useService } from "../support/service.ts";
 

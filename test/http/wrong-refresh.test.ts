@@ -1,5 +1,5 @@
 import { beforeAll } from "bun:test";
-import { makeRefreshToken } from "../../src/session/refresh-token.ts";
+import { makeRefreshToken } from "../../src/session/token/refresh-token.ts";
 import { useService } from "../support/service.ts";
 import { invalid, refuses, type Row, wrongBodies, wrongTexts } from "../support/wrong-input.ts";
 import { wrongAuthorizations } from "../support/wrong-token.ts";

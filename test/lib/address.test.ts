@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { urlToAsk } from "../../src/lib/address.ts";
+import { urlToAsk } from "../../src/lib/net/address.ts";
 
 test.each([
   [{}, "http://127.0.0.1:8000"],

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { BSON, type Document } from "mongodb";
-import { exactBson, isKept } from "../../src/lib/bson.ts";
-import { readBson } from "../../src/lib/bson-reader.ts";
-import { printExtendedJson } from "../../src/lib/extended-json.ts";
-import { documentOf, element } from "../../src/lib/raw-bson.ts";
+import { exactBson, isKept } from "../../src/lib/bson/bson.ts";
+import { readBson } from "../../src/lib/bson/bson-reader.ts";
+import { printExtendedJson } from "../../src/lib/json/extended-json.ts";
+import { documentOf, element } from "../../src/lib/bson/raw-bson.ts";
 import { anyDocument } from "../support/bson-values.ts";
 import { oddFields } from "../support/odd-documents.ts";
 

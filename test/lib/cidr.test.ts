@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { normalizeAddress } from "../../src/lib/address.ts";
-import { createNetworks, parseCidr } from "../../src/lib/cidr.ts";
+import { normalizeAddress } from "../../src/lib/net/address.ts";
+import { createNetworks, parseCidr } from "../../src/lib/net/cidr.ts";
 
 const isIn = (address: string, ...cidrs: string[]) =>
   createNetworks(cidrs.map((c) => parseCidr(c)!))(normalizeAddress(address)!);

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { MongoClient } from "mongodb";
-import { createClient } from "../../src/lib/client.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
 import { readConfig } from "../../src/config.ts";
-import { connectionProblems } from "../../src/lib/connection-options.ts";
+import { connectionProblems } from "../../src/lib/mongo/connection-options.ts";
 
 /** All that the driver knows; it has no declaration. */
 const { OPTIONS }: { OPTIONS: object } = await import("mongodb/lib/connection_string.js" as string);

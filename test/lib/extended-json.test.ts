@@ -16,8 +16,8 @@ import {
   Timestamp,
   UUID,
 } from "mongodb";
-import { exactBson } from "../../src/lib/bson.ts";
-import { parseExtendedJson, printExtendedJson } from "../../src/lib/extended-json.ts";
+import { exactBson } from "../../src/lib/bson/bson.ts";
+import { parseExtendedJson, printExtendedJson } from "../../src/lib/json/extended-json.ts";
 import { anyDocument } from "../support/bson-values.ts";
 import { refusedAt } from "../support/refused.ts";
 

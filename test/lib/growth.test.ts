@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { createRequest, updateRequest } from "../../src/http/schemas.ts";
-import { parseExtendedJson } from "../../src/lib/extended-json.ts";
+import { createRequest, updateRequest } from "../../src/http/contract/schemas.ts";
+import { parseExtendedJson } from "../../src/lib/json/extended-json.ts";
 
 /** Processor time in milliseconds. */
 function cost(work: () => unknown): number {

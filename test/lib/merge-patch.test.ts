@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Decimal128, Int32, Long, ObjectId } from "mongodb";
-import { mergePatch } from "../../src/lib/merge-patch.ts";
+import { mergePatch } from "../../src/lib/json/merge-patch.ts";
 
 describe("merge patch", () => {
   // RFC 7396, appendix A, its rows of objects (a body that is none is refused before).

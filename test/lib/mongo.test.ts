@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { MongoBulkWriteError, MongoClient } from "mongodb";
-import { isRivalry, isUnavailable } from "../../src/lib/mongo.ts";
+import { isRivalry, isUnavailable } from "../../src/lib/mongo/mongo.ts";
 import { startProxy } from "../support/proxy.ts";
 import { freshDatabaseName } from "../support/service.ts";
 

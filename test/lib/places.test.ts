@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { createPlaces } from "../../src/lib/places.ts";
+import { createPlaces } from "../../src/lib/limit/places.ts";
 
 const forEver = 2 ** 31 - 1;
 const options = { atOnce: 90, waitingMax: 1_000, waitMs: forEver };

@@ -1,15 +1,15 @@
 import { afterAll, afterEach, beforeAll, describe, expect, setSystemTime, test } from "bun:test";
 import type { MongoClient } from "mongodb";
-import { createClient } from "../../src/lib/client.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
 import {
   type Counters,
   createCounterIndexes,
   createMemoryCounters,
   createSharedCounters,
-} from "../../src/lib/counters.ts";
-import { createCrowd } from "../../src/lib/crowd.ts";
-import { insure } from "../../src/lib/insured.ts";
-import { createRateLimit } from "../../src/lib/rate-limit.ts";
+} from "../../src/lib/limit/counters.ts";
+import { createCrowd } from "../../src/lib/limit/crowd.ts";
+import { insure } from "../../src/lib/limit/insured.ts";
+import { createRateLimit } from "../../src/lib/limit/rate-limit.ts";
 import { type Proxy, startProxy } from "../support/proxy.ts";
 import { freshDatabaseName } from "../support/service.ts";
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { MongoClient } from "mongodb";
-import { reconnectWhenStuck, type Reconnecting } from "../../src/lib/reconnect.ts";
+import { reconnectWhenStuck, type Reconnecting } from "../../src/lib/mongo/reconnect.ts";
 import { type Proxy, startProxy } from "../support/proxy.ts";
 
 const answerMsMax = 1_000;

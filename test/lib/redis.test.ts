@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { type Counters, createMemoryCounters } from "../../src/lib/counters.ts";
-import { insure } from "../../src/lib/insured.ts";
-import { createRedis, type Redis } from "../../src/lib/redis.ts";
-import { createRedisCounters } from "../../src/lib/redis-counters.ts";
+import { type Counters, createMemoryCounters } from "../../src/lib/limit/counters.ts";
+import { insure } from "../../src/lib/limit/insured.ts";
+import { createRedis, type Redis } from "../../src/lib/limit/redis.ts";
+import { createRedisCounters } from "../../src/lib/limit/redis-counters.ts";
 import { until } from "../support/crash.ts";
 import { canStartRedis, hasRedis, startRedis, type TestRedis } from "../support/redis.ts";
 import { freshDatabaseName } from "../support/service.ts";

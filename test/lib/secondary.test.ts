@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { MongoClient, ObjectId } from "mongodb";
 import { createDeps } from "../../src/boot.ts";
-import { createClient } from "../../src/lib/client.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
 import { prepare } from "../../src/prepare.ts";
 import { postDocuments } from "../../src/document/post.ts";
 import { getDocument } from "../../src/document/query.ts";
 import { isFailure } from "../../src/lib/failure.ts";
-import { assertFollowsPrimary, watchPrimary } from "../../src/lib/primary.ts";
+import { assertFollowsPrimary, watchPrimary } from "../../src/lib/mongo/primary.ts";
 import { createLogger } from "../../src/log.ts";
 import { driveAbandoned, enqueue } from "../../src/operation/drive.ts";
 import { findById } from "../../src/operation/store.ts";

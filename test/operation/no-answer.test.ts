@@ -2,11 +2,11 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { MongoClient, ObjectId } from "mongodb";
 import { flows } from "../../src/flows/index.ts";
 import { isFailure } from "../../src/lib/failure.ts";
-import { closeInTime } from "../../src/lib/mongo.ts";
+import { closeInTime } from "../../src/lib/mongo/mongo.ts";
 import { driveAbandoned, enqueue } from "../../src/operation/drive.ts";
 import type { StepDeps } from "../../src/operation/operation.ts";
 import { findById, findOpen } from "../../src/operation/store.ts";
-import { readBatch } from "../../src/tenant/copy.ts";
+import { readBatch } from "../../src/tenant/copy/copy.ts";
 import { collectionOf, type Fleet, openFleet, stored } from "../support/fleet.ts";
 import { startSwallowingProxy, type SwallowingProxy } from "../support/swallow.ts";
 

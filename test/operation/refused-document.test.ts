@@ -7,7 +7,7 @@ import { cancelOperation, resumeOperation } from "../../src/organization/move.ts
 import { removeOrganization } from "../../src/organization/remove.ts";
 import { getById, organizations } from "../../src/organization/store.ts";
 import type { Actor } from "../../src/session/session.ts";
-import { writeNotes } from "../../src/tenant/journal.ts";
+import { writeNotes } from "../../src/tenant/copy/journal.ts";
 import type { Placement, Tier } from "../../src/tenant/placement.ts";
 import { collectionOf, type Fleet, type Lodger, openFleet, stored } from "../support/fleet.ts";
 import { expectProblem } from "../support/problem.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { ObjectId } from "mongodb";
-import { insertRaw } from "../../src/lib/insert-raw.ts";
-import { documentOf, element } from "../../src/lib/raw-bson.ts";
+import { insertRaw } from "../../src/lib/bson/insert-raw.ts";
+import { documentOf, element } from "../../src/lib/bson/raw-bson.ts";
 import { createLogger } from "../../src/log.ts";
 import { driveAbandoned, enqueue } from "../../src/operation/drive.ts";
 import { findById, findOpen, operations } from "../../src/operation/store.ts";

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import type { Entry } from "../../src/audit/audit.ts";
 import { auditEntries } from "../../src/audit/store.ts";
-import { createClient } from "../../src/lib/client.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
 import { freshDatabaseName } from "../support/service.ts";
 
 const settings = {

@@ -3,7 +3,7 @@ import type { Db } from "mongodb";
 import { type RunningService, startService } from "../../src/serve.ts";
 import { createLogger } from "../../src/log.ts";
 import { placeKey } from "../../src/tenant/placement.ts";
-import { isRetired } from "../../src/tenant/retired.ts";
+import { isRetired } from "../../src/tenant/place/retired.ts";
 import { newcomer, send, testConfig } from "../support/service.ts";
 
 setDefaultTimeout(60_000);

@@ -3,11 +3,11 @@ import { type ClientSession, ObjectId } from "mongodb";
 import { type DriveDeps, driveAbandoned, enqueue } from "../../src/operation/drive.ts";
 import { findById, operations } from "../../src/operation/store.ts";
 import { admins } from "../../src/admin/store.ts";
-import { heedsCollectionUuid } from "../../src/lib/collection-uuid.ts";
+import { heedsCollectionUuid } from "../../src/lib/mongo/collection-uuid.ts";
 import { getById, organizations } from "../../src/organization/store.ts";
 import { withTenant } from "../../src/tenant/door.ts";
 import { placeKey, type Placement } from "../../src/tenant/placement.ts";
-import { isRetired } from "../../src/tenant/retired.ts";
+import { isRetired } from "../../src/tenant/place/retired.ts";
 import { collectionOf, type Fleet, openFleet } from "../support/fleet.ts";
 import { newcomer } from "../support/service.ts";
 

@@ -1,8 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { ObjectId } from "mongodb";
-import { heedsCollectionUuid } from "../../src/lib/collection-uuid.ts";
+import { heedsCollectionUuid } from "../../src/lib/mongo/collection-uuid.ts";
 import { type Placement, placeKey, type Tier } from "../../src/tenant/placement.ts";
-import { markerId, markerKey } from "../../src/tenant/stage.ts";
+import { markerId, markerKey } from "../../src/tenant/copy/stage.ts";
 import { until } from "../support/crash.ts";
 import { makeOperatorKey } from "../support/operator.ts";
 import { useService } from "../support/service.ts";

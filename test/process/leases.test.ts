@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type Document, ObjectId } from "mongodb";
 import { createDeps } from "../../src/boot.ts";
-import { createClient } from "../../src/lib/client.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
 import { startService } from "../../src/serve.ts";
 import type { Deps } from "../../src/deps.ts";
 import { postDocuments } from "../../src/document/post.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { Db, MongoClient } from "mongodb";
-import { createClient } from "../../src/lib/client.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
 import { createLogger } from "../../src/log.ts";
 import { createOverdueWatch } from "../../src/process/overdue.ts";
 import { freshDatabaseName } from "../support/service.ts";

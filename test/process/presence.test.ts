@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type Db, type MongoClient, ObjectId } from "mongodb";
-import { createClient } from "../../src/lib/client.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
 import { createLogger } from "../../src/log.ts";
 import { createPresence } from "../../src/process/presence.ts";
 import * as processStore from "../../src/process/store.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { MongoServerError } from "mongodb";
-import { isUnauthorized } from "../../src/lib/mongo.ts";
+import { isUnauthorized } from "../../src/lib/mongo/mongo.ts";
 import { wordsOf } from "../../src/lib/scrub.ts";
-import { lacksOf, needs } from "../../src/tenant/rights.ts";
+import { lacksOf, needs } from "../../src/tenant/place/rights.ts";
 
 const all = needs.enterprise.actions;
 const featuresOf = (privileges: Parameters<typeof lacksOf>[0]) =>

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Document, MongoClient, ObjectId } from "mongodb";
 import { createDeps } from "../../src/boot.ts";
-import { createClient } from "../../src/lib/client.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
 import { type RunningService, startService } from "../../src/serve.ts";
 import { doctor, type Report } from "../../src/fleet/doctor.ts";
 import { createLogger } from "../../src/log.ts";
 import { operations } from "../../src/operation/store.ts";
 import { inspect } from "../../src/takeover/inspect.ts";
 import { type Tier, tiers } from "../../src/tenant/placement.ts";
-import { findLacks, needs } from "../../src/tenant/rights.ts";
+import { findLacks, needs } from "../../src/tenant/place/rights.ts";
 import { until } from "../support/crash.ts";
 import { makeOperatorKey } from "../support/operator.ts";
 import { dropAll, freshDatabaseName, newcomer, send, testConfig } from "../support/service.ts";

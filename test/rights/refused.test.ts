@@ -7,7 +7,7 @@ import { createLogger } from "../../src/log.ts";
 import { operations } from "../../src/operation/store.ts";
 import { organizations } from "../../src/organization/store.ts";
 import { ownerOfDatabase, type Tier, tiers } from "../../src/tenant/placement.ts";
-import { needs } from "../../src/tenant/rights.ts";
+import { needs } from "../../src/tenant/place/rights.ts";
 import { until } from "../support/crash.ts";
 import { makeOperatorKey } from "../support/operator.ts";
 import { type Command, refusal, type Rule, startRefusingProxy } from "../support/refusing-proxy.ts";

@@ -13,7 +13,7 @@ export const requirements: Requirement[] = [
   {
     of: "V6.2.1, V6.2.9",
     says: "8 characters or more, 64 allowed",
-    metIn: ["src/admin/password.ts", "src/http/schemas.ts"],
+    metIn: ["src/admin/password.ts", "src/http/contract/schemas.ts"],
     shownBy: {
       "test/http/contract.test.ts": ["POST /org/create > a password of %s is taken, and signs in"],
       "test/http/wrong-create.test.ts": ["POST /org/create refuses with a problem document, storing nothing:"],
@@ -22,7 +22,7 @@ export const requirements: Requirement[] = [
   {
     of: "V6.2.2",
     says: "Passwords can be changed",
-    metIn: ["src/flows/update.ts"],
+    metIn: ["src/flows/organization/update.ts"],
     shownBy: {
       "test/http/contract.test.ts": [
         "PUT /org/update > name, email and password are changed together; the new ones work and the old ones don't",
@@ -32,7 +32,7 @@ export const requirements: Requirement[] = [
   {
     of: "V6.3.1, API2",
     says: "Guessing is limited by email and by address, before a password is checked, with waits that grow",
-    metIn: ["src/limits.ts", "src/http/limits.ts"],
+    metIn: ["src/limits.ts", "src/http/edge/limits.ts"],
     shownBy: {
       "test/http/limits.test.ts": [
         "tries to sign in > of 50 sign-ins at once with one email, from as many addresses of one network, exactly 10 are let through",
@@ -45,7 +45,7 @@ export const requirements: Requirement[] = [
   {
     of: "V6.1.1",
     says: "Nobody can lock an admin out: wrong tries elsewhere don't count where the email has signed in, nor for a session that is renewed",
-    metIn: ["src/http/limits.ts", "src/limits.ts"],
+    metIn: ["src/http/edge/limits.ts", "src/limits.ts"],
     shownBy: {
       "test/http/lock-out.test.ts": [
         "an admin whose email others try wrong passwords with > wrong tries from everywhere don't lock an admin out where the email has signed in of late, nor keep a session from renewing",
@@ -107,7 +107,7 @@ export const requirements: Requirement[] = [
   {
     of: "V7.2.2, V7.2.3, V11.5.1",
     says: "Refresh tokens are 256 random bits, stored as hashes only",
-    metIn: ["src/session/refresh-token.ts"],
+    metIn: ["src/session/token/refresh-token.ts"],
     shownBy: {
       "test/session/refresh.test.ts": [
         "a refresh token > a refresh token is nowhere in the database, nor is the part that finds the session",
@@ -139,7 +139,7 @@ export const requirements: Requirement[] = [
   {
     of: "V7.4.1",
     says: "After logout nothing of the session is taken, in every process within a second, also after a crash",
-    metIn: ["src/session/end-session.ts", "src/session/revocations.ts"],
+    metIn: ["src/session/end-session.ts", "src/session/revocation/revocations.ts"],
     shownBy: {
       "test/session/refresh.test.ts": [
         "a session ends > logout ends the refresh token and the access tokens of its session, and no other session",
@@ -151,7 +151,7 @@ export const requirements: Requirement[] = [
   {
     of: "V7.4.2",
     says: "With the organization all its sessions and tokens end",
-    metIn: ["src/flows/remove.ts", "src/session/authenticate.ts"],
+    metIn: ["src/flows/organization/remove.ts", "src/session/authenticate.ts"],
     shownBy: {
       "test/session/refresh.test.ts": [
         "a session ends > a session ends with its organization, and nothing of it is left behind",
@@ -164,7 +164,7 @@ export const requirements: Requirement[] = [
   {
     of: "V7.4.3",
     says: "A new password ends all other sessions",
-    metIn: ["src/admin/store.ts", "src/flows/update.ts"],
+    metIn: ["src/admin/store.ts", "src/flows/organization/update.ts"],
     shownBy: {
       "test/session/refresh.test.ts": [
         "a session ends > a new password ends all sessions but the one that changed it, which can be renewed and changed from again",
@@ -188,7 +188,7 @@ export const requirements: Requirement[] = [
   {
     of: "V9.1.1, V9.1.2, RFC 8725 3.1, 3.2, 3.3",
     says: "One algorithm, ours to say; never `none`; every signature is checked",
-    metIn: ["src/session/token.ts"],
+    metIn: ["src/session/token/token.ts"],
     shownBy: {
       "test/attacks/credentials.test.ts": [
         "every protected route refuses every wrong credential with 401 or 403, and nothing is changed by that",
@@ -198,7 +198,7 @@ export const requirements: Requirement[] = [
   {
     of: "RFC 8725 2.1",
     says: "A public key is no HMAC secret",
-    metIn: ["src/session/keys.ts"],
+    metIn: ["src/session/token/keys.ts"],
     shownBy: {
       "test/attacks/credentials.test.ts": ["a public key is no secret to sign with:"],
       "test/session/keys.test.ts": [
@@ -209,7 +209,7 @@ export const requirements: Requirement[] = [
   {
     of: "V9.1.3, RFC 8725 3.10",
     says: "Keys come from the settings; `kid` only chooses among them; `jku`, `x5u`, `jwk` are not read",
-    metIn: ["src/session/token.ts"],
+    metIn: ["src/session/token/token.ts"],
     shownBy: {
       "test/attacks/credentials.test.ts": [
         "every protected route refuses every wrong credential with 401 or 403, and nothing is changed by that",
@@ -222,7 +222,7 @@ export const requirements: Requirement[] = [
   {
     of: "V9.2.1",
     says: "`exp`, `nbf` and `iat`, with no leeway but the set one",
-    metIn: ["src/session/token.ts"],
+    metIn: ["src/session/token/token.ts"],
     shownBy: {
       "test/session/leeway.test.ts": [
         "with a leeway of %d seconds > exp, nbf and iat hold for so much longer or earlier, and not a second more",
@@ -232,7 +232,7 @@ export const requirements: Requirement[] = [
   {
     of: "V9.2.2, RFC 8725 3.12",
     says: "A refresh token is no access token, nor the other way round",
-    metIn: ["src/session/refresh-token.ts"],
+    metIn: ["src/session/token/refresh-token.ts"],
     shownBy: {
       "test/session/refresh.test.ts": [
         "a refresh token > a refresh token is no access token, and an access token no refresh token",
@@ -242,7 +242,7 @@ export const requirements: Requirement[] = [
   {
     of: "V9.2.3, RFC 8725 3.8, 3.9",
     says: "`iss` and `aud`; no claim may be missing",
-    metIn: ["src/session/token.ts"],
+    metIn: ["src/session/token/token.ts"],
     shownBy: {
       "test/session/keys.test.ts": [
         "what a token says > a token is of this issuer, for this audience, not of the future and not over",
@@ -253,7 +253,7 @@ export const requirements: Requirement[] = [
   {
     of: "RFC 8725 3.5, V13.2.3",
     says: "No short, well-known or missing secret",
-    metIn: ["src/session/secret.ts", "src/config.ts"],
+    metIn: ["src/session/token/secret.ts", "src/config.ts"],
     shownBy: {
       "test/config.test.ts": [
         "the configuration > a wrong configuration is refused with all that is wrong at once, and shows no secret",
@@ -263,7 +263,7 @@ export const requirements: Requirement[] = [
   {
     of: "V13.3.4",
     says: "Keys are changed without a restart",
-    metIn: ["src/session/keys.ts"],
+    metIn: ["src/session/token/keys.ts"],
     shownBy: { "test/session/reload.test.ts": ["SIGHUP makes a service read its keys again, and it goes on"] },
   },
   {
@@ -279,7 +279,7 @@ export const requirements: Requirement[] = [
   {
     of: "RFC 6750 3",
     says: "401 with a challenge, which names an error only when a token was sent",
-    metIn: ["src/http/problems.ts"],
+    metIn: ["src/http/contract/problems.ts"],
     shownBy: {
       "test/attacks/credentials.test.ts": [
         "every protected route refuses every wrong credential with 401 or 403, and nothing is changed by that",
@@ -301,7 +301,7 @@ export const requirements: Requirement[] = [
   {
     of: "V8.2.1, API5",
     says: "Every route but those that the test names wants a credential, of the right kind; a new one is protected or the test fails",
-    metIn: ["src/http/auth.ts", "src/http/platform-routes.ts"],
+    metIn: ["src/http/edge/auth.ts", "src/http/platform/platform-routes.ts"],
     shownBy: {
       "test/attacks/credentials.test.ts": [
         "every protected route refuses every wrong credential with 401 or 403, and nothing is changed by that",
@@ -350,7 +350,7 @@ export const requirements: Requirement[] = [
   {
     of: "V8.2.3, V15.3.1, V15.3.3, API3",
     says: "Only the fields of a request are taken",
-    metIn: ["src/http/describe.ts", "src/http/schemas.ts"],
+    metIn: ["src/http/contract/describe.ts", "src/http/contract/schemas.ts"],
     shownBy: {
       "test/attacks/input.test.ts": [
         "hostile input gets a problem document on every route, never a 5xx or another's data > fields that are not the caller's to set are refused, and nothing of them is stored",
@@ -360,7 +360,7 @@ export const requirements: Requirement[] = [
   {
     of: "V8.3.2",
     says: "What was taken away is gone within a second",
-    metIn: ["src/session/revocations.ts", "src/look-up.ts", "src/session/revocation-news.ts"],
+    metIn: ["src/session/revocation/revocations.ts", "src/look-up.ts", "src/session/revocation/revocation-news.ts"],
     shownBy: {
       "test/session/two-processes.test.ts": ["what is ended in one process is refused in the other within a second:"],
       "test/session/redis.test.ts": [
@@ -371,7 +371,7 @@ export const requirements: Requirement[] = [
   {
     of: "V8.2.1, API5 (operators)",
     says: "Each route of operators asks for the scope that it names",
-    metIn: ["src/http/operator-auth.ts"],
+    metIn: ["src/http/edge/operator-auth.ts"],
     shownBy: {
       "test/http/platform-scopes.test.ts": [
         "every route under /platform asks for a key with the scope that it names, and for nothing less",
@@ -415,7 +415,7 @@ export const requirements: Requirement[] = [
   {
     of: "V1.2.4, V15.3.5",
     says: "No operator gets into a query by a field, a parameter or an id",
-    metIn: ["src/http/describe.ts", "src/tenant/query/filter.ts"],
+    metIn: ["src/http/contract/describe.ts", "src/tenant/query/filter.ts"],
     shownBy: {
       "test/attacks/input.test.ts": [
         "hostile input gets a problem document on every route, never a 5xx or another's data > every route withstands operators, hostile text and hostile numbers in every field of its body",
@@ -439,7 +439,7 @@ export const requirements: Requirement[] = [
   {
     of: "V15.1.3, API4",
     says: "No query keeps the database busy in one document, whatever its time limit",
-    metIn: ["src/tenant/query/expression-cost.ts", "src/tenant/query/pattern.ts"],
+    metIn: ["src/tenant/query/cost/expression-cost.ts", "src/tenant/query/cost/pattern.ts"],
     shownBy: {
       "test/tenant/query/cost.test.ts": [
         "an expression that does more than linear work > an expression is refused that %s",
@@ -450,7 +450,7 @@ export const requirements: Requirement[] = [
   {
     of: "V2.2.1, V2.2.2, API9",
     says: "Every route says what it takes and answers, and that is what it checks",
-    metIn: ["src/http/describe.ts"],
+    metIn: ["src/http/contract/describe.ts"],
     shownBy: {
       "test/http/openapi.test.ts": [
         "/openapi.json > the description has every route of the app but those of the documentation itself, and no other",
@@ -461,7 +461,7 @@ export const requirements: Requirement[] = [
   {
     of: "V15.3.6",
     says: "No prototype is polluted",
-    metIn: ["src/http/describe.ts"],
+    metIn: ["src/http/contract/describe.ts"],
     shownBy: {
       "test/attacks/input.test.ts": [
         "hostile input gets a problem document on every route, never a 5xx or another's data > fields that are not the caller's to set are refused, and nothing of them is stored",
@@ -471,7 +471,7 @@ export const requirements: Requirement[] = [
   {
     of: "V15.3.7",
     says: "Parameters that come twice or as lists",
-    metIn: ["src/http/describe.ts"],
+    metIn: ["src/http/contract/describe.ts"],
     shownBy: {
       "test/attacks/input.test.ts": [
         "hostile input gets a problem document on every route, never a 5xx or another's data > every route withstands operators, lists and hostile text in every parameter of its query",
@@ -481,7 +481,7 @@ export const requirements: Requirement[] = [
   {
     of: "V2.4.1, V15.2.2, API4",
     says: "Sizes, times, requests at once and requests a minute are limited",
-    metIn: ["src/app.ts", "src/http/time-limit.ts", "src/http/limits.ts"],
+    metIn: ["src/app.ts", "src/http/edge/time-limit.ts", "src/http/edge/limits.ts"],
     shownBy: {
       "test/attacks/input.test.ts": [
         "hostile input gets a problem document on every route, never a 5xx or another's data > every route withstands bodies that are too large, of another type, or no request at all",
@@ -500,7 +500,7 @@ export const requirements: Requirement[] = [
   {
     of: "API4",
     says: "No route of the app is without a limit, but for those that ask the database for nothing",
-    metIn: ["src/http/auth.ts", "src/http/operator-auth.ts"],
+    metIn: ["src/http/edge/auth.ts", "src/http/edge/operator-auth.ts"],
     shownBy: {
       "test/http/limited-routes.test.ts": [
         "every route that wants an admin's token is limited by it",
@@ -512,7 +512,7 @@ export const requirements: Requirement[] = [
   {
     of: "API4",
     says: "A tenant's large answers hold up only itself, and a refusal is no way to keep the service busy",
-    metIn: ["src/lib/slices.ts", "src/lib/crowd.ts"],
+    metIn: ["src/lib/slices.ts", "src/lib/limit/crowd.ts"],
     shownBy: {
       "test/lib/slices.test.ts": [
         "the slices of those who have much to do go round, a key at a time, however many works one has",
@@ -536,7 +536,7 @@ export const requirements: Requirement[] = [
   {
     of: "API4",
     says: "Organizations share what the database can do: none takes all, and the service itself has connections of its own",
-    metIn: ["src/lib/places.ts", "src/tenant/door.ts"],
+    metIn: ["src/lib/limit/places.ts", "src/tenant/door.ts"],
     shownBy: {
       "test/lib/places.test.ts": [
         "places that are dealt to keys > places are never all taken by some: each who comes leaves as many free as it has, and a newcomer gets one at once",
@@ -559,7 +559,7 @@ export const requirements: Requirement[] = [
   {
     of: "API4",
     says: "A body is read when it is known whose it is, all bodies together are bounded, and what isn't valid counts too",
-    metIn: ["src/http/receive.ts", "src/lib/budget.ts"],
+    metIn: ["src/http/edge/receive.ts", "src/lib/limit/budget.ts"],
     shownBy: {
       "test/http/strangers.test.ts": [
         "of somebody who isn't known > nothing of a stranger's body is read before POST %s says so",
@@ -573,7 +573,7 @@ export const requirements: Requirement[] = [
   {
     of: "API6, RateLimit header draft",
     says: "`RateLimit`, `RateLimit-Policy`, `Retry-After` are true; creations are limited by address",
-    metIn: ["src/http/limits.ts"],
+    metIn: ["src/http/edge/limits.ts"],
     shownBy: {
       "test/http/limits.test.ts": [
         "of 30 organizations made at once from one address exactly 10 are, and the headers of all are true",
@@ -583,7 +583,7 @@ export const requirements: Requirement[] = [
   {
     of: "V4.1.3, V15.3.4",
     says: "The address is what a trusted proxy says",
-    metIn: ["src/http/address.ts"],
+    metIn: ["src/http/edge/address.ts"],
     shownBy: {
       "test/http/address.test.ts": ["the caller's address > the caller's address isn't read from other headers"],
       "test/http/limits.test.ts": [
@@ -624,13 +624,13 @@ export const requirements: Requirement[] = [
   {
     of: "RFC 9112 3.2",
     says: "A request has one host or none, and its path doesn't depend on it",
-    metIn: ["src/http/host.ts"],
+    metIn: ["src/http/edge/host.ts"],
     shownBy: { "test/http/host.test.ts": ["a Host header > a Host header with %s is refused, whatever is asked for"] },
   },
   {
     of: "V1.2.1",
     says: "Nothing that a caller sends gets into a header",
-    metIn: ["src/http/describe.ts", "src/app.ts"],
+    metIn: ["src/http/contract/describe.ts", "src/app.ts"],
     shownBy: {
       "test/attacks/input.test.ts": [
         "hostile input gets a problem document on every route, never a 5xx or another's data > every route withstands hostile headers",
@@ -641,7 +641,7 @@ export const requirements: Requirement[] = [
   {
     of: "V3.4.1",
     says: "HSTS for a year when `ENFORCE_HTTPS` is on",
-    metIn: ["src/http/https.ts"],
+    metIn: ["src/http/edge/https.ts"],
     shownBy: {
       "test/http/transport.test.ts": [
         "with ENFORCE_HTTPS > with ENFORCE_HTTPS what came by HTTPS passes, and browsers are told to use nothing else",
@@ -651,7 +651,7 @@ export const requirements: Requirement[] = [
   {
     of: "V3.4.2, V3.5.2",
     says: "CORS for listed origins, bodies in JSON only",
-    metIn: ["src/http/cors.ts"],
+    metIn: ["src/http/edge/cors.ts"],
     shownBy: {
       "test/http/cors.test.ts": [
         "a page of an origin that isn't listed > a page of any origin is refused when none is listed, which is the default",
@@ -664,7 +664,7 @@ export const requirements: Requirement[] = [
   {
     of: "V3.4.3, V3.4.4, V3.4.6, API8",
     says: "CSP, `nosniff`, no frames",
-    metIn: ["src/app.ts", "src/http/docs.ts"],
+    metIn: ["src/app.ts", "src/http/contract/docs.ts"],
     shownBy: {
       "test/http/service-routes.test.ts": [
         "the service > every answer has the headers that protect a browser",
@@ -685,7 +685,7 @@ export const requirements: Requirement[] = [
   {
     of: "RFC 9457, V16.5.1, V16.5.4",
     says: "Each error is a problem document that says nothing of the inside",
-    metIn: ["src/http/problems.ts"],
+    metIn: ["src/http/contract/problems.ts"],
     shownBy: {
       "test/http/openapi.test.ts": [
         "/openapi.json > problems are described with the titles and statuses of the one table, and only those",
@@ -700,7 +700,7 @@ export const requirements: Requirement[] = [
   {
     of: "V16.2.1, V16.2.4, V16.4.1",
     says: "One JSON object a line, with time, request id, route and outcome; nobody else writes a line",
-    metIn: ["src/log.ts", "src/http/request-log.ts"],
+    metIn: ["src/log.ts", "src/http/edge/request-log.ts"],
     shownBy: {
       "test/http/request-log.test.ts": [
         "the log is one JSON object a line and names each request by its id, its route and its outcome",
@@ -713,7 +713,7 @@ export const requirements: Requirement[] = [
   {
     of: "V16.2.5",
     says: "No email, password, token or secret in the log",
-    metIn: ["src/lib/scrub.ts", "src/http/request-log.ts"],
+    metIn: ["src/lib/scrub.ts", "src/http/edge/request-log.ts"],
     shownBy: {
       "test/http/request-log.test.ts": [
         "the log holds no email, password, hash, token or secret, whatever goes well or wrong",
@@ -723,7 +723,7 @@ export const requirements: Requirement[] = [
   {
     of: "V16.3.1, V16.3.2",
     says: "Sign-ins, failed ones, refused access and each sensitive act are recorded, and none is done without its record",
-    metIn: ["src/audit/audited.ts", "src/http/note-refusals.ts"],
+    metIn: ["src/audit/audited.ts", "src/http/edge/note-refusals.ts"],
     shownBy: {
       "test/http/audit.test.ts": [
         "every sensitive act has one entry that says who, what, where from, by which request and how it went:",
@@ -762,7 +762,7 @@ export const requirements: Requirement[] = [
   {
     of: "V14.2.7",
     says: "What has run out is removed, and what is personal goes with the operation and the organization",
-    metIn: ["src/expiry.ts", "src/flows/forget.ts"],
+    metIn: ["src/expiry.ts", "src/flows/organization/forget.ts"],
     shownBy: {
       "test/expiry.test.ts": ["what has ended is removed also where the database doesn't, and what has not stays"],
       "test/organization/forgotten.test.ts": [

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sign } from "hono/jwt";
 import { ObjectId } from "mongodb";
-import { createTokenIssuer } from "../../src/session/token.ts";
+import { createTokenIssuer } from "../../src/session/token/token.ts";
 import { testConfig } from "../support/service.ts";
 import { makeToken, readClaims } from "../support/token.ts";
 

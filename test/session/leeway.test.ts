@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { ObjectId } from "mongodb";
 import { createLogger } from "../../src/log.ts";
-import { createRevocations, type RevocationStore } from "../../src/session/revocations.ts";
-import { createTokenIssuer } from "../../src/session/token.ts";
+import { createRevocations, type RevocationStore } from "../../src/session/revocation/revocations.ts";
+import { createTokenIssuer } from "../../src/session/token/token.ts";
 import { isLetIn, sidOf, signInTo } from "../support/session.ts";
 import { testConfig, useService } from "../support/service.ts";
 import { makeToken, readClaims } from "../support/token.ts";

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type MongoClient, ObjectId } from "mongodb";
-import { createClient } from "../../src/lib/client.ts";
-import { createRedis } from "../../src/lib/redis.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
+import { createRedis } from "../../src/lib/limit/redis.ts";
 import { createLogger } from "../../src/log.ts";
-import { createRevocationNews } from "../../src/session/revocation-news.ts";
-import * as store from "../../src/session/revocation-store.ts";
-import { createRevocations, type Revocations } from "../../src/session/revocations.ts";
-import type { Claims } from "../../src/session/token.ts";
+import { createRevocationNews } from "../../src/session/revocation/revocation-news.ts";
+import * as store from "../../src/session/revocation/revocation-store.ts";
+import { createRevocations, type Revocations } from "../../src/session/revocation/revocations.ts";
+import type { Claims } from "../../src/session/token/token.ts";
 import { type Child, startChild, until } from "../support/crash.ts";
 import { canStartRedis, hasRedis, startRedis, type TestRedis } from "../support/redis.ts";
 import { accepted, freshDatabaseName, newcomer, send } from "../support/service.ts";

@@ -5,7 +5,7 @@ import type { Deps } from "../../src/deps.ts";
 import { isFailure } from "../../src/lib/failure.ts";
 import { refresh } from "../../src/session/refresh.ts";
 import * as sessionStore from "../../src/session/session-store.ts";
-import { hashRefreshToken, makeRefreshToken } from "../../src/session/refresh-token.ts";
+import { hashRefreshToken, makeRefreshToken } from "../../src/session/token/refresh-token.ts";
 import { until } from "../support/crash.ts";
 import { expectProblem } from "../support/problem.ts";
 import { type Answer, readAnswer, useService } from "../support/service.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Subprocess } from "bun";
-import { createClient } from "../../src/lib/client.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
 import { until } from "../support/crash.ts";
 import { freshDatabaseName, newcomer, send } from "../support/service.ts";
 import { makeToken, readClaims } from "../support/token.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { MongoClient } from "mongodb";
-import { createClient } from "../../src/lib/client.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
 import { letLeasesRunOut } from "../support/chain.ts";
 import { type Child, startChild, until } from "../support/crash.ts";
 import { accepted, freshDatabaseName, newcomer, send } from "../support/service.ts";

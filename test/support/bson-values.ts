@@ -13,7 +13,7 @@ import {
   Timestamp,
   UUID,
 } from "mongodb";
-import { isDocument } from "../../src/lib/bson.ts";
+import { isDocument } from "../../src/lib/bson/bson.ts";
 
 // Small ranges: values that meet each other are the interesting ones.
 const int = fc.integer({ min: -3, max: 3 }).map((n) => new Int32(n));

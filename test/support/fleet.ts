@@ -1,6 +1,6 @@
 import { type Db, type Document, ObjectId } from "mongodb";
 import { createDeps } from "../../src/boot.ts";
-import { createClient } from "../../src/lib/client.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
 import { prepare } from "../../src/prepare.ts";
 import type { Deps } from "../../src/deps.ts";
 import { doctor, type Report } from "../../src/fleet/doctor.ts";

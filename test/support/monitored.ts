@@ -1,5 +1,5 @@
 import type { MongoClient } from "mongodb";
-import { createClient } from "../../src/lib/client.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
 
 /** The service's own client, which tells of each command that it sends. */
 export const createMonitored = (url: string): MongoClient =>

@@ -1,6 +1,6 @@
 import { Binary, BSON, Code, type Db, Decimal128, Double, Int32, Long, MaxKey, MinKey, Timestamp } from "mongodb";
-import { insertRaw } from "../../src/lib/insert-raw.ts";
-import { documentOf, element, textValue } from "../../src/lib/raw-bson.ts";
+import { insertRaw } from "../../src/lib/bson/insert-raw.ts";
+import { documentOf, element, textValue } from "../../src/lib/bson/raw-bson.ts";
 
 // What other clients may have stored and JavaScript can't hold, or writes in another way. Each is the value of a field, or
 // several fields, as bytes.

@@ -2,7 +2,7 @@ import { afterAll, beforeAll } from "bun:test";
 import { randomBytes } from "node:crypto";
 import type { Db } from "mongodb";
 import { highLimits as noLimits } from "../../dev/lib/high-limits.ts";
-import { createClient } from "../../src/lib/client.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
 import { type RunningService, startService } from "../../src/serve.ts";
 import { type Config, readConfig } from "../../src/config.ts";
 import { createLogger } from "../../src/log.ts";

@@ -6,7 +6,7 @@ import { findById, findOpen } from "../../src/operation/store.ts";
 import { entriesOfFlows, type Operation, type OperationKind, type Step } from "../../src/operation/operation.ts";
 import { organizations } from "../../src/organization/store.ts";
 import type { Tier } from "../../src/tenant/placement.ts";
-import { listRetired, retirePlace } from "../../src/tenant/retired.ts";
+import { listRetired, retirePlace } from "../../src/tenant/place/retired.ts";
 import { collectionOf, type Fleet, type Lodger } from "./fleet.ts";
 import { newcomer } from "./service.ts";
 

@@ -1,5 +1,5 @@
 import type { Db } from "mongodb";
-import { hasErrorCode } from "../../src/lib/mongo.ts";
+import { hasErrorCode } from "../../src/lib/mongo/mongo.ts";
 import { organizations } from "../../src/organization/store.ts";
 import { isTenantCollection, ownerOfDatabase, type Placement } from "../../src/tenant/placement.ts";
 

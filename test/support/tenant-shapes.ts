@@ -1,7 +1,7 @@
 import type { Collection, Db, Document } from "mongodb";
-import { exactBson } from "../../src/lib/bson.ts";
-import type { Engine } from "../../src/lib/engine.ts";
-import { printExtendedJson } from "../../src/lib/extended-json.ts";
+import { exactBson } from "../../src/lib/bson/bson.ts";
+import type { Engine } from "../../src/lib/mongo/engine.ts";
+import { printExtendedJson } from "../../src/lib/json/extended-json.ts";
 import { isFailure } from "../../src/lib/failure.ts";
 import { fromStored, idKey } from "../../src/tenant/document.ts";
 import { placeFilter, readFilter } from "../../src/tenant/query/filter.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { fileURLToPath } from "node:url";
 import type { Db, Document, MongoClient } from "mongodb";
-import { createClient } from "../../src/lib/client.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
 import { type RunningService, startService } from "../../src/serve.ts";
 import { createLogger } from "../../src/log.ts";
 import { type Finding, inspect } from "../../src/takeover/inspect.ts";

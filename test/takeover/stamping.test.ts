@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { Decimal128, type Document, Double, Int32, Long, ObjectId, UUID } from "mongodb";
 import { createApp } from "../../src/app.ts";
 import { createDeps } from "../../src/boot.ts";
-import { createClient } from "../../src/lib/client.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
 import { prepare } from "../../src/prepare.ts";
 import { createChores } from "../../src/chores.ts";
 import type { Deps } from "../../src/deps.ts";
@@ -10,7 +10,7 @@ import { createLogger } from "../../src/log.ts";
 import { driveAbandoned } from "../../src/operation/drive.ts";
 import { moveOrganization } from "../../src/organization/move.ts";
 import { getById } from "../../src/organization/store.ts";
-import { stampBatch } from "../../src/tenant/stamp.ts";
+import { stampBatch } from "../../src/tenant/place/stamp.ts";
 import { startChild, until } from "../support/crash.ts";
 import { collectionOf } from "../support/fleet.ts";
 import { countOpenOperations } from "../support/invariants.ts";

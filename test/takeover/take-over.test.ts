@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Db, Document, MongoClient } from "mongodb";
-import { createClient } from "../../src/lib/client.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
 import { type RunningService, startService } from "../../src/serve.ts";
 import { createLogger } from "../../src/log.ts";
 import { startChild } from "../support/crash.ts";

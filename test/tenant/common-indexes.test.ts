@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Db, ObjectId } from "mongodb";
 import { createIndex, dropIndex } from "../../src/document/indexes.ts";
-import { settleCommon } from "../../src/flows/common-index.ts";
+import { settleCommon } from "../../src/flows/indexes/common-index.ts";
 import { cancelOperation, moveOrganization } from "../../src/organization/move.ts";
 import { getById } from "../../src/organization/store.ts";
 import { driveAbandoned } from "../../src/operation/drive.ts";

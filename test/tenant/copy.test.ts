@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { Binary, Decimal128, type Document, Double, Int32, Long, MongoClient, ObjectId, UUID } from "mongodb";
-import { insertRaw } from "../../src/lib/insert-raw.ts";
-import { documentOf, element, elementsOf } from "../../src/lib/raw-bson.ts";
-import { compareBatch, type Compared, compareDocuments } from "../../src/tenant/compare.ts";
-import { copyBatch, copyDocuments, findStored } from "../../src/tenant/copy.ts";
+import { insertRaw } from "../../src/lib/bson/insert-raw.ts";
+import { documentOf, element, elementsOf } from "../../src/lib/bson/raw-bson.ts";
+import { compareBatch, type Compared, compareDocuments } from "../../src/tenant/copy/compare.ts";
+import { copyBatch, copyDocuments, findStored } from "../../src/tenant/copy/copy.ts";
 import type { Position } from "../../src/tenant/id-order.ts";
 import { offerPlace, type Placement, sharedCollection, type Tier, tiers } from "../../src/tenant/placement.ts";
-import { toStage } from "../../src/tenant/portable.ts";
+import { toStage } from "../../src/tenant/copy/portable.ts";
 import { collectionAt } from "../../src/tenant/scope.ts";
-import { createSharedCollection } from "../../src/tenant/storage.ts";
+import { createSharedCollection } from "../../src/tenant/place/storage.ts";
 import { firstMeta, nextMeta, toStored } from "../../src/tenant/stored.ts";
 import { oddFields, storeOdd } from "../support/odd-documents.ts";
 

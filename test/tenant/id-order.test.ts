@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import type { Document, ObjectId } from "mongodb";
-import { createClient } from "../../src/lib/client.ts";
-import { exactBson } from "../../src/lib/bson.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
+import { exactBson } from "../../src/lib/bson/bson.ts";
 import { idKey } from "../../src/tenant/document-id.ts";
 import type { Position } from "../../src/tenant/id-order.ts";
 import { offerPlace, type Placement, type Tier } from "../../src/tenant/placement.ts";
 import type { Direction } from "../../src/tenant/query/sort.ts";
 import { collectionAt, openScope, type TenantScope } from "../../src/tenant/scope.ts";
-import { createPlace, createSharedCollection } from "../../src/tenant/storage.ts";
+import { createPlace, createSharedCollection } from "../../src/tenant/place/storage.ts";
 import { firstMeta, readStored, toStored } from "../../src/tenant/stored.ts";
 import { anyId } from "../support/bson-values.ts";
 import { freshDatabaseName } from "../support/service.ts";

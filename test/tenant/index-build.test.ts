@@ -1,7 +1,7 @@
 // INDEX_BUILD_DOCUMENTS sets how many documents the shared collection holds (and prints what was measured).
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type Db, type MongoClient, ObjectId } from "mongodb";
-import { createClient } from "../../src/lib/client.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
 import { getById } from "../../src/organization/store.ts";
 import type { Placement } from "../../src/tenant/placement.ts";
 import { type Child, startChild, until } from "../support/crash.ts";

@@ -3,10 +3,10 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type Collection, type Document, Int32, ObjectId } from "mongodb";
-import { exactBson } from "../../src/lib/bson.ts";
-import { parseExtendedJson, printExtendedJson } from "../../src/lib/extended-json.ts";
+import { exactBson } from "../../src/lib/bson/bson.ts";
+import { parseExtendedJson, printExtendedJson } from "../../src/lib/json/extended-json.ts";
 import { isFailure } from "../../src/lib/failure.ts";
-import { mergePatch } from "../../src/lib/merge-patch.ts";
+import { mergePatch } from "../../src/lib/json/merge-patch.ts";
 import { assertStorable, idKey, printPathId } from "../../src/tenant/document.ts";
 import { type Placement, tiers } from "../../src/tenant/placement.ts";
 import { anyFilter, anyPipeline, anyProjection, anySort, wildFilter } from "../support/any-query.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type MongoClient, ObjectId } from "mongodb";
-import { createClient } from "../../src/lib/client.ts";
-import { findNotes, writeNotes } from "../../src/tenant/journal.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
+import { findNotes, writeNotes } from "../../src/tenant/copy/journal.ts";
 import { freshDatabaseName } from "../support/service.ts";
 
 let client: MongoClient;

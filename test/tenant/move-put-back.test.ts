@@ -5,9 +5,9 @@ import { type DriveDeps, driveAbandoned, enqueue } from "../../src/operation/dri
 import type { Operation } from "../../src/operation/operation.ts";
 import { findById, operations } from "../../src/operation/store.ts";
 import { getById } from "../../src/organization/store.ts";
-import { createIndex } from "../../src/tenant/indexes.ts";
+import { createIndex } from "../../src/tenant/place/indexes.ts";
 import { placeKey, type Tier } from "../../src/tenant/placement.ts";
-import { isRetired } from "../../src/tenant/retired.ts";
+import { isRetired } from "../../src/tenant/place/retired.ts";
 import { type Fleet, type Lodger, openFleet } from "../support/fleet.ts";
 
 setDefaultTimeout(60_000);

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { ObjectId } from "mongodb";
 import { createLeases } from "../../src/tenant/lease.ts";
-import { createPlaces } from "../../src/lib/places.ts";
+import { createPlaces } from "../../src/lib/limit/places.ts";
 import { withTenant } from "../../src/tenant/door.ts";
 import {
   enterpriseDatabase,

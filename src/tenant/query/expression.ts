@@ -1,4 +1,4 @@
-import { isDocument } from "../../lib/bson.ts";
+import { isDocument } from "../../lib/bson/bson.ts";
 import { assertAtMost, invalid, under } from "../../lib/invalid.ts";
 import { isReserved } from "../document.ts";
 import { expressionOperators, systemVariables } from "./operators.ts";

@@ -1,10 +1,10 @@
 import { Binary, BSONRegExp, type Document } from "mongodb";
-import { isDocument, isInteger, isNumeric, toNumber } from "../../lib/bson.ts";
+import { isDocument, isInteger, isNumeric, toNumber } from "../../lib/bson/bson.ts";
 import { invalid, under } from "../../lib/invalid.ts";
-import { tooCostly, walksMax } from "./cost.ts";
+import { tooCostly, walksMax } from "./cost/cost.ts";
 import { filterOperators, joiningOperators, type OperandKind, typeNames } from "./operators.ts";
 import { checkOwnPath, checkPath } from "./path.ts";
-import { checkPattern } from "./pattern.ts";
+import { checkPattern } from "./cost/pattern.ts";
 
 export { placeFilter } from "./place-filter.ts";
 

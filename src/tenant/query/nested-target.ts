@@ -1,5 +1,5 @@
 import type { Document } from "mongodb";
-import { isDocument } from "../../lib/bson.ts";
+import { isDocument } from "../../lib/bson/bson.ts";
 import { under } from "../../lib/invalid.ts";
 import { mapStages } from "./map-stages.ts";
 

@@ -1,5 +1,5 @@
 import { Binary, BSONRegExp, Decimal128, type Document, Double, MaxKey, MinKey, ObjectId, Timestamp } from "mongodb";
-import { isDocument, isNumeric } from "../../lib/bson.ts";
+import { isDocument, isNumeric } from "../../lib/bson/bson.ts";
 import type { IdPath } from "./path.ts";
 import type { Direction } from "./sort.ts";
 

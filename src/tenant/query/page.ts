@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Document } from "mongodb";
-import { isDocument } from "../../lib/bson.ts";
-import { parseExtendedJson, printExtendedJson } from "../../lib/extended-json.ts";
+import { isDocument } from "../../lib/bson/bson.ts";
+import { parseExtendedJson, printExtendedJson } from "../../lib/json/extended-json.ts";
 import { type Failure, failure } from "../../lib/failure.ts";
 import { bracketOf, laterThan, sameAs } from "./order.ts";
 import { type IdPath, placePath } from "./path.ts";

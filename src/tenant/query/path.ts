@@ -1,5 +1,5 @@
 import { invalid } from "../../lib/invalid.ts";
-import { depthMax } from "../../lib/json-reader.ts";
+import { depthMax } from "../../lib/json/json-reader.ts";
 import { isReserved } from "../document.ts";
 
 /** Where the `_id` that a tenant knows is in a stored document. */

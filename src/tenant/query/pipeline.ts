@@ -1,15 +1,15 @@
 import type { Document } from "mongodb";
-import { isDocument } from "../../lib/bson.ts";
-import type { Engine } from "../../lib/engine.ts";
+import { isDocument } from "../../lib/bson/bson.ts";
+import type { Engine } from "../../lib/mongo/engine.ts";
 import { assertAtMost, invalid, under } from "../../lib/invalid.ts";
 import { reservedNames } from "../document.ts";
 import { placeFilter } from "./filter.ts";
 import { joiningOperators } from "./operators.ts";
 import { guardTargets } from "./nested-target.ts";
-import { bindOuterFields } from "./outer-fields.ts";
+import { bindOuterFields } from "./cost/outer-fields.ts";
 import { checkPath, type IdPath, placePath } from "./path.ts";
-import { copyTexts } from "./copied-text.ts";
-import { checkCost } from "./pipeline-cost.ts";
+import { copyTexts } from "./cost/copied-text.ts";
+import { checkCost } from "./cost/pipeline-cost.ts";
 import { stageChecks } from "./stages.ts";
 
 /** Those inside a `$facet` count too. */

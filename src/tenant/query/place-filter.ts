@@ -1,6 +1,6 @@
 import { BSONRegExp, type Document } from "mongodb";
-import { isDocument } from "../../lib/bson.ts";
-import type { Engine } from "../../lib/engine.ts";
+import { isDocument } from "../../lib/bson/bson.ts";
+import type { Engine } from "../../lib/mongo/engine.ts";
 import { joiningOperators } from "./operators.ts";
 import { type IdPath, placePath } from "./path.ts";
 

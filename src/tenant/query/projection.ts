@@ -1,5 +1,5 @@
 import type { Document } from "mongodb";
-import { fieldsOf, isDocument, toNumber } from "../../lib/bson.ts";
+import { fieldsOf, isDocument, toNumber } from "../../lib/bson/bson.ts";
 import { assertAtMost, invalid, under } from "../../lib/invalid.ts";
 import { reservedNames } from "../document.ts";
 import { checkOwnPath } from "./path.ts";

@@ -1,5 +1,5 @@
-import { isDocument, toNumber } from "../../lib/bson.ts";
-import { parseExtendedJson } from "../../lib/extended-json.ts";
+import { isDocument, toNumber } from "../../lib/bson/bson.ts";
+import { parseExtendedJson } from "../../lib/json/extended-json.ts";
 import { assertAtMost, invalid, under } from "../../lib/invalid.ts";
 import { checkOwnPath, type IdPath, placePath } from "./path.ts";
 

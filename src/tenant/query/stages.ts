@@ -1,5 +1,5 @@
 import type { Document } from "mongodb";
-import { isDocument, isInteger, toNumber } from "../../lib/bson.ts";
+import { isDocument, isInteger, toNumber } from "../../lib/bson/bson.ts";
 import { assertAtMost, invalid, under } from "../../lib/invalid.ts";
 import { checkAccumulator, checkExpression } from "./expression.ts";
 import { readFilter } from "./filter.ts";

@@ -2,7 +2,7 @@ import type { Mutation } from "./mutations.ts";
 
 type Edit = Mutation["edits"][number];
 
-const retired = "src/tenant/retired.ts";
+const retired = "src/tenant/place/retired.ts";
 
 /** A name that was left is given again at once. */
 const givenAgain: Edit = {
@@ -64,7 +64,7 @@ export const lifeMutations: Mutation[] = [
     breaks: "a place is one that was made for its organization: without another's indexes",
     edits: [
       {
-        file: "src/tenant/storage.ts",
+        file: "src/tenant/place/storage.ts",
         find: "if (!(await isBare(db, placement))) return false;",
         replace: "",
       },
@@ -84,7 +84,7 @@ export const lifeMutations: Mutation[] = [
     breaks: "rule 9: while a collection is renamed readers and writers wait, and not for long",
     edits: [
       {
-        file: "src/flows/rename.ts",
+        file: "src/flows/organization/rename.ts",
         find: "return await reopen(deps, operation);",
         replace: "throw new Error(`refused ${reopen.name}`);",
       },

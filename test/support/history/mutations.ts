@@ -31,19 +31,19 @@ const sometimes = (ms: number) => `await (Math.random() < 0.2 ? sleep(Math.rando
 const slowRequests: Edit = { file: door, find: use, replace: `${sometimes(1_000)} ${use} ${sometimes(1_000)}` };
 /** The mover stands still between its last drain and the gate: what is noted then, only the gate can copy. */
 const slowMover: Edit = {
-  file: "src/flows/move.ts",
+  file: "src/flows/move/move.ts",
   find: '? { go: "gate", progress: looks }',
   replace: '? (await sleep(500), { go: "gate", progress: looks })',
 };
 /** The drain goes on for a second, as it does when there is much to do: so notes get old enough to be worked off by it. */
 const longDrain: Edit[] = [
   {
-    file: "src/tenant/drain.ts",
+    file: "src/tenant/copy/drain.ts",
     find: "const seenMs = new Map<string, number>();",
     replace: "const seenMs = new Map<string, number>(); const enoughMs = performance.now() + 1_000;",
   },
   {
-    file: "src/tenant/drain.ts",
+    file: "src/tenant/copy/drain.ts",
     find: "if (notes.length <= notesInGateMax && ripe.length < copyMax / 2) return notes.length;",
     replace: "if (performance.now() > enoughMs) return notes.length;",
   },
@@ -59,31 +59,31 @@ const lateRequests: Edit = {
  * cutover: the whole process, or it would hold the lease meanwhile.
  */
 const lateCutover: Edit = {
-  file: "src/flows/move-gate.ts",
+  file: "src/flows/move/move-gate.ts",
   find: "const written = await guarded.cutOver(",
   replace:
     "if (operation.lease.fence === 2) Bun.sleepSync(6_000 + Math.random() * 3_000); const written = await guarded.cutOver(",
 };
 /** Every process stands still for longer than its lease with the first batch in its hands. */
 const lateBatch: Edit = {
-  file: "src/tenant/copy.ts",
+  file: "src/tenant/copy/copy.ts",
   find: "export async function copyBatch(",
   replace: "let paused = false; export async function copyBatch(",
 };
 const lateBatchToo: Edit = {
-  file: "src/tenant/copy.ts",
+  file: "src/tenant/copy/copy.ts",
   find: "beforeWrite();\n  const refused",
   replace: "beforeWrite(); if (!paused) { paused = true; Bun.sleepSync(5_000); }\n  const refused",
 };
 /** Both sides are compared once, and what is copied after that: a second wall, which often hides that the first is gone. Alone it isn't missed. */
 const noCompare: Edit[] = [
   {
-    file: "src/flows/move.ts",
+    file: "src/flows/move/move.ts",
     find: "const batch = await compareBatch(db, from, stage, at);",
     replace: "const batch = at ? null : await compareBatch(db, from, stage, at);",
   },
   {
-    file: "src/tenant/drain.ts",
+    file: "src/tenant/copy/drain.ts",
     find: "const differing = verified ? await compareDocuments(db, source, stage, ids) : [];",
     replace: "const differing: unknown[] = []; void [verified, compareDocuments];",
   },
@@ -91,7 +91,7 @@ const noCompare: Edit[] = [
 
 /** The mover stands still between the last drain and the cutover. */
 const slowGate: Edit = {
-  file: "src/flows/move-gate.ts",
+  file: "src/flows/move/move-gate.ts",
   find: "await compareIndexes(deps, from, stage);",
   replace: "await compareIndexes(deps, from, stage); await Bun.sleep(800);",
 };
@@ -113,7 +113,7 @@ const longerLease: Edit[] = [
     find: "wholeNumber(500, 20, 5_000)",
     replace: "wholeNumber(500, 20, 60_000)",
   },
-  { file: "src/flows/move-gate.ts", find: "const closedMsMax = 4_000;", replace: "const closedMsMax = 30_000;" },
+  { file: "src/flows/move/move-gate.ts", find: "const closedMsMax = 4_000;", replace: "const closedMsMax = 30_000;" },
 ];
 
 /** Placements are held for so long that a move is done while some still hold the one before it. */
@@ -153,7 +153,7 @@ export const mutations: Mutation[] = [
   {
     name: "no wait in journal",
     breaks: "rule 5: the move waits until every process knows that it has to note",
-    edits: [{ file: "src/flows/move-plan.ts", find: "await afterLeases(deps);", replace: "void afterLeases;" }],
+    edits: [{ file: "src/flows/move/move-plan.ts", find: "await afterLeases(deps);", replace: "void afterLeases;" }],
     pauses: [...noCompare, ...longerLease],
     config: longestLease,
     shownBy: anyDirection,
@@ -163,7 +163,7 @@ export const mutations: Mutation[] = [
     breaks: "rule 5: the move waits until every process knows that the gate is closed",
     edits: [
       {
-        file: "src/flows/move-gate.ts",
+        file: "src/flows/move/move-gate.ts",
         find: "await afterMoveLeases(deps);",
         replace: "void afterMoveLeases;",
       },
@@ -194,7 +194,7 @@ export const mutations: Mutation[] = [
     breaks: "rule 5: what is noted by then is copied behind the gate",
     edits: [
       {
-        file: "src/flows/move-gate.ts",
+        file: "src/flows/move/move-gate.ts",
         find: "await drainAll(db, sides, deadlineMs, { assertHeld, keepHeld, proveHeld });",
         replace: "0; void [drainAll, sides, proveHeld];",
       },
@@ -263,7 +263,7 @@ export const mutations: Mutation[] = [
     breaks: "rule 4: a note counts only when its document was copied a lease later",
     edits: [
       {
-        file: "src/tenant/drain.ts",
+        file: "src/tenant/copy/drain.ts",
         find: "notes.filter(({ _id }) => seenMs.get(_id.toHexString())! + leaseMs <= nowMs);",
         replace: "notes; void nowMs;",
       },
@@ -278,7 +278,7 @@ export const mutations: Mutation[] = [
     breaks: "rule 5: a noted document that is gone is removed on the other side",
     edits: [
       {
-        file: "src/tenant/copy.ts",
+        file: "src/tenant/copy/copy.ts",
         find: "await removeFrom(db, stage, ids);\n  const refused",
         replace: "const refused",
       },
@@ -313,11 +313,15 @@ export const mutations: Mutation[] = [
     breaks: "rule 5: after the cutover the old side is removed",
     edits: [
       {
-        file: "src/flows/move-end.ts",
+        file: "src/flows/move/move-end.ts",
         find: "await retirePlace(db, from, {",
         replace: "void retirePlace; await Promise.resolve({",
       },
-      { file: "src/flows/move-end.ts", find: "await removePlace(db, from, source, deps);", replace: "void source;" },
+      {
+        file: "src/flows/move/move-end.ts",
+        find: "await removePlace(db, from, source, deps);",
+        replace: "void source;",
+      },
     ],
     pauses: [],
     leavesBehind: true,
@@ -328,7 +332,7 @@ export const mutations: Mutation[] = [
     breaks: "rule 6: each driver copies to a place of its own",
     edits: [
       {
-        file: "src/flows/move-plan.ts",
+        file: "src/flows/move/move-plan.ts",
         find: 'offerPlace("starter", whereOf(deps, organization), fence + 1)',
         replace: 'offerPlace("starter", whereOf(deps, organization), 1_000)',
       },

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { isFailure } from "../../../src/lib/failure.ts";
-import { parseExtendedJson } from "../../../src/lib/extended-json.ts";
+import { parseExtendedJson } from "../../../src/lib/json/extended-json.ts";
 import { readPipeline } from "../../../src/tenant/query/pipeline.ts";
 
 /** The pointer of what costs too much, or null for what is permitted. */

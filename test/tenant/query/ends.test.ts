@@ -3,10 +3,10 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type Document, MongoClient } from "mongodb";
-import { printExtendedJson } from "../../../src/lib/extended-json.ts";
-import { type Engine, engineOf } from "../../../src/lib/engine.ts";
+import { printExtendedJson } from "../../../src/lib/json/extended-json.ts";
+import { type Engine, engineOf } from "../../../src/lib/mongo/engine.ts";
 import { isFailure } from "../../../src/lib/failure.ts";
-import { copyTexts } from "../../../src/tenant/query/copied-text.ts";
+import { copyTexts } from "../../../src/tenant/query/cost/copied-text.ts";
 import { readPipeline } from "../../../src/tenant/query/pipeline.ts";
 import { anyExpression, largeDocument } from "../../support/any-expression.ts";
 import { freshDatabaseName } from "../../support/service.ts";

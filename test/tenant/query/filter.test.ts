@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { parseExtendedJson, printExtendedJson } from "../../../src/lib/extended-json.ts";
+import { parseExtendedJson, printExtendedJson } from "../../../src/lib/json/extended-json.ts";
 import { placeFilter, readFilter } from "../../../src/tenant/query/filter.ts";
 import { refusedAt } from "../../support/refused.ts";
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type Document, Long, MongoClient } from "mongodb";
-import { type Engine, engineOf } from "../../../src/lib/engine.ts";
-import { copyTexts } from "../../../src/tenant/query/copied-text.ts";
-import { bindOuterFields } from "../../../src/tenant/query/outer-fields.ts";
+import { type Engine, engineOf } from "../../../src/lib/mongo/engine.ts";
+import { copyTexts } from "../../../src/tenant/query/cost/copied-text.ts";
+import { bindOuterFields } from "../../../src/tenant/query/cost/outer-fields.ts";
 import { freshDatabaseName } from "../../support/service.ts";
 
 /** What a document may have where a loop looks, and what a loop may do with it. */

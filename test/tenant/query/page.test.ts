@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { BSONRegExp, Code, type Document, Int32, Long, ObjectId } from "mongodb";
-import { printExtendedJson } from "../../../src/lib/extended-json.ts";
+import { printExtendedJson } from "../../../src/lib/json/extended-json.ts";
 import { isFailure } from "../../../src/lib/failure.ts";
 import {
   afterInTurn,

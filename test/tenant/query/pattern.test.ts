@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { BSONRegExp } from "mongodb";
 import { isFailure } from "../../../src/lib/failure.ts";
 import { readFilter } from "../../../src/tenant/query/filter.ts";
-import { costOfPattern } from "../../../src/tenant/query/pattern.ts";
+import { costOfPattern } from "../../../src/tenant/query/cost/pattern.ts";
 import { readPipeline } from "../../../src/tenant/query/pipeline.ts";
 
 describe("a pattern", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { parseExtendedJson, printExtendedJson } from "../../../src/lib/extended-json.ts";
+import { parseExtendedJson, printExtendedJson } from "../../../src/lib/json/extended-json.ts";
 import { placePipeline, readPipeline } from "../../../src/tenant/query/pipeline.ts";
 import { refusedAt } from "../../support/refused.ts";
 

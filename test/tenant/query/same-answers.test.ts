@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type Document, MongoClient } from "mongodb";
-import { printExtendedJson } from "../../../src/lib/extended-json.ts";
+import { printExtendedJson } from "../../../src/lib/json/extended-json.ts";
 import { assertStorable } from "../../../src/tenant/document.ts";
 import { anyFilter, anyPipeline, anyProjection, anySort, wildFilter } from "../../support/any-query.ts";
 import { anyDocument, anyId, flatDocument, withoutExtremes } from "../../support/bson-values.ts";

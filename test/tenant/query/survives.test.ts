@@ -17,8 +17,8 @@ import {
   Timestamp,
   UUID,
 } from "mongodb";
-import { type Engine, engineOf } from "../../../src/lib/engine.ts";
-import { isUnavailable } from "../../../src/lib/mongo.ts";
+import { type Engine, engineOf } from "../../../src/lib/mongo/engine.ts";
+import { isUnavailable } from "../../../src/lib/mongo/mongo.ts";
 import { expressionOperators } from "../../../src/tenant/query/operators.ts";
 import { placePipeline } from "../../../src/tenant/query/pipeline.ts";
 import { freshDatabaseName } from "../../support/service.ts";

@@ -1,0 +1,226 @@
+import type { Context } from "hono";
+import { createMiddleware } from "hono/factory";
+import { emailKey } from "../../admin/admin.ts";
+import type { Deps } from "../../deps.ts";
+import { failure, isFailure } from "../../lib/failure.ts";
+import type { Crowd } from "../../lib/limit/crowd.ts";
+import type { RateLimit, Taken } from "../../lib/limit/rate-limit.ts";
+import type { ByAddress } from "../../limits.ts";
+import { limitedAs, neighbourhoodOf, networkOf } from "./address.ts";
+import type { Env } from "./context.ts";
+import { withDescription } from "../contract/describe.ts";
+import { type HttpFailure, sendProblem } from "../contract/problems.ts";
+
+type LimitDeps = Pick<Deps, "limits">;
+
+/** Says what holds, on refusals and on answers (draft-ietf-httpapi-ratelimit-headers-10: `q`uota, `w`indow, `r`emaining, `t`ime). */
+function tell(c: Context<Env>, taken: readonly Taken[]): void {
+  c.set("taken", taken);
+  c.header("RateLimit-Policy", taken.map((one) => `"${one.name}";q=${one.limit};w=${one.windowSeconds}`).join(", "));
+  c.header("RateLimit", taken.map((one) => `"${one.name}";r=${one.remaining};t=${one.resetSeconds}`).join(", "));
+}
+
+const tooMany = (seconds: number) =>
+  failure<HttpFailure>("rate_limited", `Too many requests; try again in ${seconds} s.`, { retryAfterSeconds: seconds });
+
+function refuse(c: Context<Env>, spent: Taken): never {
+  tell(c, [...(c.get("taken") ?? []), spent]);
+  throw tooMany(spent.resetSeconds);
+}
+
+/** Counts a request on several limits, one after the other; what one refuses, then the last one, isn't counted on the next. */
+async function count(limits: readonly (readonly [RateLimit, string])[]): Promise<Taken[]> {
+  const taken: Taken[] = [];
+  for (const [limit, key] of limits) {
+    taken.push(await limit.take(key));
+    if (!taken.at(-1)!.allowed) break;
+  }
+  return taken;
+}
+
+async function takeAll(c: Context<Env>, limits: readonly (readonly [RateLimit, string])[]): Promise<Taken[]> {
+  const taken = await count(limits);
+  tell(c, [...(c.get("taken") ?? []), ...taken]);
+  const last = taken.at(-1);
+  if (last && !last.allowed) throw tooMany(last.resetSeconds);
+  return taken;
+}
+
+/** What counts a request of this address, the narrowest first. */
+function countsOf(
+  { limits }: LimitDeps,
+  c: Context<Env>,
+  { each, around }: ByAddress,
+): (readonly [RateLimit, string])[] {
+  const { address } = c.get("arrival");
+  const own = [each, limits.keyOf(limitedAs(address))] as const;
+  const network = networkOf(address);
+  return network === null ? [own] : [own, [around, limits.keyOf(network)]];
+}
+
+/** One limit, by the caller's address. */
+const limitAddress = (deps: LimitDeps, limit: ByAddress, problem: string) =>
+  withDescription(
+    createMiddleware<Env>(async (c, next) => {
+      await takeAll(c, countsOf(deps, c, limit));
+      await next();
+    }),
+    { problems: { rate_limited: problem } },
+  );
+
+export const limitCreates = (deps: LimitDeps) =>
+  limitAddress(deps, deps.limits.createByAddress, "Too many organizations were created from this address");
+export const limitReads = (deps: LimitDeps) =>
+  limitAddress(deps, deps.limits.readByAddress, "Too many requests without a token came from this address");
+
+/** Counts tries to sign in by address, before anything is read. Who signs in rightly has not tried. */
+export const limitSignInAddresses = (deps: LimitDeps) =>
+  createMiddleware<Env>(async function limitSignInAddresses(c, next) {
+    const byAddress = countsOf(deps, c, deps.limits.signInByAddress);
+    const taken = await takeAll(c, byAddress);
+    await next();
+    if (c.res.status !== 200) return;
+    const now = await Promise.all(byAddress.map(([limit, key], index) => limit.giveBack(key, taken[index]!)));
+    tell(c, [...now, ...c.get("taken")!.slice(now.length)]);
+  });
+
+/**
+ * Counts tries to sign in with an email before anything is looked up or hashed: strictly those from one network, and loosely
+ * all. It is the same for an email that nobody has. Who signs in rightly starts anew there, and from then on that address has
+ * a count of its own: whatever others try with the email, nobody can lock its owner out there. Only so many in a minute are
+ * right, too.
+ */
+export const limitSignIns = (deps: LimitDeps) =>
+  withDescription(
+    createMiddleware<Env>(async (c, next) => {
+      const { signInByEmailHere, signInByEmail, signIns, signedInHere, keyOf } = deps.limits;
+      const { email } = (c.req.valid as (target: "json") => { email: string })("json");
+      const { address } = c.get("arrival");
+      const everywhere = keyOf(emailKey(email));
+      const at = (place: string) => keyOf(`${emailKey(email)}\0${place}`);
+      const own = at(limitedAs(address));
+      const isKnown = await signedInHere.holds(own);
+      const here = isKnown ? own : at(neighbourhoodOf(address));
+      const before = c.get("taken") ?? [];
+      await takeAll(c, [[signInByEmailHere, here]]);
+      // Told only when it refuses: who sees that it isn't counted would see that somebody has the email.
+      const anywhere = isKnown ? null : await signInByEmail.take(everywhere);
+      if (anywhere?.allowed === false) refuse(c, anywhere);
+      const [last] = await takeAll(c, [[signIns, isKnown ? own : everywhere]]);
+      await next();
+      if (c.res.status !== 200) return;
+      const forgiven = await signInByEmailHere.forgive(here);
+      if (anywhere) await signInByEmail.giveBack(everywhere, anywhere);
+      await signedInHere.note(own);
+      tell(c, [...before, forgiven, last!]);
+    }),
+    { problems: { rate_limited: "Too many sign-in attempts from this address or with this email" } },
+  );
+
+/** Goes on with a place in each crowd, or says which is full: with a quota of requests at once, which has no window. */
+async function among(c: Context, crowds: readonly (readonly [Crowd, string])[], next: () => Promise<void>) {
+  const leaves: (() => void)[] = [];
+  try {
+    for (const [crowd, key] of crowds) {
+      const leave = await crowd.enter(key);
+      if (!leave) {
+        c.header("RateLimit-Policy", `"${crowd.name}";q=${crowd.atOnce};qu="concurrent-requests"`);
+        c.header("RateLimit", `"${crowd.name}";r=0;t=1`);
+        throw tooMany(1);
+      }
+      leaves.push(leave);
+    }
+    await next();
+  } finally {
+    for (const leave of leaves) leave();
+  }
+}
+
+/**
+ * What every request of an organization passes, once it is known whose it is: what its tier allows to its token and to all of
+ * them, and a place among its own.
+ */
+export async function limitOrganization(deps: LimitDeps, c: Context<Env>, next: () => Promise<void>): Promise<void> {
+  const { byTier, tierOf, crowd, tokenCrowd } = deps.limits;
+  const { organizationId, claims } = c.get("actor");
+  const id = organizationId.toHexString();
+  // A token that was renewed goes on with the count of the one before.
+  const token = claims.sid ?? claims.jti;
+  const tier = byTier[await tierOf(organizationId)];
+  await takeAll(c, [
+    [tier.token, token],
+    [tier.organization, id],
+  ]);
+  await among(
+    c,
+    [
+      [tokenCrowd, token],
+      [crowd, id],
+    ],
+    next,
+  );
+}
+
+export const organizationProblems = {
+  rate_limited: "The token or its organization sends more requests than its tier allows, or too many at once",
+};
+
+/** The same for an operator's key. */
+export async function limitOperator(deps: LimitDeps, c: Context<Env>, next: () => Promise<void>): Promise<void> {
+  const { byOperatorKey, crowd } = deps.limits;
+  const { keyId } = c.get("operator");
+  await takeAll(c, [[byOperatorKey, keyId]]);
+  await among(c, [[crowd, `key:${keyId}`]], next);
+}
+
+/**
+ * Counts changes of the password, each of which costs a core for a while, and of the email, whose answer says whether somebody
+ * has it: before anything is hashed or looked up.
+ */
+export const limitCredentials = (deps: LimitDeps) =>
+  withDescription(
+    createMiddleware<Env>(async (c, next) => {
+      const { email, password } = (c.req.valid as (target: "json") => { email?: string; password?: string })("json");
+      const id = c.get("actor").organizationId.toHexString();
+      if ((email ?? password) !== undefined) await takeAll(c, [[deps.limits.credentialsByOrganization, id]]);
+      await next();
+    }),
+    {
+      problems: {
+        rate_limited: `${organizationProblems.rate_limited}, or changed its email or password too often`,
+      },
+    },
+  );
+
+/** What somebody is told who tries tokens and keys, or what may be done with one. */
+const refusals: ReadonlySet<string> = new Set([
+  "token_invalid",
+  "tenant_gone",
+  "refresh_token_invalid",
+  "refresh_token_reused",
+  "operator_key_invalid",
+  "address_not_allowed",
+  "scope_missing",
+]);
+
+/** Refuses an address that has sent too many wrong tokens and keys, before one more is looked up. */
+export async function refuseSpent(deps: LimitDeps, c: Context<Env>): Promise<void> {
+  for (const [limit, key] of countsOf(deps, c, deps.limits.refusedByAddress)) {
+    const spent = await limit.spent(key);
+    if (spent) refuse(c, spent);
+  }
+}
+
+/** Counts tokens and keys that are refused, by address. Right ones from the same address go on. */
+export const limitRefused = (deps: LimitDeps) =>
+  createMiddleware<Env>(async function limitRefused(c, next) {
+    await next();
+    if (!isFailure(c.error) || !refusals.has(c.error.failure)) return;
+    const taken = await count(countsOf(deps, c, deps.limits.refusedByAddress));
+    const last = taken.at(-1)!;
+    if (!last.allowed) {
+      c.res.headers.delete("WWW-Authenticate");
+      c.res = sendProblem(c, tooMany(last.resetSeconds));
+    }
+    tell(c, [...(c.get("taken") ?? []), ...taken]);
+  });

@@ -1,0 +1,84 @@
+import type { Context } from "hono";
+import { createMiddleware } from "hono/factory";
+import type { Budget } from "../../lib/limit/budget.ts";
+import { failure } from "../../lib/failure.ts";
+import { limitedAs } from "./address.ts";
+import type { Env } from "./context.ts";
+import type { HttpFailure } from "../contract/problems.ts";
+
+/** So much is read of somebody who isn't known yet and doesn't say how much will come: a sign-in or a new organization has a tenth of it at the most. */
+const strangersBytesMax = 64 * 1_024;
+
+const tooLarge = (bytesMax: number) =>
+  failure<HttpFailure>("body_too_large", `The body may have at most ${bytesMax} bytes.`);
+
+const busy = () =>
+  failure<HttpFailure>("bodies_busy", "Too many request bodies are being read at the moment; try again shortly.", {
+    retryAfterSeconds: 1,
+  });
+
+/** Whose share of the budget it is. */
+function readerOf(c: Context<Env>): { key: string; isKnown: boolean } {
+  const [actor, operator] = [c.get("actor"), c.get("operator")];
+  if (actor) return { key: actor.organizationId.toHexString(), isKnown: true };
+  if (operator) return { key: `key:${operator.keyId}`, isKnown: true };
+  return { key: limitedAs(c.get("arrival").address), isKnown: false };
+}
+
+async function readChunks(
+  body: ReadableStream<Uint8Array>,
+  take: (bytes: number) => void,
+  late: AbortSignal | undefined,
+): Promise<ArrayBuffer> {
+  const chunks: Uint8Array[] = [];
+  const reader = body.getReader();
+  const stop = () => void reader.cancel().catch(() => {});
+  late?.addEventListener("abort", stop);
+  try {
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      take(part.value.length);
+      chunks.push(part.value);
+    }
+    late?.throwIfAborted();
+    return Bun.concatArrayBuffers(chunks);
+  } finally {
+    late?.removeEventListener("abort", stop);
+  }
+}
+
+/**
+ * Bounds bodies. One that says that it is too large is refused at once. Of the others nothing is read before a route asks for
+ * it by `receive`, which stands behind whoever finds out who is calling; then it counts in the budget until the request ends.
+ */
+export const boundBodies = (bytesMaxOf: (method: string, path: string) => number, budget: Budget) =>
+  createMiddleware<Env>(async function boundBodies(c, next) {
+    const bytesMax = bytesMaxOf(c.req.method, c.req.path);
+    const isChunked = c.req.header("transfer-encoding") !== undefined;
+    const declared = isChunked ? 0 : Number(c.req.header("content-length") ?? 0);
+    if (declared > bytesMax) throw tooLarge(bytesMax);
+    let giveBack = () => {};
+    c.set("receive", async () => {
+      const { body } = c.req.raw;
+      if (!body) return;
+      const { key, isKnown } = readerOf(c);
+      const most = isChunked && !isKnown ? Math.min(bytesMax, strangersBytesMax) : bytesMax;
+      let taken = 0;
+      giveBack = () => budget.giveBack(key, taken);
+      const take = (bytes: number) => {
+        if (taken + bytes > most) throw tooLarge(most);
+        if (!budget.take(key, bytes)) throw busy();
+        taken += bytes;
+      };
+      if (isChunked)
+        c.req.bodyCache.arrayBuffer = Promise.resolve(await readChunks(body, take, c.get("late"))) as never;
+      else take(declared);
+    });
+    try {
+      await next();
+    } finally {
+      giveBack();
+    }
+  });
+
+/** Reads the body, or sees to it that there is room for it, before what follows looks at it. */
+export const receive = (c: Context): Promise<void> => (c as Context<Env>).get("receive")();

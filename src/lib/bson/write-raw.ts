@@ -1,0 +1,44 @@
+import { type Collection, type Document, MongoServerError } from "mongodb";
+import { executeOperation } from "mongodb/lib/operations/execute_operation.js";
+import { InsertOperation } from "mongodb/lib/operations/insert.js";
+import { UpdateOperation } from "mongodb/lib/operations/update.js";
+import { MongoDBNamespace } from "mongodb/lib/utils.js";
+import type { RawRefusal } from "./insert-raw.ts";
+import { durable, type within } from "../mongo/mongo.ts";
+
+// What the driver does for `insertMany` and `updateOne`, sending it once more where a change of the primary came between
+// included, with statements that are bytes already.
+
+type InTime = ReturnType<typeof within>;
+
+async function execute<D extends Document>({ db }: { db: Collection<D>["db"] }, operation: object) {
+  const answer = await executeOperation(db.client, operation);
+  if (answer.writeConcernError) throw new MongoServerError(answer.writeConcernError);
+  return answer;
+}
+
+const namespaceOf = ({ dbName, collectionName }: Collection) => new MongoDBNamespace(dbName, collectionName);
+const optionsFor = (inTime: InTime) => ({ ordered: false, ...durable, ...inTime });
+
+/** Inserts documents, each by itself. @returns those that the server refused; the others are there */
+export async function insertBytes(
+  collection: Collection,
+  documents: readonly Uint8Array[],
+  inTime: InTime,
+): Promise<RawRefusal[]> {
+  const operation = new InsertOperation(
+    namespaceOf(collection),
+    documents.map(() => ({})),
+    optionsFor(inTime),
+    documents,
+  );
+  return (await execute(collection, operation)).writeErrors ?? [];
+}
+
+/** Changes one document. @param statement `{q, u}` @returns how many it found. @throws MongoServerError when it is refused */
+export async function updateBytes(collection: Collection, statement: Uint8Array, inTime: InTime): Promise<number> {
+  const operation = new UpdateOperation(namespaceOf(collection), [{}], optionsFor(inTime), [statement]);
+  const { n, writeErrors } = await execute(collection, operation);
+  if (writeErrors?.[0]) throw new MongoServerError(writeErrors[0]);
+  return n;
+}
