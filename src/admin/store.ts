@@ -1,5 +1,5 @@
 import type { Collection, Db, ObjectId } from "mongodb";
-import { isDuplicateKey, isUnavailable, retryDeadlock, toBuild, within } from "../lib/mongo/mongo.ts";
+import { isDuplicateKey, isUnavailable, retryDeadlock, buildIndexes, within } from "../lib/mongo/mongo.ts";
 import { type AdminDocument, emailKey, emailKeys } from "./admin.ts";
 
 /** `admin_users` as the first Croupier named it. */
@@ -8,15 +8,15 @@ export const admins = (db: Db): Collection<AdminDocument> => db.collection("admi
 const emailIndex = "email_1";
 const emailKeysIndex = "email_keys_1";
 
-export async function createAdminIndexes(db: Db): Promise<void> {
-  await admins(db).createIndex({ email: 1 }, { name: emailIndex, unique: true, ...toBuild() });
-  await admins(db).createIndex({ email_keys: 1 }, { name: emailKeysIndex, unique: true, sparse: true, ...toBuild() });
-  await admins(db).createIndex({ email: 1, organization_id: 1 }, toBuild());
-  await admins(db).createIndex({ organization_id: 1 }, toBuild());
-  // Those of the first Croupier that aren't taken over: none, as a rule.
-  const incomplete = { partialFilterExpression: { email_keys: null } };
-  await admins(db).createIndex({ created_at: 1, _id: 1 }, { ...incomplete, ...toBuild() });
-}
+export const createAdminIndexes = (db: Db): Promise<void> =>
+  buildIndexes(admins(db), [
+    { key: { email: 1 }, name: emailIndex, unique: true },
+    { key: { email_keys: 1 }, name: emailKeysIndex, unique: true, sparse: true },
+    { key: { email: 1, organization_id: 1 } },
+    { key: { organization_id: 1 } },
+    // Those of the first Croupier that aren't taken over: none, as a rule.
+    { key: { created_at: 1, _id: 1 }, partialFilterExpression: { email_keys: null } },
+  ]);
 
 export const findById = (db: Db, id: ObjectId): Promise<AdminDocument | null> =>
   admins(db).findOne({ _id: id }, within());

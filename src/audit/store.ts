@@ -6,7 +6,7 @@ import {
   isRivalry,
   majority,
   retryDeadlock,
-  toBuild,
+  buildIndexes,
   within,
 } from "../lib/mongo/mongo.ts";
 import { type Act, acts as allActs, type Entry, type Outcome, outcomes } from "./audit.ts";
@@ -28,13 +28,15 @@ export const auditPending = (db: Db): Collection<Pending> => db.collection("audi
 const actIndex = "act_id_1";
 
 export async function createAuditIndexes(db: Db): Promise<void> {
-  await auditEntries(db).createIndex({ act_id: 1 }, { name: actIndex, unique: true, ...toBuild() });
-  await auditEntries(db).createIndex({ chain: 1, at: -1, _id: -1 }, toBuild());
-  await auditEntries(db).createIndex({ at: -1, _id: -1 }, toBuild());
-  // By act or outcome, of all and of one chain.
-  await auditEntries(db).createIndex({ act: 1, outcome: 1, at: -1, _id: -1 }, toBuild());
-  await auditEntries(db).createIndex({ chain: 1, act: 1, outcome: 1, at: -1, _id: -1 }, toBuild());
-  await auditPending(db).createIndex({ pending_since: 1 }, toBuild());
+  await buildIndexes(auditEntries(db), [
+    { key: { act_id: 1 }, name: actIndex, unique: true },
+    { key: { chain: 1, at: -1, _id: -1 } },
+    { key: { at: -1, _id: -1 } },
+    // By act or outcome, of all and of one chain.
+    { key: { act: 1, outcome: 1, at: -1, _id: -1 } },
+    { key: { chain: 1, act: 1, outcome: 1, at: -1, _id: -1 } },
+  ]);
+  await buildIndexes(auditPending(db), [{ key: { pending_since: 1 } }]);
 }
 
 /** The places of a chain from one to another, both included, as ids. */

@@ -1,7 +1,7 @@
 import type { Collection, Db, ObjectId } from "mongodb";
 import { failure } from "../lib/failure.ts";
 import type { Expiring } from "../lib/mongo/expiry.ts";
-import { isDuplicateKeyOfAny, majority, toBuild, within } from "../lib/mongo/mongo.ts";
+import { isDuplicateKeyOfAny, majority, buildIndexes, within } from "../lib/mongo/mongo.ts";
 import { idKey } from "../tenant/document-id.ts";
 import type { DocumentFailure } from "./document.ts";
 import type { Refused } from "./insert.ts";
@@ -32,7 +32,7 @@ const remembered = (db: Db): Collection<RememberedInsert> => db.collection("idem
 export const insertsExpire: Expiring = { of: remembered, field: "created_at", afterSeconds: 24 * 60 * 60 };
 
 export async function createIdempotencyIndexes(db: Db): Promise<void> {
-  await remembered(db).createIndex({ organization_id: 1 }, toBuild());
+  await buildIndexes(remembered(db), [{ key: { organization_id: 1 } }]);
 }
 
 /**

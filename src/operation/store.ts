@@ -8,7 +8,7 @@ import {
   isUnnamedDuplicateKey,
   majority,
   retryDeadlock,
-  toBuild,
+  buildIndexes,
   within,
 } from "../lib/mongo/mongo.ts";
 import type { Operation, OperationEnd, OperationKind } from "./operation.ts";
@@ -21,17 +21,17 @@ export const buildIndex = "one_builds_at_a_time";
 export const operationsExpire: Expiring = { of: operations, field: "finished_at", afterSeconds: 30 * 24 * 60 * 60 };
 
 export async function createOperationIndexes(db: Db): Promise<void> {
-  const all = operations(db);
   const open = { partialFilterExpression: { open: true } };
-  await all.createIndex({ organization_id: 1 }, { name: openIndex, unique: true, ...open, ...toBuild() });
-  await all.createIndex({ "lease.until": 1 }, { name: "open_by_lease", ...open, ...toBuild() });
-  const builds = { partialFilterExpression: { builds: true } };
-  await all.createIndex({ builds: 1 }, { name: buildIndex, unique: true, ...builds, ...toBuild() });
-  // For `list`.
-  await all.createIndex({ organization_id: 1, _id: -1 }, toBuild());
-  await all.createIndex({ status: 1, _id: -1 }, toBuild());
-  await all.createIndex({ kind: 1, status: 1, _id: -1 }, toBuild());
-  await dropOutdatedIndex(all, "organization_id_1_created_at_-1");
+  await buildIndexes(operations(db), [
+    { key: { organization_id: 1 }, name: openIndex, unique: true, ...open },
+    { key: { "lease.until": 1 }, name: "open_by_lease", ...open },
+    { key: { builds: 1 }, name: buildIndex, unique: true, partialFilterExpression: { builds: true } },
+    // For `list`.
+    { key: { organization_id: 1, _id: -1 } },
+    { key: { status: 1, _id: -1 } },
+    { key: { kind: 1, status: 1, _id: -1 } },
+  ]);
+  await dropOutdatedIndex(operations(db), "organization_id_1_created_at_-1");
 }
 
 /** Which driver writes: nothing matches once another has claimed the operation. */

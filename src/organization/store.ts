@@ -7,7 +7,7 @@ import {
   isUnavailable,
   majority,
   retryDeadlock,
-  toBuild,
+  buildIndexes,
   within,
 } from "../lib/mongo/mongo.ts";
 import type { Standing } from "../tenant/lease.ts";
@@ -27,19 +27,19 @@ const nameIndex = "organization_name_1";
 const placeIndex = "place_keys_1";
 
 export async function createOrganizationIndexes(db: Db): Promise<void> {
-  const all = organizations(db);
-  await all.createIndex({ organization_name: 1 }, { name: nameIndex, unique: true, ...toBuild() });
-  const unstamped = { partialFilterExpression: { "placement.unstamped": true } };
-  await all.createIndex({ "placement.unstamped": 1 }, { ...unstamped, ...toBuild() });
-  // For operators, who page through all of them in the order of `_id`.
-  await all.createIndex({ tier: 1, status: 1, _id: 1 }, toBuild());
-  await all.createIndex({ region: 1, tier: 1, status: 1, _id: 1 }, toBuild());
-  for (const field of ["tier", "status", "region"]) await dropOutdatedIndex(all, `${field}_1__id_1`);
-  await all.createIndex({ place_keys: 1 }, { name: placeIndex, unique: true, sparse: true, ...toBuild() });
-  // Who lives where, and whose place isn't known.
-  await all.createIndex({ "placement.database": 1, "placement.collection": 1 }, toBuild());
-  // Which indexes tenants of the shared collection list.
-  await all.createIndex({ "placement.indexes.key": 1 }, { sparse: true, ...toBuild() });
+  await buildIndexes(organizations(db), [
+    { key: { organization_name: 1 }, name: nameIndex, unique: true },
+    { key: { "placement.unstamped": 1 }, partialFilterExpression: { "placement.unstamped": true } },
+    // For operators, who page through all of them in the order of `_id`.
+    { key: { tier: 1, status: 1, _id: 1 } },
+    { key: { region: 1, tier: 1, status: 1, _id: 1 } },
+    { key: { place_keys: 1 }, name: placeIndex, unique: true, sparse: true },
+    // Who lives where, and whose place isn't known.
+    { key: { "placement.database": 1, "placement.collection": 1 } },
+    // Which indexes tenants of the shared collection list.
+    { key: { "placement.indexes.key": 1 }, sparse: true },
+  ]);
+  for (const field of ["tier", "status", "region"]) await dropOutdatedIndex(organizations(db), `${field}_1__id_1`);
 }
 
 /** @param name in lower case */

@@ -1,5 +1,5 @@
 import type { Collection, Db, Document, Filter, ObjectId, OptionalUnlessRequiredId } from "mongodb";
-import { isDuplicateKeyOfAny, retryDeadlock, toBuild, within } from "../lib/mongo/mongo.ts";
+import { isDuplicateKeyOfAny, retryDeadlock, buildIndexes, within } from "../lib/mongo/mongo.ts";
 import { type Amount, dimensions, type Quota } from "./quota.ts";
 
 /** How much an organization has, with what processes have set aside for writes to come. */
@@ -16,7 +16,7 @@ export type UsageRecord = Amount & {
 const usage = (db: Db): Collection<UsageRecord> => db.collection("usage");
 
 export async function createUsageIndexes(db: Db): Promise<void> {
-  await usage(db).createIndex({ due_at: 1 }, { sparse: true, ...toBuild() });
+  await buildIndexes(usage(db), [{ key: { due_at: 1 }, sparse: true }]);
 }
 
 export const find = (db: Db, id: ObjectId): Promise<UsageRecord | null> => usage(db).findOne({ _id: id }, within());

@@ -1,19 +1,20 @@
 import type { Collection, Db, ObjectId } from "mongodb";
 import type { AdminDocument } from "../admin/admin.ts";
 import type { Expiring } from "../lib/mongo/expiry.ts";
-import { retryDeadlock, toBuild, within } from "../lib/mongo/mongo.ts";
+import { retryDeadlock, buildIndexes, within } from "../lib/mongo/mongo.ts";
 import type { SessionDocument } from "./session.ts";
 
 const sessions = (db: Db): Collection<SessionDocument> => db.collection("sessions");
 
 export const sessionsExpire: Expiring = { of: sessions, field: "expires_at", afterSeconds: 0 };
 
-export async function createSessionIndexes(db: Db): Promise<void> {
-  await sessions(db).createIndex({ family_hash: 1 }, { unique: true, ...toBuild() });
-  await sessions(db).createIndex({ admin_id: 1, last_used_at: -1 }, toBuild());
-  await sessions(db).createIndex({ organization_id: 1 }, toBuild());
-  await sessions(db).createIndex({ ended_at: 1 }, { sparse: true, ...toBuild() });
-}
+export const createSessionIndexes = (db: Db): Promise<void> =>
+  buildIndexes(sessions(db), [
+    { key: { family_hash: 1 }, unique: true },
+    { key: { admin_id: 1, last_used_at: -1 } },
+    { key: { organization_id: 1 } },
+    { key: { ended_at: 1 }, sparse: true },
+  ]);
 
 const notEnded = { ended_at: { $exists: false } };
 

@@ -4,7 +4,7 @@ import { type RateLimiterAbstract, RateLimiterMongo, type RateLimiterRes } from 
 import { combineAdds } from "./combined.ts";
 import type { Expiring } from "../mongo/expiry.ts";
 import { insure } from "./insured.ts";
-import { isUnnamedDuplicateKey, retryDeadlock, toBuild, within } from "../mongo/mongo.ts";
+import { isUnnamedDuplicateKey, retryDeadlock, buildIndexes, within } from "../mongo/mongo.ts";
 
 /** How much was counted since the window began, and when it ends, in milliseconds since 1970. */
 export type Count = { count: number; endsMs: number };
@@ -87,7 +87,7 @@ const entries = (db: Db): Collection<Entry> => db.collection("rate_limits");
 export const countersExpire: Expiring = { of: entries, field: "expire", afterSeconds: 0 };
 
 export async function createCounterIndexes(db: Db): Promise<void> {
-  await entries(db).createIndex({ key: 1 }, { unique: true, ...toBuild() });
+  await buildIndexes(entries(db), [{ key: { key: 1 }, unique: true }]);
 }
 
 async function takeBack(db: Db, key: string, endsBeforeMs: number): Promise<boolean> {

@@ -1,5 +1,5 @@
 import type { Collection, Db, Document } from "mongodb";
-import { toBuild, within } from "./mongo.ts";
+import { buildIndexes, within } from "./mongo.ts";
 
 /** Documents that end by themselves, `afterSeconds` after the time that one of their fields holds; without it they stay. */
 export type Expiring = { of(db: Db): Collection<any>; field: string; afterSeconds: number };
@@ -10,7 +10,7 @@ const batchMax = 500;
 const batchesMax = 20;
 
 export const createExpiryIndex = async (db: Db, { of, field, afterSeconds }: Expiring): Promise<void> => {
-  await of(db).createIndex({ [field]: 1 }, { expireAfterSeconds: afterSeconds, ...toBuild() });
+  await buildIndexes(of(db), [{ key: { [field]: 1 }, expireAfterSeconds: afterSeconds }]);
 };
 
 /**

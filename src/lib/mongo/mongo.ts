@@ -1,5 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Abortable, AbstractCursor, Collection, CommandOperationOptions, Db, Document } from "mongodb";
+import type {
+  Abortable,
+  AbstractCursor,
+  Collection,
+  CommandOperationOptions,
+  Db,
+  Document,
+  IndexDescription,
+} from "mongodb";
 
 /** How long one statement may take, in milliseconds: short enough that a caller hears of a dead database within 5 s. */
 const statementTimeoutMs = 3_500;
@@ -30,7 +38,12 @@ export async function closeInTime(cursor: AbstractCursor<unknown>): Promise<void
 }
 const closeMsMax = 1_000;
 /** Over all that a large database holds an index is made in minutes, the first time that a version needs it. */
-export const toBuild = () => within(10 * 60_000);
+const toBuild = () => within(10 * 60_000);
+
+/** Builds the indexes of a collection in one statement, and the collection; those that are there stay as they are. */
+export async function buildIndexes(collection: Collection<any>, indexes: IndexDescription[]): Promise<void> {
+  await collection.createIndexes(indexes, toBuild());
+}
 
 /** Drops an index that an earlier version needed. */
 export async function dropOutdatedIndex<T extends Document>(collection: Collection<T>, name: string): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Collection, Db } from "mongodb";
 import type { Expiring } from "../../lib/mongo/expiry.ts";
-import { retryDeadlock, toBuild, within } from "../../lib/mongo/mongo.ts";
+import { retryDeadlock, buildIndexes, within } from "../../lib/mongo/mongo.ts";
 
 /** A token, or all of a session, ended before its time. */
 export type Revocation = {
@@ -20,7 +20,7 @@ export const revocations = (db: Db): Collection<Revocation> => db.collection("re
 export const revocationsExpire: Expiring = { of: revocations, field: "expires_at", afterSeconds: 0 };
 
 export async function createRevocationIndexes(db: Db): Promise<void> {
-  await revocations(db).createIndex({ revoked_at: 1 }, toBuild());
+  await buildIndexes(revocations(db), [{ key: { revoked_at: 1 } }]);
 }
 
 /** How long the database works at a write at the most: what is stamped but not seen after that will never be. */

@@ -1,6 +1,6 @@
 import { type Collection, type Db, ObjectId } from "mongodb";
 import { exactBson } from "../../lib/bson/bson.ts";
-import { insertParts, majority, toBuild, within } from "../../lib/mongo/mongo.ts";
+import { insertParts, majority, buildIndexes, within } from "../../lib/mongo/mongo.ts";
 import { idBytes } from "../document-id.ts";
 
 /** That a document is about to be written while its tenant is being moved. Each note is a record of its own. */
@@ -9,7 +9,7 @@ export type Note = { _id: ObjectId; operation_id: ObjectId; id: unknown };
 const notes = (db: Db): Collection<Note> => db.collection("move_notes");
 
 export async function createNoteIndexes(db: Db): Promise<void> {
-  await notes(db).createIndex({ operation_id: 1, _id: 1 }, toBuild());
+  await buildIndexes(notes(db), [{ key: { operation_id: 1, _id: 1 } }]);
 }
 
 /** At the most, as BSON. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { type Collection, type Db, type Document, type Filter, ObjectId } from "mongodb";
 import { heedsCollectionUuid } from "../../lib/mongo/collection-uuid.ts";
-import { majority, toBuild, within } from "../../lib/mongo/mongo.ts";
+import { majority, buildIndexes, within } from "../../lib/mongo/mongo.ts";
 import { isShared, type Placement, placeKey, placeOfKey } from "../placement.ts";
 import { collectionAt } from "../scope.ts";
 import { removeStages, removeStagesOf } from "../copy/stage.ts";
@@ -51,11 +51,11 @@ const strayMs = 10_000;
 
 const inMs = (ms: number) => new Date(Date.now() + ms);
 
-export async function createRetiredIndexes(db: Db): Promise<void> {
-  for (const field of ["place", "due_at"]) {
-    await retired(db).createIndex({ [field]: 1 }, { sparse: true, ...toBuild() });
-  }
-}
+export const createRetiredIndexes = (db: Db): Promise<void> =>
+  buildIndexes(
+    retired(db),
+    ["place", "due_at"].map((field) => ({ key: { [field]: 1 }, sparse: true })),
+  );
 
 type Leaving = Pick<RetiredPlace, "organization_id"> &
   Partial<Pick<RetiredPlace, "stages" | "move_id" | "target_from">>;

@@ -1,6 +1,7 @@
 import type { Db, Document, IndexSpecification } from "mongodb";
 import { expecting, heedsCollectionUuid } from "../../lib/mongo/collection-uuid.ts";
 import {
+  buildIndexes,
   isAnotherCollection,
   isIndexNotFound,
   isNamespaceExists,
@@ -27,8 +28,10 @@ export const sharedBaseIndexes = [
 /** The shared collection with the indexes that all tenants' statements rest on; doing it again changes nothing. */
 export async function createSharedCollection(db: Db): Promise<void> {
   await createCollection(db, { database: db.databaseName, collection: sharedCollection });
-  const shared = db.collection(sharedCollection);
-  for (const { name, key } of sharedBaseIndexes) await shared.createIndex(key, { name, ...within(60_000) });
+  await buildIndexes(
+    db.collection(sharedCollection),
+    sharedBaseIndexes.map((index) => ({ ...index })),
+  );
 }
 
 const baseIndexes = [{ name: "created_at_1", key: { created_at: 1 } }] as const;
