@@ -9,8 +9,8 @@ import { isShared, type Placement } from "./placement.ts";
 export type Meta = { v: number; h: string[]; k?: string };
 
 /**
- * The fields of a large document, which only a thread looks at: as BSON, in which what is Croupier's own doesn't count, and as
- * Extended JSON where that is known.
+ * The fields of a large document, which only a thread looks at: as BSON, in which what is Croupier's own doesn't count, and the
+ * whole document as Extended JSON where that is known.
  */
 export type LargeFields = { readonly bson: Uint8Array; readonly json?: Uint8Array };
 const large = Object.freeze({});
