@@ -23,7 +23,8 @@ export type LargeJob =
 
 /**
  * An `id` is `{_id}`, in `read` if it is known without the body. `json` is a whole document. `read`: of each document `{_id, made}`
- * and then its fields; of a single one as JSON, too. `patch`: `set` is what is written of its fields, or `whole` all. `print`: and the values that it is sorted by, printed.
+ * and then its fields; of a single one as JSON, too. `patch`: `set` is what is written of its fields, or `whole` all. `print`: and
+ * the values that it is sorted by, printed.
  */
 export type LargeAnswer = {
   read: { isMany: boolean; digest: string; documents: Uint8Array; json: Uint8Array | null };

@@ -49,7 +49,8 @@ export function createLargeThreads(program: URL): LargeThreads {
           kind: "patch",
           stored: copyOf(bytes),
           id: idOf(id),
-          patch,
+          // Asked for once more when another has written meanwhile.
+          patch: copyOf(patch),
         });
         if ("whole" in made) return { fields: largeFields(made.whole, made.json) };
         const { json, set, unset, bytes: size } = made;
