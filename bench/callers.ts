@@ -2,6 +2,7 @@
  * Callers at a fixed rate, a process of its own: reads `CallerJob` as JSON from standard input and writes a line of JSON for
  * each answer, until it is stopped. A request leaves when it is due, whether the one before it was answered or not.
  */
+import { readFileSync } from "node:fs";
 import { createConnection } from "./load.ts";
 
 export interface Calls {
@@ -13,6 +14,8 @@ export interface Calls {
 
 export interface CallerJob {
   port: number;
+  /** Of the service. */
+  pid: number;
   calls: Calls[];
 }
 
@@ -21,19 +24,32 @@ export interface Call {
   label: string;
   dueAt: number;
   ms: number;
+  /** The processor time of the service's own thread while it waited: what others do on the machine is not in it. */
+  busyMs: number;
   status: number;
 }
 
-async function call(port: number, { label, requests, perSecond }: Calls): Promise<never> {
+/** Processor time of a process's first thread, in milliseconds; NaN where there is no /proc. */
+function threadMs(pid: number): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, "utf8").split(" ")[0]) / 1e6;
+  } catch {
+    return Number.NaN;
+  }
+}
+
+async function call({ port, pid }: CallerJob, { label, requests, perSecond }: Calls): Promise<never> {
   const idle: ReturnType<typeof createConnection>[] = [];
   const startedAt = Date.now();
   for (let turn = 0; ; turn++) {
     const dueAt = startedAt + (turn * 1000) / perSecond;
     if (dueAt > Date.now()) await Bun.sleep(dueAt - Date.now());
     const connection = idle.pop() ?? createConnection(port);
+    const busyBefore = threadMs(pid);
     const told = (status: number) => {
       idle.push(connection);
-      console.log(JSON.stringify({ label, dueAt, ms: performance.timeOrigin + performance.now() - dueAt, status }));
+      const ms = performance.timeOrigin + performance.now() - dueAt;
+      console.log(JSON.stringify({ label, dueAt, ms, busyMs: threadMs(pid) - busyBefore, status } satisfies Call));
     };
     connection.send(requests[turn % requests.length]!).then(
       ({ status }) => told(status),
@@ -43,6 +59,6 @@ async function call(port: number, { label, requests, perSecond }: Calls): Promis
 }
 
 if (import.meta.main) {
-  const { port, calls } = (await Bun.stdin.json()) as CallerJob;
-  await Promise.all(calls.map((each) => call(port, each)));
+  const job = (await Bun.stdin.json()) as CallerJob;
+  await Promise.all(job.calls.map((each) => call(job, each)));
 }

@@ -25,39 +25,35 @@ export const heavyArrays: Record<string, () => string> = {
   "16 documents of 1 MiB": () => `[${times(16, () => `{"a":"${"x".repeat(mebibyte)}"}`)}]`,
 };
 
-/** Queries of the other body limit. */
+const ints = (count: number) => times(count, () => "1");
+
+/** Queries with as many values as they may hold, with as long a text as the other body limit allows, and with too many values. */
 export const heavyQueries: [path: string, what: string, body: () => string][] = [
   ...["find", "count"].flatMap((path): [string, string, () => string][] => [
-    [path, "$in of 500,000 ints", () => `{"filter":{"a":{"$in":[${"1,".repeat(mebibyte / 2 - 40)}1]}}}`],
+    [path, "$in of 29,000 ints", () => `{"filter":{"a":{"$in":[${ints(29_000)}]}}}`],
     [
       path,
-      "$in of 28,000 ids",
-      () => `{"filter":{"_id":{"$in":[${times(28_000, () => '{"$oid":"0123456789abcdef01234567"}')}]}}}`,
+      "$in of 14,000 ids",
+      () => `{"filter":{"_id":{"$in":[${times(14_000, () => '{"$oid":"0123456789abcdef01234567"}')}]}}}`,
     ],
     [
       path,
-      "a value of 100,000 names",
-      () => `{"filter":{"a":{"$eq":{${times(100_000, (i) => `"${i.toString(36)}":1`)}}}}}`,
+      "a value of 29,000 names",
+      () => `{"filter":{"a":{"$eq":{${times(29_000, (i) => `"${i.toString(36)}_":1`)}}}}}`,
     ],
     [path, "one text", () => `{"filter":{"a":"${"x".repeat(mebibyte - 100)}"}}`],
+    [path, "$in of 500,000 ints", () => `{"filter":{"a":{"$in":[${ints(500_000)}]}}}`],
   ]),
+  ["aggregate", "$in of 7,900 ints", () => `{"pipeline":[{"$match":{"a":{"$in":[${ints(7_900)}]}}}]}`],
+  ["aggregate", "a literal of 7,900 ints", () => `{"pipeline":[{"$set":{"a":{"$literal":[${ints(7_900)}]}}}]}`],
+  ["aggregate", "an array of 7,900 ints", () => `{"pipeline":[{"$set":{"a":[${ints(7_900)}]}}]}`],
   [
     "aggregate",
-    "$in of 500,000 ints",
-    () => `{"pipeline":[{"$match":{"a":{"$in":[${"1,".repeat(mebibyte / 2 - 50)}1]}}}]}`,
-  ],
-  [
-    "aggregate",
-    "a literal of 500,000 ints",
-    () => `{"pipeline":[{"$set":{"a":{"$literal":[${"1,".repeat(mebibyte / 2 - 50)}1]}}}]}`,
-  ],
-  ["aggregate", "an array of 500,000 ints", () => `{"pipeline":[{"$set":{"a":[${"1,".repeat(mebibyte / 2 - 50)}1]}}]}`],
-  [
-    "aggregate",
-    "$switch of 15,000",
+    "$switch of 1,100",
     () =>
-      `{"pipeline":[{"$set":{"a":{"$switch":{"branches":[${times(15_000, () => '{"case":{"$eq":["$a",1]},"then":"$b"}')}]}}}}]}`,
+      `{"pipeline":[{"$set":{"a":{"$switch":{"branches":[${times(1_100, () => '{"case":{"$eq":["$a",1]},"then":"$b"}')}]}}}}]}`,
   ],
+  ["aggregate", "an array of 500,000 ints", () => `{"pipeline":[{"$set":{"a":[${ints(500_000)}]}}]}`],
 ];
 
 export type HeavyRequest = {

@@ -32,7 +32,22 @@ export function stallTable(heavy: Heavy[], calls: Call[]): string {
     const { route, what } = group[0]!;
     const statuses = [...new Set(group.map(({ status }) => status))].join(", ");
     const ms = median(group.map(({ began, ended }) => ended - began));
-    return [route, what, statuses, figure(ms), ...waits];
+    const busy = meanwhile("GET /")
+      .flat()
+      .map(({ busyMs }) => ({ ms: busyMs }));
+    const busyMs = [percentileOf(busy, 0.99), Math.max(...busy.map((each) => each.ms))].map(figure).join(" / ");
+    return [route, what, statuses, figure(ms), busyMs, ...waits];
   });
-  return table(["route", "body", "status", "ms", "GET /: p50 / p99 / max (middle max) ms", "tenants: the same"], rows);
+  return table(
+    [
+      "route",
+      "body",
+      "status",
+      "ms",
+      "service's own thread busy while GET / waits: p99 / max ms",
+      "GET /: p50 / p99 / max (middle max) ms",
+      "tenants: the same",
+    ],
+    rows,
+  );
 }

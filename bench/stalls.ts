@@ -103,7 +103,7 @@ try {
   const { url, port, pid } = await launch(program, mongodbUrl, db, scope);
   const { headers: admin } = await createTenant(url, "bench-heavy");
   const { key } = await createKey(depsOfCommand(db), { name: "bench", scopes: [...scopes] });
-  const job = { port, calls: await callsTo(url) };
+  const job = { port, pid, calls: await callsTo(url) };
 
   const ask = async (
     route: string,

@@ -16,19 +16,20 @@ import { assertBytes, assertSize, digestOf, readDocuments } from "./read.ts";
 export type Listed = { isShared: boolean; projection: Projection; sort: Sort | null };
 
 export type LargeJob =
-  | { kind: "read"; body: ArrayBuffer }
+  | { kind: "read"; body: ArrayBuffer; id: Uint8Array | null }
   | { kind: "patch"; stored: Uint8Array; id: Uint8Array; patch: Uint8Array }
-  | { kind: "printFields"; stored: Uint8Array }
+  | { kind: "show"; fields: Uint8Array; id: Uint8Array }
   | { kind: "print"; document: Uint8Array; listed?: Listed };
 
 /**
- * `read`: of each document `{_id, made}` and then its fields; of a single one as JSON, too. `patch`: `json` are all fields, `set`
- * what is written of them, or `whole` all. `print`: and the values that it is sorted by, printed.
+ * An `id` is `{_id}`, in `read` if it is known without the body. `json` is a whole document. `read`: of each document `{_id, made}`
+ * and then its fields; of a single one as JSON, too. `patch`: `set` is what is written of its fields, or `whole` all. `print`: and
+ * the values that it is sorted by, printed.
  */
 export type LargeAnswer = {
   read: { isMany: boolean; digest: string; documents: Uint8Array; json: Uint8Array | null };
   patch: { json: Uint8Array } & ({ whole: Uint8Array } | { set: Uint8Array; unset: string[]; bytes: number });
-  printFields: { json: Uint8Array };
+  show: { json: Uint8Array };
   print: { json: Uint8Array; keys: string };
 };
 export type AnswerOf<Kind extends LargeJob["kind"]> = LargeAnswer[Kind];
@@ -37,7 +38,9 @@ const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 const toBson = (value: Document): Uint8Array => BSON.serialize(value, { ignoreUndefined: true });
 const never = () => null;
 
-async function read(body: ArrayBuffer): Promise<AnswerOf<"read">> {
+const printed = (id: unknown, fields: Document): Uint8Array => encode(printExtendedJson({ _id: id, ...fields }));
+
+async function read({ body, id: known }: Extract<LargeJob, { kind: "read" }>): Promise<AnswerOf<"read">> {
   const text = textOf(body);
   const value = parseBody(text);
   const documents = await readDocuments(value, never);
@@ -50,7 +53,7 @@ async function read(body: ArrayBuffer): Promise<AnswerOf<"read">> {
     documents: Buffer.concat(
       documents.flatMap(({ id, isMade, fields }) => [toBson({ _id: id, made: isMade }), toBson(fields)]),
     ),
-    json: isMany ? null : encode(printExtendedJson(documents[0]!.fields)),
+    json: isMany ? null : printed(known ? readBson(known)._id : documents[0]!.id, documents[0]!.fields),
   };
 }
 
@@ -61,7 +64,7 @@ function fieldsOf(stored: Uint8Array): Document {
 function patch({ stored, id, patch }: Extract<LargeJob, { kind: "patch" }>): AnswerOf<"patch"> {
   const current = { id: readBson(id)._id, fields: fieldsOf(stored), bytes: stored };
   const { fields, patching } = patched(current, readBson(patch));
-  const json = encode(printExtendedJson(fields));
+  const json = printed(current.id, fields);
   if (patching) return { json, set: toBson(patching.set), unset: patching.unset, bytes: patching.bytes };
   assertSize({ id: current.id, fields });
   return { json, whole: toBson(fields) };
@@ -79,11 +82,11 @@ function print({ document, listed }: Extract<LargeJob, { kind: "print" }>): Answ
 export async function doLargeJob(job: LargeJob): Promise<LargeAnswer[LargeJob["kind"]]> {
   switch (job.kind) {
     case "read":
-      return await read(job.body);
+      return await read(job);
     case "patch":
       return patch(job);
-    case "printFields":
-      return { json: encode(printExtendedJson(fieldsOf(job.stored))) };
+    case "show":
+      return { json: printed(readBson(job.id)._id, fieldsOf(job.fields)) };
     case "print":
       return print(job);
   }

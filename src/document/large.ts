@@ -1,11 +1,10 @@
-import { BSON, type Document, type ObjectId } from "mongodb";
+import { BSON, type ObjectId } from "mongodb";
 import { readBson } from "../lib/bson/bson-reader.ts";
-import { printExtendedJson } from "../lib/json/extended-json.ts";
 import { createSlice } from "../lib/slices.ts";
 import { createThreads } from "../lib/threads.ts";
 import { asPrinted, type Printed } from "../tenant/query/page.ts";
 import type { FoundDocument } from "../tenant/scope.ts";
-import { isLarge, type LargeFields, largeFields, type TenantDocument } from "../tenant/stored.ts";
+import { type LargeFields, largeFields } from "../tenant/stored.ts";
 import type { AnswerOf, LargeJob, Listed } from "./large-jobs.ts";
 import type { Patching } from "./patch.ts";
 import type { ReadDocument } from "./read.ts";
@@ -15,11 +14,11 @@ export type ReadBody = { documents: ReadDocument[]; isMany: boolean; digest(): s
 
 /** What is done with large documents and bodies, so that nobody else waits for it. Throws as what does it with small ones. */
 export type Large = {
-  /** @param body is gone afterwards */
-  read(body: ArrayBuffer): Promise<ReadBody>;
+  /** @param body is gone afterwards. @param id of the document, where it is known already */
+  read(body: ArrayBuffer, id?: unknown): Promise<ReadBody>;
   patch(current: FoundDocument, patch: Uint8Array): Promise<{ fields: LargeFields; patching?: Patching }>;
   /** The document as its tenant is answered. */
-  show(document: TenantDocument): Promise<Uint8Array>;
+  show(id: unknown, fields: LargeFields): Promise<Uint8Array>;
   /** @param listed undefined: as it is */
   print(document: Uint8Array, listed?: Listed): Promise<Printed>;
 };
@@ -39,28 +38,26 @@ export function createLargeThreads(program: URL): LargeThreads {
     const key = organizationId.toHexString();
     const run = <Kind extends LargeJob["kind"]>(job: Extract<LargeJob, { kind: Kind }>) =>
       threads.run(key, job, signal) as Promise<AnswerOf<Kind>>;
-    const printFields = async ({ bson }: LargeFields) =>
-      (await run<"printFields">({ kind: "printFields", stored: copyOf(bson) })).json;
     return {
-      async read(body) {
-        const { isMany, digest, documents, json } = await run<"read">({ kind: "read", body });
+      async read(body, id) {
+        const known = id === undefined ? null : idOf(id);
+        const { isMany, digest, documents, json } = await run<"read">({ kind: "read", body, id: known });
         return { isMany, digest: () => digest, documents: await split(documents, json, key) };
       },
       async patch({ id, bytes }, patch) {
         const made = await run<"patch">({
           kind: "patch",
           stored: copyOf(bytes),
-          id: BSON.serialize({ _id: id }),
-          patch,
+          id: idOf(id),
+          // Asked for once more when another has written meanwhile.
+          patch: copyOf(patch),
         });
         if ("whole" in made) return { fields: largeFields(made.whole, made.json) };
         const { json, set, unset, bytes: size } = made;
         return { fields: largeFields(set, json), patching: { set: largeFields(set), unset, bytes: size } };
       },
-      async show({ id, fields }) {
-        const json = isLarge(fields) ? (fields.json ?? (await printFields(fields))) : printed(fields);
-        const others = json.byteLength > "{}".length ? "," : "";
-        return Buffer.concat([Buffer.from(`{"_id":${printExtendedJson(id)}${others}`), json.subarray(1)]);
+      async show(id, { bson, json }) {
+        return json ?? (await run<"show">({ kind: "show", fields: copyOf(bson), id: idOf(id) })).json;
       },
       async print(document, listed) {
         return asPrinted(await run<"print">({ kind: "print", document: copyOf(document), ...(listed && { listed }) }));
@@ -70,7 +67,7 @@ export function createLargeThreads(program: URL): LargeThreads {
   return { of, close: threads.close };
 }
 
-const printed = (fields: Document): Uint8Array => Buffer.from(printExtendedJson(fields));
+const idOf = (_id: unknown): Uint8Array => BSON.serialize({ _id });
 
 /** In memory of its own, which can go over to a thread. */
 const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);

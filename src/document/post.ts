@@ -4,7 +4,7 @@ import { createSlice, type Slice } from "../lib/slices.ts";
 import type { Deps } from "../deps.ts";
 import { idKey } from "../tenant/document-id.ts";
 import type { FoundDocument } from "../tenant/scope.ts";
-import { firstMeta, isLarge, type LargeFields, type TenantDocument } from "../tenant/stored.ts";
+import { firstMeta, isLarge, type LargeFields, largeFields, type TenantDocument } from "../tenant/stored.ts";
 import { newWriteId } from "./document.ts";
 import { keyOf, markInsertDone, rememberInsert } from "./idempotency.ts";
 import { insertDocuments, type InsertWrite, type Refused, refusalOf } from "./insert.ts";
@@ -51,7 +51,11 @@ export async function postDocuments(
   const ids = wanted.map(({ id, isMade }) => (isMade ? (id as ObjectId) : null));
   const request = { organizationId, key: idempotencyKey, digest: digest(), writeId, ids };
   const remembered = await rememberInsert(deps, request);
-  const same = wanted.map(({ fields, id }, index): NewDocument => ({ fields, id: remembered.ids[index] ?? id }));
+  const same = wanted.map(({ fields, id }, index): NewDocument => {
+    const chosen = remembered.ids[index];
+    // What was printed has the id that was made this time.
+    return chosen ? { id: chosen, fields: isLarge(fields) ? largeFields(fields.bson) : fields } : { id, fields };
+  });
   const write = { id: remembered.write_id, key: keyOf(remembered), isAgain: remembered.write_id !== writeId };
   if (remembered.done) return posted(same, write, remembered.refused ?? []);
   // A try before this one may have been cut off, and others have removed since what it stored.
@@ -65,8 +69,8 @@ export async function postDocuments(
 }
 
 /** What was sent, be it large or not. */
-async function readSent(large: Large, sent: Sent, slice: Slice): Promise<ReadBody> {
-  if ("body" in sent) return await large.read(sent.body);
+async function readSent(large: Large, sent: Sent, slice: Slice, id?: unknown): Promise<ReadBody> {
+  if ("body" in sent) return await large.read(sent.body, id);
   const documents = await readDocuments(sent.value, slice);
   return { documents, isMany: Array.isArray(sent.value), digest: () => digestOf(sent.text) };
 }
@@ -75,7 +79,7 @@ async function readSent(large: Large, sent: Sent, slice: Slice): Promise<ReadBod
 async function readFields(large: Large, sent: Sent, id: unknown, refusal: string): Promise<Document | LargeFields> {
   const notOne = () => invalid("#", "must be an object", "invalid_type");
   if ("value" in sent && Array.isArray(sent.value)) throw notOne();
-  const { documents, isMany } = await readSent(large, sent, () => null);
+  const { documents, isMany } = await readSent(large, sent, () => null, id);
   const [one] = documents;
   if (isMany || !one) throw notOne();
   if (!one.isMade && idKey(one.id) !== idKey(id)) throw invalid("#/_id", refusal, "immutable");

@@ -13,7 +13,7 @@ import {
   retryDeadlock,
   within,
 } from "../lib/mongo/mongo.ts";
-import { pickFields } from "../lib/bson/raw-bson.ts";
+import { documentOf, pickFields } from "../lib/bson/raw-bson.ts";
 import { createSlice } from "../lib/slices.ts";
 import { insertBytes, updateBytes } from "../lib/bson/write-raw.ts";
 import { isShared, type Placement } from "./placement.ts";
@@ -30,12 +30,12 @@ import {
   type Meta,
   ofTenant,
   readStored,
-  settingOf,
   statementOf,
   storedId,
+  storedParts,
   type TenantDocument,
   toStored,
-  toStoredBytes,
+  updateParts,
 } from "./stored.ts";
 
 /** Why a document can't be written as it is: its id or a unique value is taken, an index can't hold it, or a validator refuses it. */
@@ -126,7 +126,7 @@ export function openScope(db: Db, placement: Placement, late?: Late): TenantScop
   const insertSome = async (documents: TenantDocument[]): Promise<void> => {
     const inTime = within(documents.length === 1 ? undefined : queryTimeoutMs);
     if (documents.some(({ fields }) => isLarge(fields))) {
-      const stored = documents.map((document) => toStoredBytes(placement, document));
+      const stored = documents.map((document) => documentOf(storedParts(placement, document)));
       const writeErrors = await insertBytes(collection, stored, inTime);
       if (writeErrors.length > 0) throw Object.assign(new Error("some were refused"), { writeErrors });
       return;
@@ -196,7 +196,7 @@ export function openScope(db: Db, placement: Placement, late?: Late): TenantScop
       guarded(async () => {
         const filter = { ...one(before.id), ...atVersion(before.meta) };
         if (isLarge(document.fields))
-          return await updateBytes(collection, statementOf(filter, toStoredBytes(placement, document)), within());
+          return await updateBytes(collection, statementOf(filter, storedParts(placement, document)), within());
         return (await collection.replaceOne(filter, toStored(placement, document), within())).matchedCount;
       }),
     change: ({ set, unset }, meta, before) =>
@@ -205,7 +205,7 @@ export function openScope(db: Db, placement: Placement, late?: Late): TenantScop
         const own = { tenant_id: placement.key, _croupier: meta };
         const others = unset.length > 0 && { $unset: Object.fromEntries(unset.map((path) => [path, ""])) };
         if (isLarge(set))
-          return await updateBytes(collection, statementOf(filter, settingOf(set, own, others || {})), within());
+          return await updateBytes(collection, statementOf(filter, updateParts(set, own, others || {})), within());
         const update = { $set: { ...set, ...own }, ...others };
         return (await collection.updateOne(filter, update, within())).matchedCount;
       }),

@@ -1,5 +1,5 @@
 import { BSON, type Document, type Filter } from "mongodb";
-import { bsonType, documentOf, element } from "../lib/bson/raw-bson.ts";
+import { documentOf, objectParts } from "../lib/bson/raw-bson.ts";
 import { isShared, type Placement } from "./placement.ts";
 
 /**
@@ -9,8 +9,8 @@ import { isShared, type Placement } from "./placement.ts";
 export type Meta = { v: number; h: string[]; k?: string };
 
 /**
- * The fields of a large document, which only a thread looks at: as BSON, in which what is Croupier's own doesn't count, and as
- * Extended JSON where that is known.
+ * The fields of a large document, which only a thread looks at: as BSON, in which what is Croupier's own doesn't count, and the
+ * whole document as Extended JSON where that is known.
  */
 export type LargeFields = { readonly bson: Uint8Array; readonly json?: Uint8Array };
 const large = Object.freeze({});
@@ -53,29 +53,28 @@ export const toStored = (placement: Placement, { id, fields, meta }: TenantDocum
   _croupier: meta,
 });
 
-/** The same as it is stored, byte for byte. */
-export function toStoredBytes(placement: Placement, document: TenantDocument): Buffer {
+/** The fields of the same as they are stored, in parts that make them up. */
+export function storedParts(placement: Placement, document: TenantDocument): Uint8Array[] {
   const { id, fields, meta } = document;
-  if (!isLarge(fields)) return Buffer.from(BSON.serialize(toStored(placement, document), { ignoreUndefined: true }));
-  return documentOf([
+  if (!isLarge(fields)) return [fieldsOnly(BSON.serialize(toStored(placement, document), { ignoreUndefined: true }))];
+  return [
     fieldsOnly(BSON.serialize({ _id: storedId(placement, id) })),
     fieldsOnly(fields.bson),
     fieldsOnly(BSON.serialize({ tenant_id: placement.key, _croupier: meta })),
-  ]);
+  ];
 }
 
 const fieldsOnly = (document: Uint8Array): Uint8Array => document.subarray(4, -1);
 
-/** An update that sets large fields and others, and does what else is asked for. */
-export const settingOf = (set: LargeFields, own: Document, others: Document): Buffer =>
-  documentOf([
-    element(bsonType.object, "$set", documentOf([fieldsOnly(set.bson), fieldsOnly(BSON.serialize(own))])),
-    fieldsOnly(BSON.serialize(others)),
-  ]);
+/** An update that sets large fields and others, and does what else is asked for, in parts. */
+export const updateParts = (set: LargeFields, own: Document, others: Document): Uint8Array[] => [
+  ...objectParts("$set", [fieldsOnly(set.bson), fieldsOnly(BSON.serialize(own))]),
+  fieldsOnly(BSON.serialize(others)),
+];
 
-/** The statement that replaces or updates the one document that the filter finds. */
-export const statementOf = (filter: Filter<Document>, update: Uint8Array): Buffer =>
-  documentOf([element(bsonType.object, "q", BSON.serialize(filter)), element(bsonType.object, "u", update)]);
+/** The statement that replaces or updates the one document that the filter finds. @param update its fields */
+export const statementOf = (filter: Filter<Document>, update: readonly Uint8Array[]): Buffer =>
+  documentOf([...objectParts("q", [fieldsOnly(BSON.serialize(filter))]), ...objectParts("u", update)]);
 
 /** Reads a stored document, one of the first Croupier's too, which has neither tenant nor version. */
 export function readStored(placement: Pick<Placement, "tier">, stored: Document): TenantDocument {

@@ -268,7 +268,7 @@ export function documentRoutes(deps: Deps) {
   ) {
     const { id, fields, meta } = document;
     const headers = { ETag: etagOf(meta), ...more };
-    if (isLarge(fields)) return sendPrinted(c, status, await largeOf(c).show(document), headers);
+    if (isLarge(fields)) return sendPrinted(c, status, await largeOf(c).show(id, fields), headers);
     return sendExtended(c, status, { _id: id, ...fields }, headers);
   }
 

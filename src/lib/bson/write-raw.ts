@@ -12,6 +12,8 @@ import { durable, type within } from "../mongo/mongo.ts";
 type InTime = ReturnType<typeof within>;
 
 async function execute<D extends Document>({ db }: { db: Collection<D>["db"] }, operation: object) {
+  // To make so many bytes has taken a while, and to send them takes another: who came between goes first.
+  await new Promise(setImmediate);
   const answer = await executeOperation(db.client, operation);
   if (answer.writeConcernError) throw new MongoServerError(answer.writeConcernError);
   return answer;
