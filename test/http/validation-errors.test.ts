@@ -72,7 +72,7 @@ describe("VALIDATION_ERRORS=v1", () => {
     ],
     ["no name", get, "/org/get", undefined, [{ loc: ["query", "organization_name"], ...missing }]],
     ["a short password", ...update, { password: "Ab1" }, [{ loc: ["body", "password"], ...value("8 or more") }]],
-    ["nothing to change", ...update, {}, [{ loc: ["body"], ...value("must name something") }]],
+    ["nothing to change", ...update, {}, [{ loc: ["body"], ...value("must contain at least one change") }]],
     ["no JSON", ...update, "{", [noJson]],
     ["no password", ...login, { email: signIn.email }, [{ loc: ["body", "password"], ...missing }]],
     ["a wrong email", ...login, { ...signIn, email: "ada" }, [{ loc: ["body", "email"], ...value("email address") }]],
