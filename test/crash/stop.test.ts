@@ -230,9 +230,11 @@ const failures = new Map<string, Promise<string[]>>();
 const cases = meanwhiles.flatMap((meanwhile) =>
   scenarios.filter(({ name }) => meanwhile.of.includes(name)).map((scenario) => ({ meanwhile, scenario })),
 );
-/** What else may happen meanwhile is tried at every third moment, of which the seed says the first. */
-const sampled = 3;
-const seed = Number(process.env.CRASH_SEED || Math.floor(Math.random() * sampled));
+/** `bun run test:long` has all moments; else it is every second of a request, and every sixth for what else may happen
+ *  meanwhile: the seed says the first. */
+const [sampled, sampledAgain] = inFull ? [1, 1] : [2, 6];
+const seed = Number(process.env.CRASH_SEED || Math.floor(Math.random() * sampledAgain));
+const every = <T>(all: readonly T[], nth: number): T[] => all.filter((_, index) => (index + seed) % nth === 0);
 const titleOf = ({ meanwhile, scenario }: (typeof cases)[number]) => `${scenario.name}, while ${meanwhile.name}`;
 
 beforeAll(() => {
@@ -243,9 +245,9 @@ beforeAll(() => {
   for (const one of cases) {
     const way = momentsOf(one.scenario);
     const all = [...way.keys()].filter((index) => way[index]?.moment !== "recorded");
-    const isAgain = met.has(one.scenario) && !inFull;
+    const isAgain = met.has(one.scenario);
     met.add(one.scenario);
-    const places = isAgain ? all.filter((_, index) => (index + seed) % sampled === 0) : firsts(way, all);
+    const places = isAgain ? every(all, sampledAgain) : every(firsts(way, all), sampled);
     const chains = chunksOf(places, 6).map((chain) =>
       pool(() =>
         runChain(
