@@ -46,6 +46,8 @@ export type CoreDeps = Pick<
 
 const flushMsMax = 5_000;
 const closeMsMax = 5_000;
+/** It keeps no process that has nothing else to wait for. */
+const atMost = (ms: number) => sleep(ms, undefined, { ref: false });
 
 export function createCore(config: Config, client: MongoClient, log: Logger): CoreDeps & Closing {
   const db = client.db(config.databaseName);
@@ -77,7 +79,7 @@ export function createCore(config: Config, client: MongoClient, log: Logger): Co
     onEnd: audit.ended,
     async close() {
       // With the database away nothing is gained by waiting for it.
-      await Promise.race([Promise.all([audit.flush(), presence.stop()]), sleep(flushMsMax)]);
+      await Promise.race([Promise.all([audit.flush(), presence.stop()]), atMost(flushMsMax)]);
       await connection.close();
     },
   };
@@ -90,7 +92,7 @@ function keepConnected(client: MongoClient): Closing {
     async close() {
       reconnecting.stop();
       // On Bun the driver's last words may wait for ever for a connection that the server is just closing (see `reconnect.ts`).
-      await Promise.race([client.close(), sleep(closeMsMax)]);
+      await Promise.race([client.close(), atMost(closeMsMax)]);
     },
   };
 }
@@ -184,7 +186,7 @@ export async function createDeps(
     knownKeys,
     ...(onStep && { onStep }),
     async close() {
-      const closing = Promise.race([usage?.stop(), sleep(flushMsMax)]).then(core.close);
+      const closing = Promise.race([usage?.stop(), atMost(flushMsMax)]).then(core.close);
       passwords.close();
       large.close();
       revocations.stop();
