@@ -100,7 +100,11 @@ export function createUsage(options: {
     if (!stopped) timer ??= setTimeout(() => void flush(), keptMs).unref();
   }
 
-  async function flush(): Promise<void> {
+  let flushing: Promise<unknown> = Promise.resolve();
+  /** With what is under way already. */
+  const flush = () => (flushing = Promise.all([flushing, giveAllBack()]));
+
+  async function giveAllBack(): Promise<void> {
     if (timer) clearTimeout(timer);
     timer = null;
     recent.clear();
@@ -108,11 +112,10 @@ export function createUsage(options: {
     const given = all.filter(({ less }) => !isNothing(less));
     held.clear();
     for (let start = 0; start < given.length; start += writesAtOnce) {
-      const some = given.slice(start, start + writesAtOnce);
-      await giveBack(db, some, now()).catch((error) => {
-        log.warn({ err: error }, "what organizations have less is not written yet");
-        if (!stopped) for (const { id, less } of some) hold(id, nothing, less);
-      });
+      const { left, error } = await giveBack(db, given.slice(start, start + writesAtOnce), now());
+      if (left.length === 0) continue;
+      log.warn({ err: error }, "what organizations have less is not written yet");
+      if (!stopped) for (const { id, less } of left) hold(id, nothing, less);
     }
   }
 
