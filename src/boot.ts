@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { MongoClient } from "mongodb";
 import type { Logger } from "pino";
 import { createPasswordHasher } from "./admin/password-hasher.ts";
@@ -9,6 +8,7 @@ import type { Deps } from "./deps.ts";
 import { createLargeThreads } from "./document/large.ts";
 import { flows } from "./flows/index.ts";
 import { limitedAs } from "./http/edge/address.ts";
+import { atMost } from "./lib/at-most.ts";
 import { createClient } from "./lib/mongo/client.ts";
 import { ownOptions } from "./lib/mongo/connection-options.ts";
 import { isUnavailable } from "./lib/mongo/mongo.ts";
@@ -77,7 +77,7 @@ export function createCore(config: Config, client: MongoClient, log: Logger): Co
     onEnd: audit.ended,
     async close() {
       // With the database away nothing is gained by waiting for it.
-      await Promise.race([Promise.all([audit.flush(), presence.stop()]), sleep(flushMsMax)]);
+      await atMost(flushMsMax, Promise.all([audit.flush(), presence.stop()]));
       await connection.close();
     },
   };
@@ -90,7 +90,7 @@ function keepConnected(client: MongoClient): Closing {
     async close() {
       reconnecting.stop();
       // On Bun the driver's last words may wait for ever for a connection that the server is just closing (see `reconnect.ts`).
-      await Promise.race([client.close(), sleep(closeMsMax)]);
+      await atMost(closeMsMax, client.close());
     },
   };
 }
@@ -184,7 +184,7 @@ export async function createDeps(
     knownKeys,
     ...(onStep && { onStep }),
     async close() {
-      const closing = Promise.race([usage?.stop(), sleep(flushMsMax)]).then(core.close);
+      const closing = (usage ? atMost(flushMsMax, usage.stop()) : Promise.resolve()).then(core.close);
       passwords.close();
       large.close();
       revocations.stop();
