@@ -26,7 +26,7 @@ import * as keyStore from "./operator/store.ts";
 import { findEstablishedById, findStanding } from "./organization/store.ts";
 import { createPresence } from "./process/presence.ts";
 import * as processStore from "./process/store.ts";
-import { createCounting } from "./quota/count.ts";
+import { countWaitMs, createCounting } from "./quota/count.ts";
 import { areKept } from "./quota/quota.ts";
 import { createUsage } from "./quota/usage.ts";
 import { createRevocationNews } from "./session/revocation/revocation-news.ts";
@@ -150,7 +150,7 @@ export async function createDeps(
           // The request that waits for a count has a place itself, perhaps the last one.
           documents: {
             ...documents,
-            places: createPlaces({ atOnce: countsAtOnce, waitingMax: 1_000, waitMs: placeWaitMs }),
+            places: createPlaces({ atOnce: countsAtOnce, waitingMax: 1_000, waitMs: countWaitMs }),
           },
           leases,
           now,
