@@ -148,8 +148,8 @@ export function createUsage(options: {
     try {
       if (await attempt(aside, true)) return;
       const record = await counting.known(id, isLimited(quota));
-      // Nobody knows yet: it is not refused for that.
-      if (!record?.counted_at) return void (await attempt(nothing, false));
+      // Nobody knows yet: it is not refused for that. What is set aside a count would take for free.
+      if (!record?.counted_at) return void (await attempt(isLimited(quota) ? nothing : aside, false));
       if (await attempt(nothing, true)) return;
       const used = amount((each) => record[each] - room[each] - freed[each]);
       const wanted = amount((each) => (isShort(each) ? used[each] + need[each] : 0));
