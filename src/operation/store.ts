@@ -80,7 +80,7 @@ export async function start(db: Db, operation: New, owner: string, leaseMs: numb
       }),
     );
   } catch (error) {
-    // The only other unique index is that of `_id`, which is new. Where rivals are in each other's way, one of them has it.
+    // It has no turn, and its `_id` is new: no other unique index is in its way. Where rivals are in each other's way, one of them has it.
     if (isDuplicateKey(error, openIndex) || isUnnamedDuplicateKey(error) || isRivalry(error)) return null;
     throw error;
   }

@@ -57,8 +57,12 @@ export function createCounting(
         before: (await find(db, record._id)) ?? record,
         counted: await scope.measure(countMsMax),
       }));
-      const more = amount((each) => counted[each] - before[each]);
-      await finishCount(db, { ...before, counting: record.counting! }, more, at);
+      await finishCount(
+        db,
+        record,
+        amount((each) => counted[each] - before[each]),
+        at,
+      );
     } catch (error) {
       // One that is suspended waits, too.
       const isSuspended = isFailure(error) && error.failure === "tenant_gone";
