@@ -1,5 +1,6 @@
 import type { Db, ObjectId } from "mongodb";
 import type { Logger } from "pino";
+import { busy } from "../tenant/door.ts";
 import type { Tier } from "../tenant/placement.ts";
 import type { Counting } from "./count.ts";
 import {
@@ -28,7 +29,7 @@ export type Usage = {
    *
    * @param need at the most, nothing negative; nothing at all never waits and is never refused
    * @param write tells how much there is more after it, or less
-   * @throws Failure `quota_exceeded`; what `write` throws
+   * @throws Failure `quota_exceeded`, `documents_busy`; what `write` throws
    */
   growing<T>(whose: Whose, need: Amount, write: () => Promise<Grown<T>>): Promise<T>;
   /** Less is there than was said: what was written has been left behind. */
@@ -61,6 +62,8 @@ const keptMs = 2_000;
 /** Of so many organizations; then all give back at once. */
 const heldMax = 10_000;
 const writesAtOnce = 1_000;
+/** So long a write waits for others of its organization: where its documents are may have changed meanwhile. */
+const waitMsMax = 10_000;
 /** What is set aside at the most, and which part of what is left of the quota. */
 const asideMost: Amount = { documents: 256, bytes: 2 ** 20 };
 const asidePart = 64;
@@ -172,6 +175,7 @@ export function createUsage(options: {
   async function reserve(id: ObjectId, tier: Tier, need: Amount): Promise<void> {
     if (isNothing(need)) return;
     const key = id.toHexString();
+    const deadline = performance.now() + waitMsMax;
     for (;;) {
       const one = held.get(key);
       if (one && dimensions.every((each) => one.room[each] >= need[each])) {
@@ -181,6 +185,7 @@ export function createUsage(options: {
       // One after the other: they would only get in each other's way.
       const taking = takings.get(key);
       if (taking) {
+        if (performance.now() > deadline) throw busy();
         await taking.catch(() => {});
         continue;
       }
