@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { MongoClient } from "mongodb";
 import type { Logger } from "pino";
 import { createPasswordHasher } from "./admin/password-hasher.ts";
@@ -9,6 +8,7 @@ import type { Deps } from "./deps.ts";
 import { createLargeThreads } from "./document/large.ts";
 import { flows } from "./flows/index.ts";
 import { limitedAs } from "./http/edge/address.ts";
+import { atMost } from "./lib/at-most.ts";
 import { createClient } from "./lib/mongo/client.ts";
 import { ownOptions } from "./lib/mongo/connection-options.ts";
 import { isUnavailable } from "./lib/mongo/mongo.ts";
@@ -26,7 +26,7 @@ import * as keyStore from "./operator/store.ts";
 import { findEstablishedById, findStanding } from "./organization/store.ts";
 import { createPresence } from "./process/presence.ts";
 import * as processStore from "./process/store.ts";
-import { createCounting } from "./quota/count.ts";
+import { countWaitMs, createCounting } from "./quota/count.ts";
 import { areKept } from "./quota/quota.ts";
 import { createUsage } from "./quota/usage.ts";
 import { createRevocationNews } from "./session/revocation/revocation-news.ts";
@@ -46,8 +46,6 @@ export type CoreDeps = Pick<
 
 const flushMsMax = 5_000;
 const closeMsMax = 5_000;
-/** It keeps no process that has nothing else to wait for. */
-const atMost = (ms: number) => sleep(ms, undefined, { ref: false });
 
 export function createCore(config: Config, client: MongoClient, log: Logger): CoreDeps & Closing {
   const db = client.db(config.databaseName);
@@ -79,7 +77,7 @@ export function createCore(config: Config, client: MongoClient, log: Logger): Co
     onEnd: audit.ended,
     async close() {
       // With the database away nothing is gained by waiting for it.
-      await Promise.race([Promise.all([audit.flush(), presence.stop()]), atMost(flushMsMax)]);
+      await atMost(flushMsMax, Promise.all([audit.flush(), presence.stop()]));
       await connection.close();
     },
   };
@@ -92,7 +90,7 @@ function keepConnected(client: MongoClient): Closing {
     async close() {
       reconnecting.stop();
       // On Bun the driver's last words may wait for ever for a connection that the server is just closing (see `reconnect.ts`).
-      await Promise.race([client.close(), atMost(closeMsMax)]);
+      await atMost(closeMsMax, client.close());
     },
   };
 }
@@ -152,7 +150,7 @@ export async function createDeps(
           // The request that waits for a count has a place itself, perhaps the last one.
           documents: {
             ...documents,
-            places: createPlaces({ atOnce: countsAtOnce, waitingMax: 1_000, waitMs: placeWaitMs }),
+            places: createPlaces({ atOnce: countsAtOnce, waitingMax: 1_000, waitMs: countWaitMs }),
           },
           leases,
           now,
@@ -186,7 +184,7 @@ export async function createDeps(
     knownKeys,
     ...(onStep && { onStep }),
     async close() {
-      const closing = Promise.race([usage?.stop(), atMost(flushMsMax)]).then(core.close);
+      const closing = (usage ? atMost(flushMsMax, usage.stop()) : Promise.resolve()).then(core.close);
       passwords.close();
       large.close();
       revocations.stop();

@@ -32,7 +32,7 @@ export async function prepare(deps: Pick<Deps, "db" | "config" | "log">): Promis
   await createRevocationIndexes(deps.db);
   await createSessionIndexes(deps.db);
   await createSharedCollection(deps.db);
-  await (areKept(deps.config.quotas) ? createUsageIndexes : forgetUsage)(deps.db);
+  if (areKept(deps.config.quotas)) await createUsageIndexes(deps.db);
   if (deps.config.limits.store !== "memory") await createCounterIndexes(deps.db);
   for (const each of expiringIn(deps.config)) await createExpiryIndex(deps.db, each);
   return await takeOver(deps);
@@ -48,6 +48,8 @@ export async function prepareUntilDone(deps: Deps, stopping: AbortSignal): Promi
       if (!reported) await reportLacks(deps);
       reported = true;
       await prepare(deps);
+      // Not for a command, which may run with other settings beside services.
+      if (!areKept(deps.config.quotas)) await forgetUsage(deps.db);
       await deps.presence.announce();
       await deps.revocations.start();
       return true;

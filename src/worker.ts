@@ -12,7 +12,7 @@ const lanes = 4;
 /** How often it looks when there was nothing to do, and how long an operation is driven before another has its turn. */
 type Pace = { everyMs: number; turnMs: number };
 const usual: Pace = { everyMs: 1_000, turnMs: 2_000 };
-/** How many operations a process holds that wait for a turn; what has a gate closed it takes over in any case. */
+/** How many operations a process holds that wait for a turn; what is urgent it takes over in any case. */
 const parkedMax = 8;
 
 /**
@@ -24,7 +24,7 @@ export function startWorker(deps: DriveDeps, chores: (() => Promise<void>)[], pa
   const stopping = new AbortController();
   const { signal } = stopping;
   const parked: { held: Held; unpark: () => void }[] = [];
-  const { gated, short } = kindsOf(deps);
+  const { gated, urgent, short } = kindsOf(deps);
 
   const repeat = async (what: string, task: () => Promise<unknown>) => {
     while (!signal.aborted) {
@@ -42,7 +42,8 @@ export function startWorker(deps: DriveDeps, chores: (() => Promise<void>)[], pa
   const work = async (others: Filter<Operation>) => {
     for (let isIdle = false; !isIdle && !signal.aborted;) {
       const hasRoom = parked.length < parkedMax;
-      const found = (await takeAbandoned(deps, gated)) ?? (hasRoom ? await takeAbandoned(deps, others) : null);
+      const first = others === short ? gated : urgent;
+      const found = (await takeAbandoned(deps, first)) ?? (hasRoom ? await takeAbandoned(deps, others) : null);
       if (found) await turn(found, true);
       const next = signal.aborted || others === short ? undefined : parked.shift();
       next?.unpark();
@@ -67,12 +68,17 @@ export function startWorker(deps: DriveDeps, chores: (() => Promise<void>)[], pa
   };
 }
 
-/** Operations that may have a gate closed, and those that take no lane for long. */
-function kindsOf({ flows }: DriveDeps): Record<"gated" | "short", Filter<Operation>> {
+/**
+ * Operations that may have a gate closed; those that others wait for, as they have the turn to build an index, too; and those that
+ * take no lane for long.
+ */
+function kindsOf({ flows }: DriveDeps): Record<"gated" | "urgent" | "short", Filter<Operation>> {
   const all = entriesOfFlows(flows);
   const isGated = all.flatMap(([kind, { gated }]) => (gated ? [{ kind, step: { $in: [...gated] } }] : []));
   return {
     gated: { $or: isGated },
+    // Or those who wait might be all that there is room for.
+    urgent: { $or: [...isGated, { builds: true }] },
     short: { kind: { $in: all.filter(([, { isLong }]) => !isLong).map(([kind]) => kind) } },
   };
 }

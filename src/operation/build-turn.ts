@@ -5,7 +5,7 @@ import { buildIndex, held, operations } from "./store.ts";
 
 /**
  * Gives an operation the turn to build an index where all do so one at a time; false when another has it, or the lease was
- * lost. It keeps it when its driver dies, for whoever takes over, and loses it when it ends, stops or is superseded.
+ * lost. It keeps it when its driver dies, for whoever takes over, and loses it with the step, and when it stops or is superseded.
  */
 export async function takeBuildTurn(db: Db, operation: Operation): Promise<boolean> {
   try {

@@ -17,15 +17,17 @@ export const operations = (db: Db): Collection<Operation> => db.collection("oper
 
 const openIndex = "one_open_per_organization";
 /** See `build-turn.ts`. */
-export const buildIndex = "one_builds_at_a_time";
+export const buildIndex = "one_builds";
 export const operationsExpire: Expiring = { of: operations, field: "finished_at", afterSeconds: 30 * 24 * 60 * 60 };
 
 export async function createOperationIndexes(db: Db): Promise<void> {
   const open = { partialFilterExpression: { open: true } };
+  // A version that doesn't know of turns may end an operation that has one: then it isn't open any more.
+  const builds = { partialFilterExpression: { builds: true, open: true } };
   await buildIndexes(operations(db), [
     { key: { organization_id: 1 }, name: openIndex, unique: true, ...open },
     { key: { "lease.until": 1 }, name: "open_by_lease", ...open },
-    { key: { builds: 1 }, name: buildIndex, unique: true, partialFilterExpression: { builds: true } },
+    { key: { builds: 1 }, name: buildIndex, unique: true, ...builds },
     // For `list`.
     { key: { organization_id: 1, _id: -1 } },
     { key: { status: 1, _id: -1 } },
@@ -78,7 +80,7 @@ export async function start(db: Db, operation: New, owner: string, leaseMs: numb
       }),
     );
   } catch (error) {
-    // The only other unique index is that of `_id`, which is new. Where rivals are in each other's way, one of them has it.
+    // It has no turn, and its `_id` is new: no other unique index is in its way. Where rivals are in each other's way, one of them has it.
     if (isDuplicateKey(error, openIndex) || isUnnamedDuplicateKey(error) || isRivalry(error)) return null;
     throw error;
   }
@@ -113,7 +115,10 @@ export const recordGuard = (db: Db, operation: Operation, guard: number, leaseMs
     ...within(),
   });
 
-/** Records that a step is done and which one is next; null when the lease was lost. */
+/**
+ * Records that a step is done and which one is next; null when the lease was lost. A turn to build, which a driver that died may
+ * have left, isn't taken along.
+ */
 export const advance = (
   db: Db,
   operation: Operation,
@@ -133,6 +138,7 @@ export const advance = (
           history: appendedIfNew(step, "$lease.fence"),
         },
       },
+      ...(step === operation.step ? [] : [{ $unset: "builds" }]),
     ],
     { returnDocument: "after", ...within() },
   );

@@ -19,7 +19,9 @@ export type Counting = {
 
 /** As long as the database may take to count. */
 const countMsMax = 5 * 60_000;
-const claimMs = countMsMax + 10_000;
+/** A process counts some at once: so long the others wait for their turn, and nobody for them. */
+export const countWaitMs = 60_000;
+const claimMs = countWaitMs + countMsMax + 10_000;
 /** What couldn't be counted rests: longer when that would take too long, than when it is moved just then, say. */
 const [postponedMs, tooLongMs] = [10 * 60_000, 60 * 60_000];
 /** So long a write waits for the first count of all. */
@@ -48,19 +50,24 @@ export function createCounting(
   }
 
   async function carryOut(record: UsageRecord): Promise<void> {
-    const at = now();
     try {
-      const counted = await withTenant(deps, record._id, "read", (scope) => scope.measure(countMsMax));
+      const { at, before, counted } = await withTenant(deps, record._id, "read", async (scope) => ({
+        at: now(),
+        // It may have waited for its turn: what was written meanwhile is counted, and not to be added to that.
+        before: (await find(db, record._id)) ?? record,
+        counted: await scope.measure(countMsMax),
+      }));
       await finishCount(
         db,
         record,
-        amount((each) => counted[each] - record[each]),
+        amount((each) => counted[each] - before[each]),
         at,
       );
     } catch (error) {
       // One that is suspended waits, too.
-      if (!isFailure(error)) log.warn({ organization_id: record._id, err: error }, "documents are not counted");
-      const due = new Date(at.getTime() + (isLate(error) ? tooLongMs : postponedMs));
+      const isSuspended = isFailure(error) && error.failure === "tenant_gone";
+      if (!isSuspended) log.warn({ organization_id: record._id, err: error }, "documents are not counted");
+      const due = new Date(now().getTime() + (isLate(error) ? tooLongMs : postponedMs));
       await postponeCount(db, record, due).catch(() => {});
     }
   }

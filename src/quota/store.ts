@@ -1,4 +1,12 @@
-import type { Collection, Db, Document, Filter, ObjectId, OptionalUnlessRequiredId } from "mongodb";
+import {
+  type Collection,
+  type Db,
+  type Document,
+  type Filter,
+  MongoBulkWriteError,
+  type ObjectId,
+  type OptionalUnlessRequiredId,
+} from "mongodb";
 import { isDuplicateKeyOfAny, retryDeadlock, buildIndexes, within } from "../lib/mongo/mongo.ts";
 import { type Amount, dimensions, type Quota } from "./quota.ts";
 
@@ -55,14 +63,45 @@ export const take = (
   return retryDeadlock(() => usage(db).findOneAndUpdate(filter, changed(more, now), options));
 };
 
-/** Gives back what organizations have less than their records say; of those without a record nothing. */
-export async function giveBack(db: Db, all: readonly { id: ObjectId; less: Amount }[], now: Date): Promise<void> {
-  const writes = all.map(({ id, less }) => ({
-    updateOne: { filter: { _id: id }, update: changed({ documents: -less.documents, bytes: -less.bytes }, now) },
-  }));
-  await retryDeadlock(() => usage(db).bulkWrite(writes, { ordered: false, ...within(bulkMs) }));
+export type Less = { id: ObjectId; less: Amount };
+
+/**
+ * Gives back what organizations have less than their records say; of those without a record nothing.
+ *
+ * @returns those of whom it isn't known to be written, and why; when no answer came that is all of them
+ */
+export async function giveBack(
+  db: Db,
+  all: readonly Less[],
+  now: Date,
+): Promise<{ left: readonly Less[]; error?: unknown }> {
+  // In one order for all: rivals wait for one another, and not each for the other.
+  let left: readonly Less[] = [...all].sort((a, b) => (a.id.toHexString() < b.id.toHexString() ? -1 : 1));
+  const write = async () => {
+    const writes = left.map(({ id, less }) => ({
+      updateOne: { filter: { _id: id }, update: changed({ documents: -less.documents, bytes: -less.bytes }, now) },
+    }));
+    try {
+      await usage(db).bulkWrite(writes, { ordered: false, ...within(bulkMs) });
+    } catch (error) {
+      // The others are written, and would be once more.
+      const places = failedAmong(error);
+      if (places.length > 0) left = places.map((place) => left[place]!);
+      throw error;
+    }
+  };
+  try {
+    await retryDeadlock(write);
+    return { left: [] };
+  } catch (error) {
+    return { left, error };
+  }
 }
 const bulkMs = 10_000;
+
+/** Which of several writes the server has said it hasn't done, where that is all that went wrong. */
+const failedAmong = (error: unknown): number[] =>
+  error instanceof MongoBulkWriteError ? [error.writeErrors].flat().map(({ index }) => index) : [];
 
 /** Makes sure that nobody else counts. @returns what the record says; null when another one counts */
 export async function claimCount(

@@ -1,5 +1,6 @@
 import type { Db, ObjectId } from "mongodb";
 import type { Logger } from "pino";
+import { busy } from "../tenant/door.ts";
 import type { Tier } from "../tenant/placement.ts";
 import type { Counting } from "./count.ts";
 import {
@@ -28,7 +29,7 @@ export type Usage = {
    *
    * @param need at the most, nothing negative; nothing at all never waits and is never refused
    * @param write tells how much there is more after it, or less
-   * @throws Failure `quota_exceeded`; what `write` throws
+   * @throws Failure `quota_exceeded`, `documents_busy`; what `write` throws
    */
   growing<T>(whose: Whose, need: Amount, write: () => Promise<Grown<T>>): Promise<T>;
   /** Less is there than was said: what was written has been left behind. */
@@ -61,6 +62,8 @@ const keptMs = 2_000;
 /** Of so many organizations; then all give back at once. */
 const heldMax = 10_000;
 const writesAtOnce = 1_000;
+/** So long a write waits for others of its organization: where its documents are may have changed meanwhile. */
+const waitMsMax = 10_000;
 /** What is set aside at the most, and which part of what is left of the quota. */
 const asideMost: Amount = { documents: 256, bytes: 2 ** 20 };
 const asidePart = 64;
@@ -100,7 +103,11 @@ export function createUsage(options: {
     if (!stopped) timer ??= setTimeout(() => void flush(), keptMs).unref();
   }
 
-  async function flush(): Promise<void> {
+  let flushing: Promise<unknown> = Promise.resolve();
+  /** With what is under way already. */
+  const flush = () => (flushing = Promise.all([flushing, giveAllBack()]));
+
+  async function giveAllBack(): Promise<void> {
     if (timer) clearTimeout(timer);
     timer = null;
     recent.clear();
@@ -108,11 +115,10 @@ export function createUsage(options: {
     const given = all.filter(({ less }) => !isNothing(less));
     held.clear();
     for (let start = 0; start < given.length; start += writesAtOnce) {
-      const some = given.slice(start, start + writesAtOnce);
-      await giveBack(db, some, now()).catch((error) => {
-        log.warn({ err: error }, "what organizations have less is not written yet");
-        if (!stopped) for (const { id, less } of some) hold(id, nothing, less);
-      });
+      const { left, error } = await giveBack(db, given.slice(start, start + writesAtOnce), now());
+      if (left.length === 0) continue;
+      log.warn({ err: error }, "what organizations have less is not written yet");
+      if (!stopped) for (const { id, less } of left) hold(id, nothing, less);
     }
   }
 
@@ -145,8 +151,8 @@ export function createUsage(options: {
     try {
       if (await attempt(aside, true)) return;
       const record = await counting.known(id, isLimited(quota));
-      // Nobody knows yet: it is not refused for that.
-      if (!record?.counted_at) return void (await attempt(nothing, false));
+      // Nobody knows yet: it is not refused for that. What is set aside a count would take for free.
+      if (!record?.counted_at) return void (await attempt(isLimited(quota) ? nothing : aside, false));
       if (await attempt(nothing, true)) return;
       const used = amount((each) => record[each] - room[each] - freed[each]);
       const wanted = amount((each) => (isShort(each) ? used[each] + need[each] : 0));
@@ -169,6 +175,7 @@ export function createUsage(options: {
   async function reserve(id: ObjectId, tier: Tier, need: Amount): Promise<void> {
     if (isNothing(need)) return;
     const key = id.toHexString();
+    const deadline = performance.now() + waitMsMax;
     for (;;) {
       const one = held.get(key);
       if (one && dimensions.every((each) => one.room[each] >= need[each])) {
@@ -178,6 +185,7 @@ export function createUsage(options: {
       // One after the other: they would only get in each other's way.
       const taking = takings.get(key);
       if (taking) {
+        if (performance.now() > deadline) throw busy();
         await taking.catch(() => {});
         continue;
       }

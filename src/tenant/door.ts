@@ -27,7 +27,7 @@ const moving = () =>
     retryAfterSeconds: 1,
   });
 
-const busy = () =>
+export const busy = () =>
   failure<TenantFailure>("documents_busy", "Too many requests are reading or writing documents; try again shortly.", {
     retryAfterSeconds: 1,
   });

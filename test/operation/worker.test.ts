@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { ObjectId } from "mongodb";
+import { createIndex } from "../../src/document/indexes.ts";
+import { takeBuildTurn } from "../../src/operation/build-turn.ts";
 import { driveAbandoned, enqueue } from "../../src/operation/drive.ts";
-import { findById, operations } from "../../src/operation/store.ts";
+import { findById, operations, start } from "../../src/operation/store.ts";
 import { getById } from "../../src/organization/store.ts";
 import { startWorker } from "../../src/worker.ts";
 import { until } from "../support/crash.ts";
@@ -15,6 +17,33 @@ beforeAll(async () => {
   fleet = await openFleet();
 }, 60_000);
 afterAll(() => fleet.close(), 60_000);
+
+/** More than a worker takes over at once. */
+const waiting = 13;
+
+test("an operation that died with the turn to build an index is driven though a worker has no room for more than those who wait for it", async () => {
+  const { db, deps } = fleet;
+  const change = JSON.stringify({ create: { name: "left", key: { left: 1 }, unique: false } });
+  const { _id: organization_id } = await fleet.settle("starter");
+  const dead = { _id: new ObjectId(), organization_id, kind: "index" as const, step: "apply", input: { change } };
+  expect(await takeBuildTurn(db, (await start(db, dead, "killed", 60_000))!)).toBe(true);
+  const ids: ObjectId[] = [];
+  for (let n = 0; n < waiting; n++) {
+    const { _id } = await fleet.settle("professional");
+    await createIndex(deps, _id, { key: { own: 1, more: 1 } });
+    const wanted = { _id: new ObjectId(), organization_id: _id, kind: "move" as const, input: { tier: "starter" } };
+    ids.push((await enqueue(deps, wanted))!._id);
+  }
+  // It has run out later than they were asked for.
+  await operations(db).updateOne({ _id: dead._id }, { $set: { "lease.until": new Date() } });
+  const worker = startWorker(deps, [], { everyMs: 50, turnMs: 100 });
+  try {
+    const left = { _id: { $in: [dead._id, ...ids] }, status: { $ne: "succeeded" as const } };
+    await until("all of them to be done", async () => (await operations(db).countDocuments(left)) === 0, 50_000);
+  } finally {
+    await worker.stop();
+  }
+});
 
 /** More than a worker has lanes. */
 const moves = 7;

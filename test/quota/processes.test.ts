@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { ObjectId } from "mongodb";
 import { type RunningService, startService } from "../../src/serve.ts";
 import { createLogger } from "../../src/log.ts";
+import { prepare } from "../../src/prepare.ts";
 import { createRecountChore } from "../../src/quota/count.ts";
-import type { UsageRecord } from "../../src/quota/store.ts";
+import { giveBack, type UsageRecord } from "../../src/quota/store.ts";
 import { withTenant } from "../../src/tenant/door.ts";
 import { startChild, until } from "../support/crash.ts";
 import { send, testConfig, useService } from "../support/service.ts";
@@ -187,6 +188,24 @@ describe("what organizations have is counted again", () => {
       return (await records().countDocuments({ _id })) === 0;
     });
   });
+});
+
+test("what can't be given back of one organization is given back once of the others", async () => {
+  const [one, other] = [new ObjectId(), new ObjectId()];
+  await records().insertOne({ _id: one, documents: 10, bytes: 10 });
+  await records().insertOne({ _id: other, documents: "many" as never, bytes: 10 });
+  const all = [one, other].map((id) => ({ id, less: { documents: 1, bytes: 1 } }));
+  const { left } = await giveBack(service.db, all, new Date());
+  expect(left.map(({ id }) => id)).toEqual([other]);
+  expect(await records().findOne({ _id: one })).toMatchObject({ documents: 9, bytes: 9 });
+  await records().deleteMany({ _id: { $in: [one, other] } });
+});
+
+test("a command with other settings removes no records", async () => {
+  const me = await join();
+  await insert(service.url, me, {});
+  await prepare({ ...service.running.deps, config: testConfig({ MONGODB_DB_NAME: service.db.databaseName }) });
+  expect((await recordOf(me)).counted_at).toBeInstanceOf(Date);
 });
 
 test("a process without quotas leaves nothing of what was counted, so that it is counted anew with quotas", async () => {

@@ -5,7 +5,7 @@ import { countDocuments } from "../../src/document/query.ts";
 import { isFailure } from "../../src/lib/failure.ts";
 import { driveAbandoned, type DriveDeps } from "../../src/operation/drive.ts";
 import { takeBuildTurn } from "../../src/operation/build-turn.ts";
-import { findById, operations, start } from "../../src/operation/store.ts";
+import { advance, findById, operations, start } from "../../src/operation/store.ts";
 import { moveOrganization } from "../../src/organization/move.ts";
 import { getById } from "../../src/organization/store.ts";
 import { collectionOf, type Fleet, type Lodger, openFleet, stored } from "../support/fleet.ts";
@@ -72,6 +72,14 @@ describe("the room that the shared collection has for indexes", () => {
     await dropIndex(fleet.deps, one._id, "own1_1");
     await dropIndex(fleet.deps, one._id, "own0_1");
     expect(await outcome(add(one, "next"))).toBe("made");
+  });
+
+  test("isn't needed for one that another lists, though it isn't there just then", async () => {
+    const [one, other] = [await settleWith(3), await settleWith(3)];
+    await add(one, "gone");
+    await shared().dropIndex("shared~gone_1");
+    await leaveFree(1);
+    expect(await outcome(add(other, "gone"))).toBe("made");
   });
 
   test("is kept from whoever moves in with more, who stays where it was", async () => {
@@ -219,6 +227,24 @@ describe("in the shared collection indexes are built one at a time:", () => {
     expect((await findById(fleet.db, left))!.status).toBe("cancelled");
     expect(await outcome(add(one, "free"))).toBe("made");
     expect(await operations(fleet.db).countDocuments({ builds: true })).toBe(0);
+  });
+
+  test("the turn isn't taken along to the next step", async () => {
+    const [dead, one] = [await settleWith(0), await settleWith(0)];
+    const left = await dieBuilding(dead, 60_000);
+    const operation = (await findById(fleet.db, left))!;
+    expect((await advance(fleet.db, operation, "apply", {}, 60_000))!.builds).toBeUndefined();
+    expect(await outcome(add(one, "along"))).toBe("made");
+    await expire(left);
+    await driveAbandoned(fleet.deps, 30_000);
+    expect((await findById(fleet.db, left))!.status).toBe("succeeded");
+  });
+
+  test("the turn is free when a version that doesn't know of turns has ended the operation", async () => {
+    const [dead, one] = [await settleWith(0), await settleWith(0)];
+    const left = await dieBuilding(dead, 60_000);
+    await operations(fleet.db).updateOne({ _id: left }, { $set: { status: "succeeded" }, $unset: { open: true } });
+    expect(await outcome(add(one, "after"))).toBe("made");
   });
 
   test("several processes never send two builds at once", async () => {

@@ -42,7 +42,10 @@ export async function makeShared(
   await takeTurn(deps, operation, waitMs);
   try {
     const room = await readSharedRoom(db, placement);
-    if (beside && !room.isTaken(index)) assertRoom(room.free, await countTaken(deps, operation, beside));
+    // What others list has its place, though it may not be there just now.
+    const isNew = beside && !room.isTaken(index) && !(await isOthers(deps, operation, index));
+    if (isNew) assertRoom(room.free, await countTaken(deps, operation, beside));
+    deps.assertHeld();
     // An earlier version's, which the server takes for another of the same name.
     if (room.isTaken(index) && !room.has(index)) await removeCommon(db, index);
     await build();
@@ -67,16 +70,19 @@ async function takeTurn(
   }
 }
 
-/** Of a tenant's indexes those that are there for nobody else. */
-async function countTaken(
+const isOthers = async (
   { db }: Pick<StepDeps, "db">,
   { organization_id }: Operation,
+  index: TenantIndex,
+): Promise<boolean> => isCommon(index) && (await organizationStore.isIndexListed(db, index.key, organization_id));
+
+/** Of a tenant's indexes those that are there for nobody else. */
+async function countTaken(
+  deps: Pick<StepDeps, "db">,
+  operation: Operation,
   indexes: readonly TenantIndex[],
 ): Promise<number> {
   let taken = 0;
-  for (const index of indexes) {
-    const isShared = isCommon(index) && (await organizationStore.isIndexListed(db, index.key, organization_id));
-    if (!isShared) taken++;
-  }
+  for (const index of indexes) if (!(await isOthers(deps, operation, index))) taken++;
   return taken;
 }

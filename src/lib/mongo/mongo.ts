@@ -8,6 +8,7 @@ import type {
   Document,
   IndexDescription,
 } from "mongodb";
+import { atMost } from "../at-most.ts";
 
 /** How long one statement may take, in milliseconds: short enough that a caller hears of a dead database within 5 s. */
 const statementTimeoutMs = 3_500;
@@ -31,11 +32,7 @@ export function within(
 }
 
 /** Ends a cursor, and doesn't wait for long until the server has said so. */
-export async function closeInTime(cursor: AbstractCursor<unknown>): Promise<void> {
-  const waiting = new AbortController();
-  const late = sleep(closeMsMax, undefined, { signal: waiting.signal }).catch(() => {});
-  await Promise.race([cursor.close(), late]).finally(() => waiting.abort());
-}
+export const closeInTime = (cursor: AbstractCursor<unknown>): Promise<void> => atMost(closeMsMax, cursor.close());
 const closeMsMax = 1_000;
 /** Over all that a large database holds an index is made in minutes, the first time that a version needs it. */
 const toBuild = () => within(10 * 60_000);
