@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import { ObjectId } from "mongodb";
+import { bytesOf } from "../../src/document/patch.ts";
 import { printExtendedJson } from "../../src/lib/json/extended-json.ts";
 import { documentOf, element, elementsOf, pickFields, textValue } from "../../src/lib/bson/raw-bson.ts";
 import type { Placement } from "../../src/tenant/placement.ts";
@@ -168,6 +169,17 @@ test("a field is found behind fields of every type", () => {
     expect(pickFields(documentOf([...fields, last]), ["_first", "_last"]).toString("hex")).toBe(
       documentOf([last]).toString("hex"),
     );
+});
+
+test("a document counts with its id and its tenant's fields, of whatever types", () => {
+  const [id, tenant] = [element(2, "_id", textValue("x")), element(2, "tenant_id", textValue("t"))];
+  const own = element(3, "_croupier", documentOf([element(16, "v", Buffer.from([1, 0, 0, 0]))]));
+  for (const fields of Object.values(oddFields))
+    for (const stored of [
+      [id, ...fields, tenant, own],
+      [tenant, id, ...fields],
+    ])
+      expect(bytesOf({ id: "x", bytes: documentOf(stored) })).toBe(documentOf([id, ...fields]).byteLength);
 });
 
 test("what other clients have stored in a large document is read and patched as in a small one", async () => {
