@@ -109,6 +109,13 @@ describe.each(["starter", "professional"] as const)("a large document of the tie
     expect((await both("DELETE", path)).status).toBe(204);
   });
 
+  test("keeps the id that it has when it is replaced by an equal number of another type", async () => {
+    await both("POST", "/documents", '{"_id":5.0}');
+    const replaced = await both("PUT", "/documents/5", '{"_id":5,"n":1}');
+    expect([replaced.status, replaced.text]).toEqual([200, '{"_id":5.0,"n":1}']);
+    await both("DELETE", "/documents/5");
+  });
+
   test("is refused for what is wrong in it as a small one is, and nothing of it is stored", async () => {
     await both("POST", "/documents", '{"_id":"taken","n":1}');
     const wrong = [
