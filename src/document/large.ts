@@ -36,31 +36,32 @@ export function createLargeThreads(program: URL): LargeThreads {
   const threads = createThreads<LargeJob, object>({ program, threadsMax });
   const of = (organizationId: ObjectId, signal?: AbortSignal): Large => {
     const key = organizationId.toHexString();
-    const run = <Kind extends LargeJob["kind"]>(job: Extract<LargeJob, { kind: Kind }>) =>
-      threads.run(key, job, signal) as Promise<AnswerOf<Kind>>;
+    const run = <Kind extends LargeJob["kind"]>(make: () => Extract<LargeJob, { kind: Kind }>) =>
+      threads.run(key, make, signal) as Promise<AnswerOf<Kind>>;
     return {
       async read(body, id) {
         const known = id === undefined ? null : idOf(id);
-        const { isMany, digest, documents, json } = await run<"read">({ kind: "read", body, id: known });
+        const { isMany, digest, documents, json } = await run<"read">(() => ({ kind: "read", body, id: known }));
         return { isMany, digest: () => digest, documents: await split(documents, json, key) };
       },
       async patch({ id, bytes }, patch) {
-        const made = await run<"patch">({
+        const made = await run<"patch">(() => ({
           kind: "patch",
           stored: copyOf(bytes),
           id: idOf(id),
           // Asked for once more when another has written meanwhile.
           patch: copyOf(patch),
-        });
+        }));
         if ("whole" in made) return { fields: largeFields(made.whole, made.json) };
         const { json, set, unset, bytes: size } = made;
         return { fields: largeFields(set, json), patching: { set: largeFields(set), unset, bytes: size } };
       },
       async show(id, { bson, json }) {
-        return json ?? (await run<"show">({ kind: "show", fields: copyOf(bson), id: idOf(id) })).json;
+        return json ?? (await run<"show">(() => ({ kind: "show", fields: copyOf(bson), id: idOf(id) }))).json;
       },
       async print(document, listed) {
-        return asPrinted(await run<"print">({ kind: "print", document: copyOf(document), ...(listed && { listed }) }));
+        const job = () => ({ kind: "print", document: copyOf(document), ...(listed && { listed }) }) as const;
+        return asPrinted(await run<"print">(job));
       },
     };
   };
