@@ -116,6 +116,22 @@ describe.each(["starter", "professional"] as const)("a large document of the tie
     await both("DELETE", "/documents/5");
   });
 
+  test("is one of a page, at its place among small ones", async () => {
+    for (const n of [1, 2, 3, 4]) await both("POST", "/documents", `{"_id":"p${n}","page":${n}}`, n % 2 === 0);
+    const query = { filter: { page: { $gte: 1 } }, sort: "-page", limit: 3 };
+    for (const more of [{}, { projection: { page: 1 } }]) {
+      const { body } = await both("POST", "/documents/find", JSON.stringify({ ...query, ...more }), false);
+      expect(body.documents.map(({ _id }: { _id: string }) => _id)).toEqual(["p4", "p3", "p2"]);
+    }
+    await both(
+      "POST",
+      "/documents/aggregate",
+      '{"pipeline":[{"$match":{"page":{"$gte":1}}},{"$sort":{"page":1}}]}',
+      false,
+    );
+    for (const n of [1, 2, 3, 4]) await both("DELETE", `/documents/p${n}`);
+  });
+
   test("is refused for what is wrong in it as a small one is, and nothing of it is stored", async () => {
     await both("POST", "/documents", '{"_id":"taken","n":1}');
     const wrong = [
