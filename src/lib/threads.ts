@@ -1,6 +1,7 @@
 import { type Failure, failure, isFailure } from "./failure.ts";
+import { wordsOf } from "./scrub.ts";
 
-/** What a thread says of a job: what came out, why it is refused, or that something went wrong. */
+/** What a thread says of a job: what came out, why it is refused, or what went wrong, in words that may be logged. */
 type Told<Answer> = { answer: Answer } | { refused: Refused } | { error: string };
 type Refused = { failure: string; message: string } & Pick<Failure, "errors">;
 
@@ -139,7 +140,7 @@ export function serveJobs<Job extends object, Answer extends object>(
   self.onmessage = async ({ data }: MessageEvent<Job>) => {
     const told = await act(data).then(
       (answer): Told<Answer> => ({ answer }),
-      (error): Told<Answer> => (isFailure(error) ? { refused: refusedOf(error) } : { error: String(error) }),
+      (error): Told<Answer> => (isFailure(error) ? { refused: refusedOf(error) } : { error: wordsOf(error) }),
     );
     self.postMessage(told, "answer" in told ? memoryOf(told.answer) : []);
   };

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { createThreads } from "../../src/lib/threads.ts";
 
-type Job = { ending?: "exit" | "throw"; bytes: Uint8Array };
+type Job = { ending?: "exit" | "throw" | "quote"; bytes: Uint8Array };
 const program = new URL("../support/ending-worker.ts", import.meta.url);
 const threads = createThreads<Job, { bytes: Uint8Array }>({ program, threadsMax: 2 });
 afterAll(() => threads.close());
@@ -28,6 +28,10 @@ test("a job that nobody waits for any more leaves the queue, and those of all ke
   expect(gone).rejects.toThrow("late");
   await Promise.all([...many, few]);
   expect(order.indexOf("few")).toBeLessThan(6);
+});
+
+test("what goes wrong on a thread is told without what it quotes", async () => {
+  await expect(threads.run("one", () => ({ ending: "quote", bytes: bytesOf(77) }))).rejects.toThrow(/^BSONError$/);
 });
 
 test("a job is made when a thread takes it, and one that can't be made keeps no thread", async () => {
