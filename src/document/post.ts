@@ -54,9 +54,10 @@ export async function postDocuments(
   const request = { organizationId, key: idempotencyKey, digest: digest(), writeId, ids };
   const remembered = await rememberInsert(deps, request);
   const same = wanted.map(({ fields, id }, index): NewDocument => {
-    const chosen = remembered.ids[index];
+    const chosen = remembered.ids[index] ?? id;
     // What was printed has the id that was made this time.
-    return chosen ? { id: chosen, fields: isLarge(fields) ? largeFields(fields.bson) : fields } : { id, fields };
+    const isPrintedSo = !isLarge(fields) || idKey(chosen) === idKey(id);
+    return { id: chosen, fields: isPrintedSo ? fields : largeFields(fields.bson) };
   });
   const write = { id: remembered.write_id, key: keyOf(remembered), isAgain: remembered.write_id !== writeId };
   if (remembered.done) return posted(same, write, remembered.refused ?? []);
