@@ -1,5 +1,6 @@
 import { BSON, type Document } from "mongodb";
 import { readBson } from "../lib/bson/bson-reader.ts";
+import { documentsIn } from "../lib/bson/raw-bson.ts";
 import { parseBody, printExtendedJson, textOf } from "../lib/json/extended-json.ts";
 import { fromStored } from "../tenant/document.ts";
 import { keysOf } from "../tenant/query/page.ts";
@@ -19,18 +20,18 @@ export type LargeJob =
   | { kind: "read"; body: ArrayBuffer; id: Uint8Array | null }
   | { kind: "patch"; stored: Uint8Array; id: Uint8Array; patch: Uint8Array }
   | { kind: "show"; fields: Uint8Array; id: Uint8Array }
-  | { kind: "print"; document: Uint8Array; listed?: Listed };
+  | { kind: "print"; documents: Uint8Array; listed?: Listed };
 
 /**
  * An `id` is `{_id}`, in `read` if it is known without the body. `json` is a whole document. `read`: of each document `{_id, made}`
- * and then its fields; of a single one as JSON, too. `patch`: `set` is what is written of its fields, or `whole` all. `print`: and
- * the values that it is sorted by, printed.
+ * and then its fields; of a single one as JSON, too. `patch`: `set` is what is written of its fields, or `whole` all. `print`: of
+ * each document how long its JSON is, and the values that it is sorted by, printed.
  */
 export type LargeAnswer = {
   read: { isMany: boolean; digest: string; documents: Uint8Array; json: Uint8Array | null };
   patch: { json: Uint8Array } & ({ whole: Uint8Array } | { set: Uint8Array; unset: string[]; bytes: number });
   show: { json: Uint8Array };
-  print: { json: Uint8Array; keys: string };
+  print: { json: Uint8Array; each: { length: number; keys: string }[] };
 };
 export type AnswerOf<Kind extends LargeJob["kind"]> = LargeAnswer[Kind];
 
@@ -70,13 +71,18 @@ function patch({ stored, id, patch }: Extract<LargeJob, { kind: "patch" }>): Ans
   return { json, whole: toBson(fields) };
 }
 
-function print({ document, listed }: Extract<LargeJob, { kind: "print" }>): AnswerOf<"print"> {
-  const found = readBson(document);
-  if (!listed) return { json: encode(printExtendedJson(found)), keys: "[]" };
-  const { isShared, projection, sort } = listed;
-  const own = fromStored(found, isShared);
-  const keys = sort ? printExtendedJson(keysOf(sort, own)) : "[]";
-  return { json: encode(printExtendedJson(trimmer(projection)(own))), keys };
+function print({ documents, listed }: Extract<LargeJob, { kind: "print" }>): AnswerOf<"print"> {
+  const trim = listed && trimmer(listed.projection);
+  const all = Array.from(documentsIn(documents), (bytes) => {
+    const found = readBson(bytes);
+    const own = listed ? fromStored(found, listed.isShared) : found;
+    const keys = listed?.sort ? printExtendedJson(keysOf(listed.sort, own)) : "[]";
+    return { json: encode(printExtendedJson(trim ? trim(own) : own)), keys };
+  });
+  return {
+    json: Buffer.concat(all.map(({ json }) => json)),
+    each: all.map(({ json, keys }) => ({ length: json.byteLength, keys })),
+  };
 }
 
 export async function doLargeJob(job: LargeJob): Promise<LargeAnswer[LargeJob["kind"]]> {

@@ -1,5 +1,6 @@
 import { BSON, type ObjectId } from "mongodb";
 import { readBson } from "../lib/bson/bson-reader.ts";
+import { documentsIn } from "../lib/bson/raw-bson.ts";
 import { createSlice } from "../lib/slices.ts";
 import { createThreads } from "../lib/threads.ts";
 import { asPrinted, type Printed } from "../tenant/query/page.ts";
@@ -19,8 +20,12 @@ export type Large = {
   patch(current: FoundDocument, patch: Uint8Array): Promise<{ fields: LargeFields; patching?: Patching }>;
   /** The document as its tenant is answered. */
   show(id: unknown, fields: LargeFields): Promise<Uint8Array>;
-  /** @param listed undefined: as it is */
-  print(document: Uint8Array, listed?: Listed): Promise<Printed>;
+  /**
+   * All of a page in one turn, or it would wait for others' work as often as it has documents.
+   *
+   * @param listed undefined: as they are
+   */
+  print(documents: readonly Uint8Array[], listed?: Listed): Promise<Printed[]>;
 };
 
 export type LargeThreads = {
@@ -36,31 +41,34 @@ export function createLargeThreads(program: URL): LargeThreads {
   const threads = createThreads<LargeJob, object>({ program, threadsMax });
   const of = (organizationId: ObjectId, signal?: AbortSignal): Large => {
     const key = organizationId.toHexString();
-    const run = <Kind extends LargeJob["kind"]>(job: Extract<LargeJob, { kind: Kind }>) =>
-      threads.run(key, job, signal) as Promise<AnswerOf<Kind>>;
+    const run = <Kind extends LargeJob["kind"]>(make: () => Extract<LargeJob, { kind: Kind }>) =>
+      threads.run(key, make, signal) as Promise<AnswerOf<Kind>>;
     return {
       async read(body, id) {
         const known = id === undefined ? null : idOf(id);
-        const { isMany, digest, documents, json } = await run<"read">({ kind: "read", body, id: known });
+        const { isMany, digest, documents, json } = await run<"read">(() => ({ kind: "read", body, id: known }));
         return { isMany, digest: () => digest, documents: await split(documents, json, key) };
       },
       async patch({ id, bytes }, patch) {
-        const made = await run<"patch">({
+        const made = await run<"patch">(() => ({
           kind: "patch",
           stored: copyOf(bytes),
           id: idOf(id),
           // Asked for once more when another has written meanwhile.
           patch: copyOf(patch),
-        });
+        }));
         if ("whole" in made) return { fields: largeFields(made.whole, made.json) };
         const { json, set, unset, bytes: size } = made;
         return { fields: largeFields(set, json), patching: { set: largeFields(set), unset, bytes: size } };
       },
       async show(id, { bson, json }) {
-        return json ?? (await run<"show">({ kind: "show", fields: copyOf(bson), id: idOf(id) })).json;
+        return json ?? (await run<"show">(() => ({ kind: "show", fields: copyOf(bson), id: idOf(id) }))).json;
       },
-      async print(document, listed) {
-        return asPrinted(await run<"print">({ kind: "print", document: copyOf(document), ...(listed && { listed }) }));
+      async print(documents, listed) {
+        const job = () => ({ kind: "print", documents: Buffer.concat(documents), ...(listed && { listed }) }) as const;
+        const { json, each } = await run<"print">(job);
+        let end = 0;
+        return each.map(({ length, keys }) => asPrinted({ json: json.subarray(end, (end += length)), keys }));
       },
     };
   };
@@ -75,17 +83,11 @@ const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);
 /** Each document has its `_id` before it. */
 async function split(bytes: Uint8Array, json: Uint8Array | null, key: string): Promise<ReadDocument[]> {
   const slice = createSlice(key);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const documents: ReadDocument[] = [];
-  let at = 0;
-  const next = () => {
-    const start = at;
-    at += view.getInt32(start, true);
-    return bytes.subarray(start, at);
-  };
-  while (at < bytes.byteLength) {
-    const { _id: id, made } = readBson(next());
-    documents.push({ id, isMade: made, fields: largeFields(next(), json ?? undefined) });
+  const parts = documentsIn(bytes);
+  for (const head of parts) {
+    const { _id: id, made } = readBson(head);
+    documents.push({ id, isMade: made, fields: largeFields(parts.next().value!, json ?? undefined) });
     const pause = slice();
     if (pause) await pause;
   }

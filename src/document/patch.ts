@@ -3,9 +3,9 @@ import { readBson } from "../lib/bson/bson-reader.ts";
 import { isDocument } from "../lib/bson/bson.ts";
 import { invalid, under } from "../lib/invalid.ts";
 import { byName, mergePatch } from "../lib/json/merge-patch.ts";
-import { bsonType, type Element, elementsOf } from "../lib/bson/raw-bson.ts";
+import { bsonType, type Element, elementsOf, pickFields } from "../lib/bson/raw-bson.ts";
 import type { FoundDocument } from "../tenant/scope.ts";
-import { type FieldChanges, isOwn } from "../tenant/stored.ts";
+import { type FieldChanges, isOwn, ownNames } from "../tenant/stored.ts";
 
 /** What a merge patch changes in a document as it is stored, by paths; `bytes`: what the document has then. */
 export type Patching = FieldChanges & { bytes: number };
@@ -43,8 +43,9 @@ function isWrittenAsRead(stored: Uint8Array): boolean {
   }
 }
 
-/** How many bytes a document has as BSON, without what is Croupier's. */
-export const bytesOf = ({ id, bytes }: Pick<FoundDocument, "id" | "bytes">): number => sizeOf(id, ownFields(bytes));
+/** How many bytes a document has as BSON, without what is Croupier's. It may have a million fields: none is looked at. */
+export const bytesOf = ({ id, bytes }: Pick<FoundDocument, "id" | "bytes">): number =>
+  BSON.calculateObjectSize({ _id: id }) + bytes.byteLength - pickFields(bytes, ownNames).byteLength;
 
 const ownFields = (bytes: Uint8Array): Element[] => elementsOf(bytes).filter(({ name }) => !isOwn(name));
 const sizeOf = (id: unknown, fields: readonly Element[]): number =>

@@ -1,10 +1,12 @@
 import { BSON, type Document, type ObjectId } from "mongodb";
 import { invalid } from "../lib/invalid.ts";
+import { printExtendedJson } from "../lib/json/extended-json.ts";
 import { createSlice, type Slice } from "../lib/slices.ts";
 import type { Deps } from "../deps.ts";
 import { idKey } from "../tenant/document-id.ts";
 import type { FoundDocument } from "../tenant/scope.ts";
 import { firstMeta, isLarge, type LargeFields, largeFields, type TenantDocument } from "../tenant/stored.ts";
+import type { Change } from "./change.ts";
 import { newWriteId } from "./document.ts";
 import { keyOf, markInsertDone, rememberInsert } from "./idempotency.ts";
 import { insertDocuments, type InsertWrite, type Refused, refusalOf } from "./insert.ts";
@@ -52,9 +54,10 @@ export async function postDocuments(
   const request = { organizationId, key: idempotencyKey, digest: digest(), writeId, ids };
   const remembered = await rememberInsert(deps, request);
   const same = wanted.map(({ fields, id }, index): NewDocument => {
-    const chosen = remembered.ids[index];
+    const chosen = remembered.ids[index] ?? id;
     // What was printed has the id that was made this time.
-    return chosen ? { id: chosen, fields: isLarge(fields) ? largeFields(fields.bson) : fields } : { id, fields };
+    const isPrintedSo = !isLarge(fields) || idKey(chosen) === idKey(id);
+    return { id: chosen, fields: isPrintedSo ? fields : largeFields(fields.bson) };
   });
   const write = { id: remembered.write_id, key: keyOf(remembered), isAgain: remembered.write_id !== writeId };
   if (remembered.done) return posted(same, write, remembered.refused ?? []);
@@ -86,9 +89,15 @@ async function readFields(large: Large, sent: Sent, id: unknown, refusal: string
   return one.fields;
 }
 
-/** The fields of a document that replaces the one of this id. @throws Failure `invalid_request` */
-export const readReplacement = (large: Large, sent: Sent, id: unknown) =>
-  readFields(large, sent, id, "must be the id in the path, or left out");
+/** A document that replaces the one of this id. @throws Failure `invalid_request` */
+export async function readReplacement(large: Large, sent: Sent, id: unknown): Promise<Change> {
+  const fields = await readFields(large, sent, id, "must be the id in the path, or left out");
+  if (!isLarge(fields)) return () => ({ fields });
+  // What was printed has the id of the path; the document keeps its own, which may be an equal number of another type.
+  return ({ id: stored }) => ({
+    fields: printExtendedJson(stored) === printExtendedJson(id) ? fields : largeFields(fields.bson),
+  });
+}
 
 /** A merge patch (RFC 7396): an object, and not of the `_id`. @throws Failure `invalid_request` */
 export const readPatch = (large: Large, sent: Sent, id: unknown) => readFields(large, sent, id, "can't be changed");

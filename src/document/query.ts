@@ -89,9 +89,9 @@ async function printLarge(
   documents: (Document | Uint8Array)[],
   listed?: Listed,
 ): Promise<(Document | Printed)[]> {
-  const page: (Document | Printed)[] = [];
-  for (const each of documents) page.push(each instanceof Uint8Array ? await large.print(each, listed) : each);
-  return page;
+  const bytes = documents.filter((each) => each instanceof Uint8Array);
+  const printed = (bytes.length > 0 ? await large.print(bytes, listed) : []).values();
+  return documents.map((each) => (each instanceof Uint8Array ? printed.next().value! : each));
 }
 
 function readLimit(value: unknown): number {

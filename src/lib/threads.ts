@@ -1,6 +1,7 @@
 import { type Failure, failure, isFailure } from "./failure.ts";
+import { wordsOf } from "./scrub.ts";
 
-/** What a thread says of a job: what came out, why it is refused, or that something went wrong. */
+/** What a thread says of a job: what came out, why it is refused, or what went wrong, in words that may be logged. */
 type Told<Answer> = { answer: Answer } | { refused: Refused } | { error: string };
 type Refused = { failure: string; message: string } & Pick<Failure, "errors">;
 
@@ -8,11 +9,12 @@ type Refused = { failure: string; message: string } & Pick<Failure, "errors">;
 export type Threads<Job extends object, Answer extends object> = {
   /**
    * @param key whose job it is: those who have many wait for themselves
-   * @param job the memory of what is bytes in it goes over to the thread, and is gone here
+   * @param make makes the job when a thread takes it, so that nothing is copied for it before. The memory of what is bytes in it
+   * goes over to the thread, and is gone here
    * @param signal takes it out of the queue when nobody waits for it any more; its reason is thrown
    * @throws Failure that the job ends with; Error when the thread ended
    */
-  run(key: string, job: Job, signal?: AbortSignal): Promise<Answer>;
+  run(key: string, make: () => Job, signal?: AbortSignal): Promise<Answer>;
   close(): void;
 };
 
@@ -82,13 +84,19 @@ export function createThreads<Job extends object, Answer extends object>(options
   }
 
   return {
-    async run(key, job, signal) {
+    async run(key, make, signal) {
       signal?.throwIfAborted();
+      if (closed) throw ended();
       const { promise, resolve, reject } = Promise.withResolvers<Told<Answer>>();
       const one: Waiting = {
         start(thread) {
-          thread.busy = { resolve, reject };
-          thread.worker.postMessage(job, memoryOf(job));
+          try {
+            const job = make();
+            thread.worker.postMessage(job, memoryOf(job));
+            thread.busy = { resolve, reject };
+          } catch (error) {
+            reject(error);
+          }
         },
         reject,
       };
@@ -107,11 +115,16 @@ export function createThreads<Job extends object, Answer extends object>(options
     },
     close() {
       closed = true;
-      for (const { worker } of threads.splice(0)) worker.terminate();
-      for (const one of [...waiting.values()].flat()) one.reject(new Error("the threads are closed"));
+      for (const { worker, busy } of threads.splice(0)) {
+        busy?.reject(ended());
+        worker.terminate();
+      }
+      for (const one of [...waiting.values()].flat()) one.reject(ended());
     },
   };
 }
+
+const ended = () => new Error("the threads are closed");
 
 /** What a thread that does such jobs is: `self` of its program. */
 type Self = {
@@ -127,7 +140,7 @@ export function serveJobs<Job extends object, Answer extends object>(
   self.onmessage = async ({ data }: MessageEvent<Job>) => {
     const told = await act(data).then(
       (answer): Told<Answer> => ({ answer }),
-      (error): Told<Answer> => (isFailure(error) ? { refused: refusedOf(error) } : { error: String(error) }),
+      (error): Told<Answer> => (isFailure(error) ? { refused: refusedOf(error) } : { error: wordsOf(error) }),
     );
     self.postMessage(told, "answer" in told ? memoryOf(told.answer) : []);
   };

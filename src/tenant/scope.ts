@@ -127,8 +127,7 @@ export function openScope(db: Db, placement: Placement, late?: Late): TenantScop
     const inTime = within(documents.length === 1 ? undefined : queryTimeoutMs);
     if (documents.some(({ fields }) => isLarge(fields))) {
       const stored = documents.map((document) => documentOf(storedParts(placement, document)));
-      const writeErrors = await insertBytes(collection, stored, inTime);
-      if (writeErrors.length > 0) throw Object.assign(new Error("some were refused"), { writeErrors });
+      await insertBytes(collection, stored, inTime);
       return;
     }
     const stored = documents.map((document) => toStored(placement, document));
@@ -178,7 +177,7 @@ export function openScope(db: Db, placement: Placement, late?: Late): TenantScop
             await insertSome(places.map((place) => documents[place]!));
           } catch (error) {
             const rivals: number[] = [];
-            for (const { index, cause } of writeErrors(error)) {
+            for (const { index, cause } of writeErrors(error, places.length)) {
               const refusal = refusalOf(cause);
               if (refusal) outcomes[places[index]!] = refusal;
               else if (isRivalry(cause)) rivals.push(places[index]!);
@@ -274,11 +273,12 @@ function inTurn(documents: readonly TenantDocument[]): number[] {
   return [...keys.keys()].sort((a, b) => (keys[a]! < keys[b]! ? -1 : 1));
 }
 
-/** Which of several documents could not be written, by what the driver throws for one and for many. */
-function writeErrors(error: unknown): { index: number; cause: unknown }[] {
+/** Which of so many documents could not be written, by what the driver throws for one and for many. */
+function writeErrors(error: unknown, count: number): { index: number; cause: unknown }[] {
   const bulk = (error as { writeErrors?: { index: number }[] | { index: number } }).writeErrors;
   if (!bulk) {
-    if (refusalOf(error)) return [{ index: 0, cause: error }];
+    // What ended a statement of several says nothing of each.
+    if (count === 1 && refusalOf(error)) return [{ index: 0, cause: error }];
     throw error;
   }
   const each = Array.isArray(bulk) ? bulk : [bulk];

@@ -26,8 +26,9 @@ export const largeBytes = 128 * 1_024;
 /** A tenant's document, without anything of Croupier's. `id` is any scalar; `fields` are in the tenant's order. */
 export type TenantDocument = { id: unknown; fields: Document | LargeFields; meta: Meta };
 
-/** Whether a field at the top of a stored document is none of the tenant's own but its `_id`, or Croupier's. */
-export const isOwn = (name: string): boolean => ["_id", "tenant_id", "_croupier"].includes(name);
+/** The fields at the top of a stored document that are none of the tenant's own: its `_id`, and Croupier's. */
+export const ownNames = ["_id", "tenant_id", "_croupier"] as const;
+export const isOwn = (name: string): boolean => (ownNames as readonly string[]).includes(name);
 
 /** Fields of a document to be set, which may be large, and to be removed, by their paths. */
 export type FieldChanges = { set: Document | LargeFields; unset: string[] };

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
 import { ObjectId } from "mongodb";
+import { bytesOf } from "../../src/document/patch.ts";
 import { printExtendedJson } from "../../src/lib/json/extended-json.ts";
 import { documentOf, element, elementsOf, pickFields, textValue } from "../../src/lib/bson/raw-bson.ts";
 import type { Placement } from "../../src/tenant/placement.ts";
@@ -108,6 +109,29 @@ describe.each(["starter", "professional"] as const)("a large document of the tie
     expect((await both("DELETE", path)).status).toBe(204);
   });
 
+  test("keeps the id that it has when it is replaced by an equal number of another type", async () => {
+    await both("POST", "/documents", '{"_id":5.0}');
+    const replaced = await both("PUT", "/documents/5", '{"_id":5,"n":1}');
+    expect([replaced.status, replaced.text]).toEqual([200, '{"_id":5.0,"n":1}']);
+    await both("DELETE", "/documents/5");
+  });
+
+  test("is one of a page, at its place among small ones", async () => {
+    for (const n of [1, 2, 3, 4]) await both("POST", "/documents", `{"_id":"p${n}","page":${n}}`, n % 2 === 0);
+    const query = { filter: { page: { $gte: 1 } }, sort: "-page", limit: 3 };
+    for (const more of [{}, { projection: { page: 1 } }]) {
+      const { body } = await both("POST", "/documents/find", JSON.stringify({ ...query, ...more }), false);
+      expect(body.documents.map(({ _id }: { _id: string }) => _id)).toEqual(["p4", "p3", "p2"]);
+    }
+    await both(
+      "POST",
+      "/documents/aggregate",
+      '{"pipeline":[{"$match":{"page":{"$gte":1}}},{"$sort":{"page":1}}]}',
+      false,
+    );
+    for (const n of [1, 2, 3, 4]) await both("DELETE", `/documents/p${n}`);
+  });
+
   test("is refused for what is wrong in it as a small one is, and nothing of it is stored", async () => {
     await both("POST", "/documents", '{"_id":"taken","n":1}');
     const wrong = [
@@ -168,6 +192,17 @@ test("a field is found behind fields of every type", () => {
     expect(pickFields(documentOf([...fields, last]), ["_first", "_last"]).toString("hex")).toBe(
       documentOf([last]).toString("hex"),
     );
+});
+
+test("a document counts with its id and its tenant's fields, of whatever types", () => {
+  const [id, tenant] = [element(2, "_id", textValue("x")), element(2, "tenant_id", textValue("t"))];
+  const own = element(3, "_croupier", documentOf([element(16, "v", Buffer.from([1, 0, 0, 0]))]));
+  for (const fields of Object.values(oddFields))
+    for (const stored of [
+      [id, ...fields, tenant, own],
+      [tenant, id, ...fields],
+    ])
+      expect(bytesOf({ id: "x", bytes: documentOf(stored) })).toBe(documentOf([id, ...fields]).byteLength);
 });
 
 test("what other clients have stored in a large document is read and patched as in a small one", async () => {

@@ -17,7 +17,7 @@ import {
   UUID,
 } from "mongodb";
 import { exactBson } from "../../src/lib/bson/bson.ts";
-import { parseExtendedJson, printExtendedJson } from "../../src/lib/json/extended-json.ts";
+import { parseExtendedJson, parseInSlices, printExtendedJson } from "../../src/lib/json/extended-json.ts";
 import { anyDocument } from "../support/bson-values.ts";
 import { refusedAt } from "../support/refused.ts";
 
@@ -235,4 +235,12 @@ test("a binary is read however large it is, and base64 that is none isn't", () =
     expect(() => read(wrong)).toThrow("$binary");
   }
   for (const short of ["", "AA==", "AAA=", "AAAA"]) expect(read(short)).toBeInstanceOf(Binary);
+});
+
+test("a text that is read in slices may hold so many values and not one more", async () => {
+  for (const most of [10, 500, 1_200]) {
+    const read = (count: number) => parseInSlices(`[${Array(count).fill("1").join()}]`, () => null, most);
+    expect(await read(most - 1)).toHaveLength(most - 1);
+    await expect(read(most)).rejects.toMatchObject({ errors: [{ pointer: "#", code: "too_many" }] });
+  }
 });

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { createThreads } from "../../src/lib/threads.ts";
 
-type Job = { ending?: "exit" | "throw"; bytes: Uint8Array };
+type Job = { ending?: "exit" | "throw" | "quote"; bytes: Uint8Array };
 const program = new URL("../support/ending-worker.ts", import.meta.url);
 const threads = createThreads<Job, { bytes: Uint8Array }>({ program, threadsMax: 2 });
 afterAll(() => threads.close());
@@ -10,22 +10,47 @@ const bytesOf = (value: number) => new Uint8Array([value]);
 describe("a thread that ends", () => {
   test.each(["exit", "throw"] as const)("takes its own job with it, and no other: %s", async (ending) => {
     const jobs: Job[] = [{ bytes: bytesOf(1) }, { ending, bytes: bytesOf(2) }, { bytes: bytesOf(3) }];
-    const outcomes = await Promise.allSettled(jobs.map((job, index) => threads.run(String(index), job)));
+    const outcomes = await Promise.allSettled(jobs.map((job, index) => threads.run(String(index), () => job)));
     expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
     for (let round = 0; round < 4; round++)
-      expect((await threads.run("after", { bytes: bytesOf(round) })).bytes).toEqual(bytesOf(round + 1));
+      expect((await threads.run("after", () => ({ bytes: bytesOf(round) }))).bytes).toEqual(bytesOf(round + 1));
   });
 });
 
 test("a job that nobody waits for any more leaves the queue, and those of all keys go in turn", async () => {
   const late = new AbortController();
   const order: string[] = [];
-  const run = (key: string) => threads.run(key, { bytes: bytesOf(0) }).then(() => order.push(key));
+  const run = (key: string) => threads.run(key, () => ({ bytes: bytesOf(0) })).then(() => order.push(key));
   const many = Array.from({ length: 12 }, () => run("many"));
-  const gone = threads.run("gone", { bytes: bytesOf(0) }, late.signal);
+  const gone = threads.run("gone", () => ({ bytes: bytesOf(0) }), late.signal);
   const few = run("few");
   late.abort(new Error("late"));
   expect(gone).rejects.toThrow("late");
   await Promise.all([...many, few]);
   expect(order.indexOf("few")).toBeLessThan(6);
+});
+
+test("what goes wrong on a thread is told without what it quotes", async () => {
+  await expect(threads.run("one", () => ({ ending: "quote", bytes: bytesOf(77) }))).rejects.toThrow(/^BSONError$/);
+});
+
+test("a job is made when a thread takes it, and one that can't be made keeps no thread", async () => {
+  let made = 0;
+  const make = () => {
+    if (++made === 3) throw new Error("no memory");
+    return { bytes: bytesOf(0) };
+  };
+  const jobs = Array.from({ length: 6 }, () => threads.run("one", make));
+  expect(made).toBe(2);
+  const outcomes = await Promise.allSettled(jobs);
+  expect(outcomes.map(({ status }) => status === "fulfilled")).toEqual([true, true, false, true, true, true]);
+});
+
+test("threads that are closed end what they do and what waits for them", async () => {
+  const closing = createThreads<Job, { bytes: Uint8Array }>({ program, threadsMax: 1 });
+  const run = () => closing.run("one", () => ({ bytes: bytesOf(0) }));
+  const jobs = [run(), run()];
+  closing.close();
+  const outcomes = await Promise.allSettled([...jobs, run()]);
+  for (const outcome of outcomes) expect(String((outcome as PromiseRejectedResult).reason)).toContain("are closed");
 });

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import { BSON, type Document, ObjectId } from "mongodb";
 import { withTenant } from "../../src/tenant/door.ts";
 import { until } from "../support/crash.ts";
+import { largeBytes } from "../../src/tenant/stored.ts";
 import { useOperatorKey } from "../support/operator.ts";
 import { expectProblem } from "../support/problem.ts";
 import { type Answer, type Service, useService } from "../support/service.ts";
@@ -221,5 +222,28 @@ describe("from tier to tier", () => {
         counted_at: expect.any(String),
       },
     });
+  });
+});
+
+describe("in a quota of many bytes", () => {
+  const service = useService({ QUOTA_STARTER_BYTES: String(64 * largeBytes), DEFAULT_TIER: "starter" });
+
+  test("large documents count with what they have, however it came about", async () => {
+    const me = await joinAs(service, "quota");
+    const text = "x".repeat(largeBytes);
+    const many = Object.fromEntries(Array.from({ length: 250 }, (_, n) => [`f${n}`, n]));
+    const path = `${documents}/5`;
+    expect((await me.ask("POST", documents, { _id: 5, text })).status).toBe(201);
+    for (const [method, body] of [
+      ["PUT", { text: `${text}more`, n: 1.5 }],
+      ["PATCH", { n: null, other: { a: [1] } }],
+      ["PATCH", many],
+      ["PUT", { other: 1 }],
+      ["PATCH", { text, n: "one" }],
+    ] as const)
+      expect((await me.ask(method, path, body)).status).toBe(200);
+    expect(await settled(service, me)).toEqual({ documents: 1, bytes: sizeOf({ _id: 5, other: 1, text, n: "one" }) });
+    expect((await me.ask("DELETE", path)).status).toBe(204);
+    expect(await settled(service, me)).toEqual({ documents: 0, bytes: 0 });
   });
 });

@@ -4,7 +4,7 @@ import { serveJobs } from "../../src/lib/threads.ts";
 declare const self: DedicatedWorkerGlobalScope;
 
 // Does jobs, and ends by some of them in the ways in which a thread may end.
-serveJobs(self, async ({ ending, bytes }: { ending?: "exit" | "throw"; bytes: Uint8Array }) => {
+serveJobs(self, async ({ ending, bytes }: { ending?: "exit" | "throw" | "quote"; bytes: Uint8Array }) => {
   if (ending === "exit") process.exit(1);
   if (ending === "throw") {
     setTimeout(() => {
@@ -12,5 +12,6 @@ serveJobs(self, async ({ ending, bytes }: { ending?: "exit" | "throw"; bytes: Ui
     });
     await new Promise(() => {});
   }
+  if (ending === "quote") throw Object.assign(new Error(`wrong: ${bytes}`), { name: "BSONError" });
   return { bytes: bytes.map((byte) => byte + 1) };
 });

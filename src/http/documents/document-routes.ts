@@ -217,8 +217,8 @@ export function documentRoutes(deps: Deps) {
       document,
       async (c) => {
         const id = idOf(c);
-        const fields = await readReplacement(largeOf(c), c.get("sent"), id);
-        return await sendDocument(c, await change(c, id, () => ({ fields })));
+        const replacement = await readReplacement(largeOf(c), c.get("sent"), id);
+        return await sendDocument(c, await change(c, id, replacement));
       },
     )
     .patch(

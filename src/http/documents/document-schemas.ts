@@ -63,7 +63,7 @@ export const pipelineValuesMax = 8_000;
 const filter = z
   .looseObject({})
   .optional()
-  .meta({ description: `A query may hold at most ${filterValuesMax} values` });
+  .meta({ description: `The body may hold at most ${filterValuesMax} values` });
 export const findRequest = z
   .strictObject({
     filter,
@@ -83,7 +83,7 @@ export const pipelineRequest = z
   .strictObject({
     pipeline: z.array(z.looseObject({})).meta({
       maxItems: stagesMax,
-      description: `Stages in a $facet count, too. A stage may name at most ${stageFieldsMax} fields, and at most ${variablesMax} variables may be in scope at once.`,
+      description: `Stages in a $facet count, too. The body may hold at most ${pipelineValuesMax} values. A stage may name at most ${stageFieldsMax} fields, and at most ${variablesMax} variables may be in scope at once.`,
     }),
   })
   .meta({ id: "AggregateDocuments" });

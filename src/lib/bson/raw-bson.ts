@@ -82,6 +82,15 @@ export function pickFields(document: Uint8Array, names: readonly string[]): Buff
   return documentOf(found);
 }
 
+/** The documents of which some bytes are made up, one after the other, in their memory. */
+export function* documentsIn(bytes: Uint8Array): Generator<Uint8Array> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 0, end = 0; at < bytes.byteLength; at = end) {
+    end = at + view.getInt32(at, true);
+    yield bytes.subarray(at, end);
+  }
+}
+
 const latin1 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
 

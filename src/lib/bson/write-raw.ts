@@ -3,7 +3,6 @@ import { executeOperation } from "mongodb/lib/operations/execute_operation.js";
 import { InsertOperation } from "mongodb/lib/operations/insert.js";
 import { UpdateOperation } from "mongodb/lib/operations/update.js";
 import { MongoDBNamespace } from "mongodb/lib/utils.js";
-import type { RawRefusal } from "./insert-raw.ts";
 import { durable, type within } from "../mongo/mongo.ts";
 
 // What the driver does for `insertMany` and `updateOne`, sending it once more where a change of the primary came between
@@ -22,19 +21,24 @@ async function execute<D extends Document>({ db }: { db: Collection<D>["db"] }, 
 const namespaceOf = ({ dbName, collectionName }: Collection) => new MongoDBNamespace(dbName, collectionName);
 const optionsFor = (inTime: InTime) => ({ ordered: false, ...durable, ...inTime });
 
-/** Inserts documents, each by itself. @returns those that the server refused; the others are there */
+/**
+ * Inserts documents, each by itself.
+ *
+ * @throws MongoServerError of the first that was refused, with all of them as `writeErrors`; the others are there
+ */
 export async function insertBytes(
   collection: Collection,
   documents: readonly Uint8Array[],
   inTime: InTime,
-): Promise<RawRefusal[]> {
+): Promise<void> {
   const operation = new InsertOperation(
     namespaceOf(collection),
     documents.map(() => ({})),
     optionsFor(inTime),
     documents,
   );
-  return (await execute(collection, operation)).writeErrors ?? [];
+  const { writeErrors } = await execute(collection, operation);
+  if (writeErrors?.[0]) throw Object.assign(new MongoServerError(writeErrors[0]), { writeErrors });
 }
 
 /** Changes one document. @param statement `{q, u}` @returns how many it found. @throws MongoServerError when it is refused */

@@ -177,8 +177,8 @@ const piece = 500;
 export async function parseInSlices(text: string, slice: Slice, valuesMax: number): Promise<unknown> {
   try {
     const reader = createReader(text, "#");
-    for (let values = 0; !reader.read(piece); values += piece) {
-      if (values > valuesMax) throw invalid("#", `must have at most ${valuesMax} values`, "too_many");
+    for (let left = valuesMax; !reader.read(Math.min(piece, left)); left -= piece) {
+      if (left <= piece) throw invalid("#", `must have at most ${valuesMax} values`, "too_many");
       const pause = slice();
       if (pause) await pause;
     }
