@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { Config } from "../config.ts";
 import { parseCidr } from "../lib/net/cidr.ts";
+import { listOf } from "../lib/settings.ts";
 import { parseTime } from "../lib/time.ts";
 import { createKey } from "../operator/create-key.ts";
 import { isScope, type Scope, scopes, viewKey } from "../operator/key.ts";
@@ -11,15 +12,13 @@ import { printLine, withDeps } from "./with-deps.ts";
 const now = () => new Date();
 const dayMs = 86_400_000;
 
-const listed = (text: string): string[] => text.split(",").flatMap((part) => part.trim() || []);
-
 function readName(text: string): string {
   if (/^[^\p{C}\p{Zl}\p{Zp}]{1,100}$/u.test(text)) return text;
   throw new InvalidArgumentError("Must be one line of 1 to 100 characters.");
 }
 
 function readScopes(text: string): Scope[] {
-  const given = listed(text);
+  const given = listOf(text);
   const wrong = given.filter((scope) => !isScope(scope));
   if (given.length > 0 && wrong.length === 0) return scopes.filter((scope) => given.includes(scope));
   throw new InvalidArgumentError(
@@ -37,7 +36,7 @@ function readExpiry(text: string): Date {
 }
 
 function readNetworks(text: string): string[] {
-  const given = listed(text);
+  const given = listOf(text);
   // A variable that is not set must not make a key for everywhere.
   if (given.length === 0) throw new InvalidArgumentError("No network given.");
   return given.map((network) => {

@@ -2,6 +2,8 @@ import type { AdminFailure } from "../admin/admin.ts";
 import type { OperationFailure } from "../operation/drive.ts";
 import type { OrganizationFailure } from "../organization/organization.ts";
 
+export { organizationMissing } from "../organization/organization.ts";
+
 type Failed = { code: AdminFailure | OperationFailure | OrganizationFailure; detail: string };
 
 // "already exists" is what clients of the first Croupier look for.
@@ -10,10 +12,6 @@ export const nameTaken: Failed = {
   detail: "An organization with this name already exists.",
 };
 export const emailTaken: Failed = { code: "email_taken", detail: "An admin with this email already exists." };
-export const organizationMissing: Failed = {
-  code: "organization_not_found",
-  detail: "Organization not found.",
-};
 export const interrupted: Failed = {
   code: "operation_pending",
   detail: "The request was interrupted and undone; send it again.",

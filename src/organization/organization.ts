@@ -7,8 +7,14 @@ import { describePlacement, type Placement, type Tier } from "../tenant/placemen
 export type OrganizationFailure =
   "organization_name_taken" | "organization_not_found" | "organization_without_place" | "move_pointless";
 
+/** As an operation ends with it. */
+export const organizationMissing = {
+  code: "organization_not_found",
+  detail: "Organization not found.",
+} satisfies { code: OrganizationFailure; detail: string };
+
 export const organizationNotFound = () =>
-  failure<OrganizationFailure>("organization_not_found", "Organization not found.");
+  failure<OrganizationFailure>(organizationMissing.code, organizationMissing.detail);
 
 /**
  * `provisioning` and `deleting` organizations are seen by nobody but the operation that makes or removes them; `suspended`
