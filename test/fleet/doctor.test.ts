@@ -1,12 +1,11 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { randomBytes } from "node:crypto";
-import { fileURLToPath } from "node:url";
 import { type Document, ObjectId } from "mongodb";
 import type { Report } from "../../src/fleet/doctor.ts";
 import { operations } from "../../src/operation/store.ts";
 import { organizations } from "../../src/organization/store.ts";
 import { enterpriseDatabase, type Placement, placeKey, type TenantIndex } from "../../src/tenant/placement.ts";
 import { isRetired, retirePlace } from "../../src/tenant/place/retired.ts";
+import { croupier, linesOf } from "../support/command.ts";
 import { collectionOf, type Fleet, type Lodger, openFleet, stored } from "../support/fleet.ts";
 
 // The machine may be busy with other things.
@@ -655,25 +654,9 @@ describe("croupier doctor", () => {
   test("as a command prints one JSON object a line and ends with 1 until nothing is left to mend", async () => {
     await plantLeft("org_command");
     await fleet.db.createCollection("org_command");
-    const program = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
     const run = async (...flags: string[]) => {
-      const child = Bun.spawn([process.execPath, program, "doctor", ...flags], {
-        env: {
-          ...process.env,
-          MONGODB_DB_NAME: fleet.db.databaseName,
-          JWT_SECRET_KEY: randomBytes(32).toString("hex"),
-        },
-        stdout: "pipe",
-        stderr: "inherit",
-      });
-      const [text, code] = await Promise.all([new Response(child.stdout).text(), child.exited]);
-      return {
-        code,
-        lines: text
-          .split("\n")
-          .filter(Boolean)
-          .map((line) => JSON.parse(line)),
-      };
+      const { code, out } = await croupier(fleet.db.databaseName, ["doctor", ...flags]);
+      return { code, lines: linesOf(out) };
     };
     const finding = { finding: "collection_without_organization", ...master("org_command"), documents: 0 };
     expect(await run()).toEqual({ code: 1, lines: [{ ...finding, mended: false }] });

@@ -1,33 +1,22 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { join } from "node:path";
 import type { Entry } from "../../src/audit/audit.ts";
 import { auditEntries } from "../../src/audit/store.ts";
 import { createClient } from "../../src/lib/mongo/client.ts";
+import { croupier } from "../support/command.ts";
 import { freshDatabaseName } from "../support/service.ts";
 
-const settings = {
-  PATH: process.env.PATH!,
-  MONGODB_URL: process.env.MONGODB_URL!,
-  MONGODB_DB_NAME: freshDatabaseName(),
-  JWT_SECRET_KEY: "a-secret-of-the-tests-and-of-nothing-else",
-};
-const main = join(import.meta.dir, "../../src/main.ts");
-
-async function run(...words: string[]) {
-  const child = Bun.spawn([process.execPath, main, "key", ...words], { env: settings, stdout: "pipe", stderr: "pipe" });
-  const [out, errors] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
-  return { code: await child.exited, out, errors };
-}
+const databaseName = freshDatabaseName();
+const run = (...words: string[]) => croupier(databaseName, ["key", ...words]);
 
 afterAll(async () => {
-  const client = createClient(settings.MONGODB_URL);
-  await client.db(settings.MONGODB_DB_NAME).dropDatabase();
+  const client = createClient(process.env.MONGODB_URL!);
+  await client.db(databaseName).dropDatabase();
   await client.close();
 });
 
 async function readRecord() {
-  const client = createClient(settings.MONGODB_URL);
-  const entries = await auditEntries(client.db(settings.MONGODB_DB_NAME)).find().sort({ _id: 1 }).toArray();
+  const client = createClient(process.env.MONGODB_URL!);
+  const entries = await auditEntries(client.db(databaseName)).find().sort({ _id: 1 }).toArray();
   await client.close();
   return entries;
 }

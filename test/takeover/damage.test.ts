@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { fileURLToPath } from "node:url";
 import type { Db, Document, MongoClient } from "mongodb";
 import { createClient } from "../../src/lib/mongo/client.ts";
 import { type RunningService, startService } from "../../src/serve.ts";
 import { createLogger } from "../../src/log.ts";
 import { type Finding, inspect } from "../../src/takeover/inspect.ts";
+import { croupier, linesOf } from "../support/command.ts";
 import { createLegacyIndexes, dumpBesideStamps, type Legacy, legacyPasswords, plantLegacy } from "../support/legacy.ts";
 import { type Answer, freshDatabaseName, goodPassword, newcomer, send, testConfig } from "../support/service.ts";
 
@@ -85,21 +85,9 @@ const inOrder = (findings: unknown[]) =>
     })
     .sort();
 
-async function croupier(command: string, databaseName: string) {
-  const program = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
-  const env = {
-    ...process.env,
-    MONGODB_DB_NAME: databaseName,
-    JWT_SECRET_KEY: "a-secret-of-the-tests-and-of-nothing-else",
-    RATE_LIMIT_STORE: "memory",
-  };
-  const child = Bun.spawn([process.execPath, program, command], { env, stdout: "pipe", stderr: "pipe" });
-  const [text, errors, exitCode] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  return { lines: text.split("\n").flatMap((line) => (line ? [JSON.parse(line)] : [])), errors, exitCode };
+async function command(name: string, databaseName: string) {
+  const { code: exitCode, out, errors } = await croupier(databaseName, [name], { RATE_LIMIT_STORE: "memory" });
+  return { exitCode, errors, lines: linesOf(out) };
 }
 
 beforeAll(async () => {
@@ -144,7 +132,7 @@ describe("a damaged database of the first Croupier", () => {
   });
 
   test("is reported by `croupier inspect`, one JSON object a line", async () => {
-    const { exitCode, errors, lines } = await croupier("inspect", db.databaseName);
+    const { exitCode, errors, lines } = await command("inspect", db.databaseName);
     expect({ exitCode, errors }).toEqual({ exitCode: 0, errors: "" });
     expect(inOrder(lines)).toEqual(inOrder(expected));
   });
@@ -156,13 +144,13 @@ describe("a damaged database of the first Croupier", () => {
       await plantLegacy(untouched, "one", "one@example.com");
       await plantLegacy(untouched, "two", "two@example.com", { admin: null });
       const before = await dumpBesideStamps(untouched);
-      const refused = await croupier("inspect", untouched.databaseName);
+      const refused = await command("inspect", untouched.databaseName);
       expect(refused).toMatchObject({ exitCode: 1, lines: [] });
       expect(refused.errors).toContain("run `croupier take-over` first");
       expect(await dumpBesideStamps(untouched)).toBe(before);
-      const done = await croupier("take-over", untouched.databaseName);
+      const done = await command("take-over", untouched.databaseName);
       expect(done).toEqual({ exitCode: 0, errors: "", lines: [{ organizations: 2, admins: 1 }] });
-      const { lines } = await croupier("inspect", untouched.databaseName);
+      const { lines } = await command("inspect", untouched.databaseName);
       expect(lines).toEqual([{ finding: "organization_without_admin", organization_id: expect.any(String) }]);
     } finally {
       await untouched.dropDatabase();
