@@ -1,7 +1,7 @@
 // `bun run test:long [WORDS]`: the searches that take longer than a test run should, one after the other; with WORDS those whose
 // name has them. LONG_MINUTES: in another order each time, and none is begun after so many minutes.
 import { join } from "node:path";
-import { type Counts, closingLine } from "./junit.ts";
+import { type Counts, closingLine, readClosingLine } from "./junit.ts";
 
 type Search = { name: string; files: string[]; env: Record<string, string> };
 
@@ -43,14 +43,10 @@ async function run({ name, files, env }: Search): Promise<Counts> {
     process.stdout.write(chunk);
     text += chunk;
   }
-  const [, passed, failed, skipped] = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/m.exec(text) ?? [];
+  const counts = readClosingLine(text) ?? { passed: 0, failed: 0, skipped: 0 };
   // One that ended without a closing line has failed as a whole.
-  const isWhole = (await child.exited) === 0 || Number(failed) > 0;
-  return {
-    passed: Number(passed ?? 0),
-    failed: Number(failed ?? 0) + (isWhole ? 0 : 1),
-    skipped: Number(skipped ?? 0),
-  };
+  if ((await child.exited) !== 0 && counts.failed === 0) counts.failed = 1;
+  return counts;
 }
 
 const words = process.argv.slice(2).join(" ");

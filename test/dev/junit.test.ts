@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { closingLine, countResults, failuresOf } from "../../dev/junit.ts";
+import { closingLine, countResults, failuresOf, readClosingLine } from "../../dev/junit.ts";
 
 const report = (attributes: string) => `<?xml version="1.0"?>\n<testsuites name="bun test" ${attributes} time="0.1">`;
 
@@ -10,6 +10,14 @@ describe("the closing line of a test run", () => {
   test("counts what the report counts", () => {
     const counts = countResults(report('tests="7" assertions="9" failures="1" skipped="2"'), 1);
     expect(closingLine(counts)).toBe("4 passed, 1 failed, 2 skipped");
+  });
+  test("is read again from what a run printed, and is missing where none was printed", () => {
+    for (const counts of [
+      { passed: 4, failed: 1, skipped: 2 },
+      { passed: 3, failed: 0, skipped: 0 },
+    ])
+      expect(readClosingLine(`one test\n${closingLine(counts)}\n`)).toEqual(counts);
+    expect(readClosingLine("one test\n")).toBeNull();
   });
   test("says nothing of skipped tests when there are none", () => {
     expect(closingLine(countResults(report('tests="3" failures="0" skipped="0"'), 0))).toBe("3 passed, 0 failed");
