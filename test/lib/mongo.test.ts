@@ -43,6 +43,7 @@ test.each([
     { code: 11000, message: "taken", writeErrors: [{ code: 11000 }, { code: 16908292, errmsg: "deadlock detected" }] },
     true,
   ],
+  [{ code: 276, message: "Index build failed" }, true],
   [{ code: 11000, message: "taken", writeErrors: { code: 112, errmsg: "WriteConflict" } }, true],
   [{ code: 11000, message: "taken", writeErrors: [{ code: 11000 }] }, false],
   [{ code: 1, message: "another" }, false],

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { BSON, type Db, type Document, ObjectId } from "mongodb";
-import { driveAbandoned, enqueue } from "../../src/operation/drive.ts";
+import { enqueue } from "../../src/operation/drive.ts";
 import { findById, findOpen } from "../../src/operation/store.ts";
 import type { StepObserver } from "../../src/operation/operation.ts";
 import { cancelOperation, resumeOperation } from "../../src/organization/move.ts";
@@ -9,7 +9,7 @@ import { getById, organizations } from "../../src/organization/store.ts";
 import type { Actor } from "../../src/session/session.ts";
 import { writeNotes } from "../../src/tenant/copy/journal.ts";
 import type { Placement, Tier } from "../../src/tenant/placement.ts";
-import { collectionOf, type Fleet, type Lodger, openFleet, stored } from "../support/fleet.ts";
+import { collectionOf, driveToRest, type Fleet, type Lodger, openFleet, stored } from "../support/fleet.ts";
 import { expectProblem } from "../support/problem.ts";
 import { joinAs, useTiers } from "../support/tenants.ts";
 
@@ -148,7 +148,7 @@ describe("a move of a document that is refused where it is taken to", () => {
     const deps = { ...fleet.deps, ...(during && { onStep: during(lodger) }) };
     const _id = new ObjectId();
     await enqueue(deps, { _id, organization_id: lodger._id, kind: "move", input: { tier: to } });
-    await driveAbandoned(deps, 60_000, undefined, { organization_id: lodger._id });
+    await driveToRest({ db: fleet.db, deps }, _id);
     return { lodger, _id };
   }
 
@@ -165,8 +165,7 @@ describe("a move of a document that is refused where it is taken to", () => {
       // Readers and writers are not kept waiting.
       expect((await getById(fleet.db, lodger._id)).move?.phase).toBe("journal");
       await cancelOperation(fleet.deps, _id);
-      await driveAbandoned(fleet.deps, 60_000, undefined, { organization_id: lodger._id });
-      expect((await findById(fleet.db, _id))!.status).toBe("cancelled");
+      expect((await driveToRest(fleet, _id)).status).toBe("cancelled");
       expect((await getById(fleet.db, lodger._id)).placement).toMatchObject({
         collection: lodger.placement.collection,
       });
@@ -191,8 +190,7 @@ describe("a move of a document that is refused where it is taken to", () => {
     const { lodger, _id } = await stop(cases["by a validator"]!);
     await collectionOf(fleet.db, lodger.placement).updateOne({ _id: "refused" as never }, { $unset: { forbidden: 1 } });
     await resumeOperation(fleet.deps, _id);
-    await driveAbandoned(fleet.deps, 60_000, undefined, { organization_id: lodger._id });
-    expect((await findById(fleet.db, _id))!.status).toBe("succeeded");
+    expect((await driveToRest(fleet, _id)).status).toBe("succeeded");
     const { placement } = await getById(fleet.db, lodger._id);
     expect(await collectionOf(fleet.db, placement!).countDocuments({ tenant_id: placement!.key })).toBe(3);
   });

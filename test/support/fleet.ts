@@ -5,6 +5,9 @@ import { prepare } from "../../src/prepare.ts";
 import type { Deps } from "../../src/deps.ts";
 import { doctor, type Report } from "../../src/fleet/doctor.ts";
 import { createLogger } from "../../src/log.ts";
+import { type DriveDeps, driveAbandoned } from "../../src/operation/drive.ts";
+import type { Operation } from "../../src/operation/operation.ts";
+import { findById, operations } from "../../src/operation/store.ts";
 import { createOrganization } from "../../src/organization/create.ts";
 import { getById } from "../../src/organization/store.ts";
 import type { Placement, Tier } from "../../src/tenant/placement.ts";
@@ -30,6 +33,21 @@ export const stored = (placement: Placement, ids: readonly unknown[], fields: Do
 
 export const collectionOf = (db: Db, { database, collection }: Pick<Placement, "database" | "collection">) =>
   db.client.db(database).collection<Document>(collection);
+
+/** Drives an operation as long as it runs, but `rounds` times at most, and as soon as its lease has run out, whoever held it. */
+export async function driveToRest(
+  { db, deps }: { db: Db; deps: DriveDeps },
+  id: ObjectId,
+  rounds = 12,
+): Promise<Operation> {
+  for (let round = 0; round < rounds; round++) {
+    await operations(db).updateOne({ _id: id, open: true }, { $set: { "lease.until": new Date(0) } });
+    const { organization_id, status } = (await findById(db, id))!;
+    if (status !== "running") break;
+    await driveAbandoned(deps, 30_000, undefined, { organization_id });
+  }
+  return (await findById(db, id))!;
+}
 
 export async function openFleet(settings: Record<string, string> = {}): Promise<Fleet> {
   const config = testConfig({ PLACEMENT_LEASE_MS: "20", PASSWORD_WORKERS: "1", ...settings });

@@ -6,10 +6,9 @@ import { cancelOperation, moveOrganization } from "../../src/organization/move.t
 import { getById } from "../../src/organization/store.ts";
 import { driveAbandoned } from "../../src/operation/drive.ts";
 import { run } from "../../src/operation/run.ts";
-import { findById, operations } from "../../src/operation/store.ts";
 import type { TenantIndex, Tier } from "../../src/tenant/placement.ts";
 import { createRandom } from "../support/random.ts";
-import { type Fleet, type Lodger, openFleet } from "../support/fleet.ts";
+import { collectionOf, type Fleet, type Lodger, driveToRest, openFleet, stored } from "../support/fleet.ts";
 
 setDefaultTimeout(60_000);
 
@@ -30,13 +29,7 @@ const listed = async ({ _id }: Lodger) => (await getById(fleet.db, _id)).placeme
 const add = ({ _id }: Lodger, field: string, direction: 1 | -1 = 1) =>
   createIndex(fleet.deps, _id, { key: { [field]: direction } });
 const drop = ({ _id }: Lodger, field: string) => dropIndex(fleet.deps, _id, `${field}_1`);
-async function endOf(id: ObjectId): Promise<string> {
-  while ((await findById(fleet.db, id))!.status === "running") {
-    await operations(fleet.db).updateOne({ _id: id, open: true }, { $set: { "lease.until": new Date(0) } });
-    await driveAbandoned(fleet.deps, 30_000);
-  }
-  return (await findById(fleet.db, id))!.status;
-}
+const endOf = async (id: ObjectId) => (await driveToRest(fleet, id)).status;
 const move = async ({ _id }: Lodger, tier: Tier) => endOf((await moveOrganization(fleet.deps, _id, tier))._id);
 const remove = ({ _id: organization_id }: Lodger) =>
   run(fleet.deps, { _id: new ObjectId(), organization_id, kind: "remove", input: {} }, 30_000);
@@ -170,6 +163,20 @@ describe("of those who add and drop the same one at once", () => {
     const db = meddling("findOne", "after", says('"placement.indexes"'), () => add(one!, "z"));
     await settleCommon({ deps: { db }, operation: null }, [index("z")]);
     expect(await common()).toEqual(["shared~z_1"]);
+  });
+
+  test("one who builds it while others drop it, who have seen it listed nowhere, has it in the end", async () => {
+    const documents = Array.from({ length: 20_000 }, (_, id) => id);
+    const { placement } = one!;
+    await collectionOf(fleet.db, placement).insertMany(stored(placement, documents, { built: 1 }));
+    let isBuilt = false;
+    const building = add(one!, "built").finally(() => (isBuilt = true));
+    for (let drops = 0; drops < 5 && !isBuilt; drops++) {
+      await settleCommon({ deps: fleet.deps, operation: null }, [index("built")]);
+    }
+    await building;
+    expect(await listed(one!)).toEqual(["built_1"]);
+    expect(await common()).toEqual(["shared~built_1"]);
   });
 
   test("who lists one has it, and nothing is there that nobody lists, after any number of rounds", async () => {

@@ -1,14 +1,12 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { ObjectId } from "mongodb";
 import { cancelOperation } from "../../src/organization/move.ts";
-import { type DriveDeps, driveAbandoned, enqueue } from "../../src/operation/drive.ts";
-import type { Operation } from "../../src/operation/operation.ts";
-import { findById, operations } from "../../src/operation/store.ts";
+import { type DriveDeps, enqueue } from "../../src/operation/drive.ts";
 import { getById } from "../../src/organization/store.ts";
 import { createIndex } from "../../src/tenant/place/indexes.ts";
 import { placeKey, type Tier } from "../../src/tenant/placement.ts";
 import { isRetired } from "../../src/tenant/place/retired.ts";
-import { type Fleet, type Lodger, openFleet } from "../support/fleet.ts";
+import { driveToRest, type Fleet, type Lodger, openFleet } from "../support/fleet.ts";
 
 setDefaultTimeout(60_000);
 
@@ -27,16 +25,8 @@ async function startMove({ _id }: Lodger, tier: Tier): Promise<ObjectId> {
   return (await enqueue(fleet.deps, wanted))!._id;
 }
 
-/** Drives an operation as far as it goes, and as soon as a lease has run out, whoever held it. */
-async function drive(id: ObjectId, deps: DriveDeps = fleet.deps, rounds = 12): Promise<Operation> {
-  for (let round = 0; round < rounds; round++) {
-    await operations(fleet.db).updateOne({ _id: id, open: true }, { $set: { "lease.until": new Date(0) } });
-    await driveAbandoned(deps, 30_000);
-    const operation = (await findById(fleet.db, id))!;
-    if (operation.status !== "running") return operation;
-  }
-  return (await findById(fleet.db, id))!;
-}
+const drive = (id: ObjectId, deps: DriveDeps = fleet.deps, rounds?: number) =>
+  driveToRest({ db: fleet.db, deps }, id, rounds);
 
 /** Dies once, in `journal`, when the indexes are there and nobody has been told so. */
 function dyingInJournal(lodger: Lodger): { deps: DriveDeps; left: () => string[] } {

@@ -237,11 +237,16 @@ const isFerretDeadlock = (error: unknown): boolean =>
 const isFerretNowLost = (error: unknown): boolean =>
   hasErrorCode(error, 9) && messageOf(error).includes("$$NOW operator cannot be used");
 
+const writeConflict = 112;
+/** MongoDB's answer to who builds an index of a name that another one drops meanwhile. */
+const buildAborted = 276;
+
 /** The server gave up on a write, or on some of several, because of a rival: these changed nothing. */
 export const isRivalry = (error: unknown): boolean =>
   isFerretDeadlock(error) ||
   isFerretNowLost(error) ||
-  hasErrorCode(error, 112) ||
+  hasErrorCode(error, writeConflict) ||
+  hasErrorCode(error, buildAborted) ||
   [asServerError(error).writeErrors ?? []].flat().some(isRivalry);
 
 /** Runs a guarded write again when the server gave up on it because of a rival, which has decided by then. */

@@ -268,6 +268,7 @@ async function askedRarely({ db }: Deps, id: string): Promise<void> {
   await processStore.remove(db, "nobody");
   const uncounted = { _id: new ObjectId(), documents: 0, bytes: 0, counting: { by: "nobody", until: longAgo } };
   await usageStore.postponeCount(db, uncounted, longAgo);
+  await usageStore.giveBack(db, [{ id: uncounted._id, less: { documents: 1, bytes: 1 } }], longAgo);
   await usageStore.removeAll(db);
 }
 
