@@ -16,6 +16,7 @@ const searches: Search[] = [
   search("the database away at each moment of a change", inFull, "test/http/database-away.test.ts"),
   search("moves in all directions, with all faults", { HISTORIES: "full" }, "test/tenant/move-history.test.ts"),
   search("isolation between tenants", { ISOLATION_RUNS: "20000" }, "test/tenant/isolation.test.ts"),
+  search("renewals in two tabs", { TAB_RENEWALS: "1000" }, "test/session/tabs.test.ts"),
   search("random queries", { QUERY_RUNS: "2000" }, "test/tenant/query/same-answers.test.ts"),
   search("random expressions end", { EXPRESSION_RUNS: "300" }, "test/tenant/query/ends.test.ts"),
   search("the database survives", { SURVIVES: "full" }, "test/tenant/query/survives.test.ts"),

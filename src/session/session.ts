@@ -13,6 +13,7 @@ export type SessionFailure =
   | "token_invalid"
   | "refresh_token_invalid"
   | "refresh_token_reused"
+  | "refresh_in_progress"
   | "session_not_found"
   | "revocations_unknown";
 
@@ -47,6 +48,8 @@ export type SessionDocument = {
   /** Of the one refresh token that may be used, and of what all of the session's have in common. */
   token_hash: string;
   family_hash: string;
+  /** Of those that it has put in the place of others of late, and when, by the database's clock. */
+  used_up?: { hash: string; at: Date }[];
   created_at: Date;
   /** When it was begun or renewed last; requests with an access token don't show here. */
   last_used_at: Date;

@@ -126,6 +126,19 @@ export const requirements: Requirement[] = [
     },
   },
   {
+    of: "RFC 9700 4.14.2",
+    says: "Within a moment of its use a refresh token that comes again gets nothing and ends nothing; after it the session ends",
+    metIn: ["src/session/refresh.ts", "src/session/session-store.ts"],
+    shownBy: {
+      "test/session/tabs.test.ts": [
+        "a refresh token that comes a second time > within the leeway gets nothing and ends nothing, however often it comes, and is no entry of the audit",
+        "a refresh token that comes a second time > after the leeway ends its session, with all tokens of it",
+        "a refresh token that comes a second time > has a leeway of its own, which no later renewal makes longer",
+        "two processes > of many who renew one session at once in two processes exactly one gets tokens, and the session goes on",
+      ],
+    },
+  },
+  {
     of: "V15.4.2",
     says: "Of several who renew at once one wins, and a crash in between leaves no token",
     metIn: ["src/session/session-store.ts"],

@@ -208,8 +208,10 @@ export const bodilessProblems = {
 /** Problems of the routes whose effect is recorded. */
 export const recordProblems = { audit_unavailable: "The audit log can't be written at the moment" };
 
+const retryAfter = z.string().meta({ description: "In seconds", example: "1" });
 const headersOf: Partial<Record<string, ZodOpenApiResponseObject["headers"]>> = {
   401: z.object({ "WWW-Authenticate": z.string().meta({ example: "Bearer" }) }),
+  409: z.object({ "Retry-After": retryAfter.optional() }),
   412: z.object({
     ETag: z.string().optional().meta({ description: "ETag of the current document", example: '"2-q83vEjRWeJCrze8B"' }),
   }),
@@ -230,7 +232,7 @@ const headersOf: Partial<Record<string, ZodOpenApiResponseObject["headers"]>> = 
       example: 'Bearer error="insufficient_scope", scope="moves:write"',
     }),
   }),
-  503: z.object({ "Retry-After": z.string().meta({ description: "In seconds", example: "1" }) }),
+  503: z.object({ "Retry-After": retryAfter }),
 };
 
 function problemResponses(path: string, { problems = {}, wrongField }: Description): ZodOpenApiResponsesObject {

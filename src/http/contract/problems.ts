@@ -90,6 +90,7 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   move_pointless: { status: 409, title: "The organization is already in this tier" },
   operation_open: { status: 409, title: "Another operation is in progress" },
   operation_state: { status: 409, title: "The operation's state doesn't allow this" },
+  refresh_in_progress: { status: 409, title: "The session was just renewed" },
   precondition_failed: { status: 412, title: "Precondition failed" },
   document_too_large: { status: 413, title: "The document is too large" },
   body_too_large: { status: 413, title: "The body is too large" },
@@ -217,7 +218,8 @@ export function sendProblem(c: Context, error: Failure<FailureCode>, headers: Re
   // RFC 9110, 15.5.16.
   if (status === 415) headers["Accept-Encoding"] = "identity";
   if (error.etag !== undefined) headers.ETag = error.etag;
-  if (status === 429 || status === 503) headers["Retry-After"] = String(error.retryAfterSeconds ?? 1);
+  const { retryAfterSeconds = status === 429 || status === 503 ? 1 : undefined } = error;
+  if (retryAfterSeconds !== undefined) headers["Retry-After"] = String(retryAfterSeconds);
   return c.body(printExtendedJson(body), status, { ...headers, "Content-Type": "application/problem+json" });
 }
 
