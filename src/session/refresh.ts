@@ -90,7 +90,7 @@ async function refuseUsed(deps: RefreshDeps, session: SessionDocument, token: st
     throw failure<SessionFailure>("refresh_in_progress", detail, { retryAfterSeconds: 1 });
   }
   const details = detailsOf(session);
-  await end(deps, session, "session.refresh_reuse", details, sessionStore.reusing(token, leewayMs));
+  await end(deps, session, "session.refresh_reuse", details, { token_hash: { $ne: token } });
   deps.log.warn(
     { ...details, organization_id: session.organization_id },
     "a refresh token came twice; its session ended",

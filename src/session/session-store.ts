@@ -1,6 +1,7 @@
 import type { Collection, Db, Filter, ObjectId } from "mongodb";
 import type { AdminDocument } from "../admin/admin.ts";
 import type { Expiring } from "../lib/mongo/expiry.ts";
+import { literal } from "../lib/mongo/literal.ts";
 import { retryDeadlock, buildIndexes, within } from "../lib/mongo/mongo.ts";
 import type { SessionDocument } from "./session.ts";
 
@@ -29,9 +30,6 @@ export type Renewal = Pick<
   SessionDocument,
   "token_hash" | "gen" | "last_used_at" | "address" | "user_agent" | "refresh_until" | "expires_at" | "access_until"
 >;
-
-/** In a pipeline every value is an expression, and what a stranger wrote may begin with `$`. */
-const literal = (value: unknown) => ({ $literal: value });
 
 /** More aren't remembered: whoever renews that often is no person with tabs. */
 const usedUpMax = 50;
@@ -68,17 +66,16 @@ export async function renew(db: Db, id: string, from: string, renewal: Renewal, 
   return (await retryDeadlock(write)).matchedCount === 1;
 }
 
-/** A session whose refresh token is another than this one, which wasn't used up within the leeway either. */
-export const reusing = (token: string, leewayMs: number): Filter<SessionDocument> => ({
-  token_hash: { $ne: token },
-  $expr: { $not: [isJustUsed(token, leewayMs)] },
-});
-
-/** Whether a refresh token of a session was used up within the leeway. Once it wasn't, it never is again. */
-export const wasJustUsed = async (db: Db, id: string, token: string, leewayMs: number): Promise<boolean> =>
-  (await retryDeadlock(() =>
-    sessions(db).findOne({ _id: id, ...notEnded, $expr: isJustUsed(token, leewayMs) }, within()),
-  )) !== null;
+/**
+ * Whether a refresh token of a session was used up within the leeway. Once it wasn't, it never is again: who is to end the
+ * session for that may do it later. (FerretDB knows `$$NOW` in what is read and in an update, not in a filter.)
+ */
+export async function wasJustUsed(db: Db, id: string, token: string, leewayMs: number): Promise<boolean> {
+  const projection = { is_just_used: isJustUsed(token, leewayMs) };
+  const session = { _id: id, ...notEnded };
+  const found = await sessions(db).findOne<{ is_just_used: boolean }>(session, { projection, ...within() });
+  return found?.is_just_used ?? false;
+}
 
 /** Those that could go on, the latest used first. */
 export const listByAdmin = (db: Db, adminId: ObjectId, now: Date, limit: number): Promise<SessionDocument[]> =>

@@ -184,11 +184,13 @@ export async function tour(deps: Deps): Promise<{ visited: Set<string>; routes: 
   const signIn = async () =>
     (await ask("POST", "/admin/login", undefined, { email: one.email, password: one.password })).body;
   const third = await signIn();
-  const { body: refreshed } = await ask("POST", "/admin/refresh", undefined, { refresh_token: third.refresh_token });
+  const renew = () => ask("POST", "/admin/refresh", undefined, { refresh_token: third.refresh_token });
+  const { body: refreshed } = await renew();
+  await renew();
   const now = refreshed?.access_token ?? third.access_token;
   const listed = await ask("GET", "/admin/sessions", now);
   await ask("DELETE", `/admin/sessions/${listed.body?.sessions?.at(-1)?.id}`, now);
-  await ask("POST", "/admin/refresh", undefined, { refresh_token: third.refresh_token });
+  await renew();
   const changed = await signIn();
   const update = {
     organization_name: `${one.organization_name}-x`,
