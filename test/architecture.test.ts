@@ -21,7 +21,7 @@ const layers: Record<string, string[]> = {
   takeover: ["lib", "tenant", "admin", "organization"],
   fleet: ["lib", "tenant", "operation", "admin", "organization", "flows", "takeover"],
   http: ["lib", "tenant", "operation", "admin", "organization", "session", "operator", "flows", "document", "audit"],
-  cli: ["lib", "audit", "operator", "organization", "takeover", "fleet", ""],
+  cli: ["lib", "audit", "operator", "organization", "session", "takeover", "fleet", ""],
 };
 
 type Import = { from: string; to: string; typeOnly: boolean };

@@ -188,6 +188,21 @@ export const requirements: Requirement[] = [
     },
   },
   {
+    of: "V6.4.1, V6.4.3",
+    says: "A lost password is replaced by a token that an operator makes: 256 random bits, good once for 30 minutes, stored as a hash",
+    metIn: ["src/session/recovery/use-recovery.ts", "src/admin/recovery-store.ts"],
+    shownBy: {
+      "test/session/recovery.test.ts": [
+        "a recovery token > sets a new password once, ends all sessions and tokens of the admin, and signs nobody in",
+        "a recovery token > is void after 30 minutes, by the database's clock, and is then swept",
+        "a recovery token > is void after a newer one, which is good",
+        "a recovery token > is answered alike whatever is wrong with it, and no password is hashed for it",
+        "making and using a recovery token, and what is refused of it, are on record, and the token is in no record and no log",
+        "processes beside each other > of those who use one recovery token at once in two processes exactly one sets the password",
+      ],
+    },
+  },
+  {
     of: "V7.5.2 (but for asking for the password again)",
     says: "Sessions can be seen and ended",
     metIn: ["src/session/sessions.ts"],

@@ -30,7 +30,7 @@ const email = text
     format: "idn-email",
   });
 
-const newPassword = password
+export const newPassword = password
   // Before it is normalized, which takes the square of the length for marks in the wrong order.
   .max(1000, { error: "must have at most 72 bytes in UTF-8", abort: true })
   .superRefine((typed, context) => {

@@ -73,13 +73,13 @@ export const limitCreates = (deps: LimitDeps) =>
 export const limitReads = (deps: LimitDeps) =>
   limitAddress(deps, deps.limits.readByAddress, "Too many requests without a token came from this address");
 
-/** Counts tries to sign in by address, before anything is read. Who signs in rightly has not tried. */
+/** Counts tries to sign in, and to recover a password, by address, before anything is read. Who does it rightly has not tried. */
 export const limitSignInAddresses = (deps: LimitDeps) =>
   createMiddleware<Env>(async function limitSignInAddresses(c, next) {
     const byAddress = countsOf(deps, c, deps.limits.signInByAddress);
     const taken = await takeAll(c, byAddress);
     await next();
-    if (c.res.status !== 200) return;
+    if (!c.res.ok) return;
     const now = await Promise.all(byAddress.map(([limit, key], index) => limit.giveBack(key, taken[index]!)));
     tell(c, [...now, ...c.get("taken")!.slice(now.length)]);
   });

@@ -18,6 +18,7 @@ import { revokeKey } from "../../../src/operator/revoke-key.ts";
 import { listAll } from "../../../src/operator/store.ts";
 import { chainedOrganizations } from "../../../src/organization/all/chained.ts";
 import { createExpiryChore } from "../../../src/expiry.ts";
+import { recoverByEmail } from "../../../src/session/recovery/create-recovery.ts";
 import { inspect } from "../../../src/takeover/inspect.ts";
 import { isTakenOver } from "../../../src/takeover/take-over.ts";
 import { offerPlace, tiers } from "../../../src/tenant/placement.ts";
@@ -179,6 +180,13 @@ export async function tour(deps: Deps): Promise<{ visited: Set<string>; routes: 
   await ask("POST", `${organization}/suspend`, key, {});
   await ask("POST", `${organization}/reactivate`, key);
   await ask("POST", `${organization}/revoke-tokens`, key);
+
+  // A lost password.
+  await recoverByEmail({ ...commands, config: deps.config }, one.email);
+  const recovery = await ask("POST", `${organization}/recovery`, key);
+  await ask("GET", "/admin/recovery");
+  await ask("POST", "/admin/recovery", undefined, { token: recovery.body.token, password: one.password });
+  await ask("POST", `${organization}/recovery`, key);
 
   // Sessions.
   const signIn = async () =>
