@@ -96,6 +96,7 @@ describe("the structure of the code", () => {
     const stores = [
       "organization/store.ts",
       "admin/store.ts",
+      "admin/founding-store.ts",
       "operation/store.ts",
       "operator/store.ts",
       "process/store.ts",

@@ -26,6 +26,10 @@ export async function insert(db: Db, session: SessionDocument): Promise<void> {
 export const findByFamily = (db: Db, family: string): Promise<SessionDocument | null> =>
   sessions(db).findOne({ family_hash: family, ...notEnded }, within());
 
+/** @param of only if it is this admin's */
+export const findById = (db: Db, id: string, of: ObjectId): Promise<SessionDocument | null> =>
+  sessions(db).findOne({ _id: id, admin_id: of, ...notEnded }, within());
+
 export type Renewal = Pick<
   SessionDocument,
   "token_hash" | "gen" | "last_used_at" | "address" | "user_agent" | "refresh_until" | "expires_at" | "access_until"

@@ -15,6 +15,8 @@ export type SessionFailure =
   | "refresh_token_reused"
   | "refresh_in_progress"
   | "recovery_token_invalid"
+  | "current_password_required"
+  | "current_password_incorrect"
   | "session_not_found"
   | "revocations_unknown";
 

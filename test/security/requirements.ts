@@ -188,6 +188,18 @@ export const requirements: Requirement[] = [
     },
   },
   {
+    of: "V6.2.3, V7.5.1",
+    says: "A new email or password and the deletion need the password or a sign-in of the last 5 minutes; wrong ones count as sign-ins do",
+    metIn: ["src/session/confirm.ts", "src/http/organization/confirm-password.ts"],
+    shownBy: {
+      "test/session/current-password.test.ts": [
+        "with a session of six minutes > a new email, a new password and the deletion need the password, and a new name doesn't",
+        "with a session of six minutes > renewing the session doesn't make it younger, and signing in does",
+        "with a session of six minutes > a wrong password counts as a wrong sign-in, and a right one as none",
+      ],
+    },
+  },
+  {
     of: "V6.4.1, V6.4.3",
     says: "A lost password is replaced by a token that an operator makes: 256 random bits, good once for 30 minutes, stored as a hash",
     metIn: ["src/session/recovery/use-recovery.ts", "src/admin/recovery-store.ts"],

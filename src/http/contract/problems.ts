@@ -73,6 +73,8 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   https_required: { status: 403, title: "HTTPS required" },
   organization_suspended: { status: 403, title: "The organization is suspended" },
   scope_missing: { status: 403, title: "The key lacks the required scope" },
+  current_password_required: { status: 403, title: "Current password required" },
+  current_password_incorrect: { status: 403, title: "The current password is incorrect" },
   address_not_allowed: { status: 403, title: "The address is not allowed" },
   organization_not_found: { status: 404, title: "No such organization" },
   not_found: { status: 404, title: "No such resource" },

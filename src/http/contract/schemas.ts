@@ -60,15 +60,28 @@ const changes = {
   password: optional(newPassword),
 };
 
+const currentPassword = password.min(1, "must not be empty").max(1000, "must have at most 1000 characters").meta({
+  description: "Needed for a new email or password and for deleting, unless the admin signed in within 5 minutes",
+  example: "Correct-Horse-7",
+  format: "password",
+});
+
 export const updateRequest = z
-  .strictObject(changes)
-  .refine((given) => Object.values(given).some((value) => value !== undefined), "must contain at least one change")
+  .strictObject({ ...changes, current_password: optional(currentPassword) })
+  .refine(
+    ({ current_password: _, ...given }) => Object.values(given).some((value) => value !== undefined),
+    "must contain at least one change",
+  )
   .meta({
     id: "UpdateOrganization",
-    description: "At least one field; fields that are missing or null stay unchanged",
+    description: "At least one change; fields that are missing or null stay unchanged",
     example: { organization_name: "acme-labs" },
     not: { properties: Object.fromEntries(Object.keys(changes).map((name) => [name, { type: "null" }])) },
   });
+
+export const removeRequest = z
+  .strictObject({ current_password: optional(currentPassword) })
+  .meta({ id: "DeleteOrganization", example: { current_password: "Correct-Horse-7" } });
 
 export const signInRequest = z
   .strictObject({
