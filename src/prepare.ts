@@ -23,7 +23,7 @@ import { createSharedCollection } from "./tenant/place/storage.ts";
 /** Brings the database into the form that this version works with; any number of processes may do it at once. @returns what the first Croupier had left out */
 export async function prepare(deps: Pick<Deps, "db" | "config" | "log">): Promise<Completed> {
   await assertFollowsPrimary(deps.db);
-  await noteFounding(deps.db, new Date());
+  await noteFounding(deps.db);
   await createOperationIndexes(deps.db);
   await createOrganizationIndexes(deps.db);
   await createAdminIndexes(deps.db);

@@ -2,7 +2,7 @@ import type { Collection, Db } from "mongodb";
 import { isDuplicateId, retryDeadlock, within } from "../lib/mongo/mongo.ts";
 
 /** How the database was when it was prepared for the first time; it stays so. */
-type Founding = { _id: "database"; was_empty: boolean; founded_at: Date };
+type Founding = { _id: "database"; was_empty: boolean };
 
 const foundings = (db: Db): Collection<Founding> => db.collection("founding");
 
@@ -15,11 +15,11 @@ const ofAllVersions = ["organizations", "admin_users"];
  * Notes whether the database is a new one, once. Before anything else is made in it: of several processes that start at once
  * the first one notes it, and what the others find by then is said no more.
  */
-export async function noteFounding(db: Db, at: Date): Promise<void> {
+export async function noteFounding(db: Db): Promise<void> {
   if (await find(db)) return;
   const filter = { name: { $in: ofAllVersions } };
   const there = await db.listCollections(filter, { nameOnly: true, ...within() }).toArray();
-  const founding: Founding = { _id: "database", was_empty: there.length === 0, founded_at: at };
+  const founding: Founding = { _id: "database", was_empty: there.length === 0 };
   try {
     await retryDeadlock(() => foundings(db).insertOne(founding, within()));
   } catch (error) {

@@ -11,8 +11,10 @@ beforeAll(async () => {
 
 const good = { current_password: "Correct-Horse-7" };
 /** A body of another type, or none, is as if there were none: clients of before send it so. */
-const isNone = ({ name, type }: Row) => type === "unsupported_content_type" || name === "body: none at all";
-const isEmpty = ({ name }: Row) => name === "body: empty";
+const isNone = ({ name, type }: Row) =>
+  type === "unsupported_content_type" || ["body: none at all", "body: empty"].includes(name);
+/** And with any other fields. */
+const isReadOver = ({ name }: Row) => name.startsWith("unknown field: ");
 
 refuses(
   service,
@@ -21,7 +23,7 @@ refuses(
   [
     ...wrongAuthorizations(service, {}),
     ...wrongTexts(good, "current_password"),
-    ...wrongBodies(good).filter((row) => !isNone(row) && !isEmpty(row)),
+    ...wrongBodies(good).filter((row) => !isNone(row) && !isReadOver(row)),
     { name: "a wrong password", status: 403, type: "current_password_incorrect", body: { current_password: "x" } },
     { name: "a body of 5 MB", status: 413, type: "body_too_large", body: "x".repeat(5_000_000) },
   ],

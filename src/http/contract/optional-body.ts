@@ -19,7 +19,7 @@ export const optionalBody = <S extends z.ZodObject>(schema: S): ReturnType<typeo
     wrongField: { pointer: "#/current_password", message: "must be a string", code: "invalid_type" },
     problems: {
       ...bodilessProblems,
-      invalid_request: "A field is invalid or unknown",
+      invalid_request: "A field is invalid",
       malformed_json: "The body is not JSON",
       bodies_busy: "Too many request bodies are being read at the same time",
     },

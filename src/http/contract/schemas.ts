@@ -79,8 +79,9 @@ export const updateRequest = z
     not: { properties: Object.fromEntries(Object.keys(changes).map((name) => [name, { type: "null" }])) },
   });
 
+// Other fields are read over: clients of before may send any, of which nothing was read.
 export const removeRequest = z
-  .strictObject({ current_password: optional(currentPassword) })
+  .object({ current_password: optional(currentPassword) })
   .meta({ id: "DeleteOrganization", example: { current_password: "Correct-Horse-7" } });
 
 export const signInRequest = z
