@@ -342,4 +342,26 @@ test("the page of a recovery link runs its own script, sends nothing anywhere el
   }
   expect(text.match(/<script/g)).toHaveLength(1);
   expect(headers.get("referrer-policy")).toBe("no-referrer");
+
+  // As a browser would run it.
+  const { who, token } = await begin();
+  let submit: (event: object) => Promise<void> = async () => {};
+  let isThere = true;
+  const form = {
+    elements: { password: { value: "short" } },
+    addEventListener: (_name: string, listener: typeof submit) => (submit = listener),
+    remove: () => (isThere = false),
+  };
+  const said = { textContent: "" };
+  const document = { querySelector: (what: string) => (what === "form" ? form : said) };
+  const asked: string[] = [];
+  const ask = (to: string, init: RequestInit) => (asked.push(to), fetch(service.url + to, init));
+  new Function("document", "location", "fetch", script)(document, { hash: `#${token}`, pathname: path }, ask);
+  await submit({ preventDefault() {} });
+  expect([said.textContent, isThere]).toEqual([expect.stringContaining("8 or more characters"), true]);
+  form.elements.password.value = newPassword;
+  await submit({ preventDefault() {} });
+  expect([said.textContent, isThere]).toEqual([expect.stringContaining("is set"), false]);
+  expect(asked).toEqual([path, path]);
+  expect(await statusOfSignIn(who, newPassword)).toBe(200);
 });

@@ -16,7 +16,7 @@ export const optionalBody = <S extends z.ZodObject>(schema: S): ReturnType<typeo
   };
   return withDescription(optional, {
     requestBody: { required: false, content: { "application/json": { schema, example: schema.meta()?.example } } },
-    wrongField: { pointer: "#/current_password", message: "must be a string", code: "invalid_type" },
+    wrongField: { pointer: `#/${Object.keys(schema.shape)[0]}`, message: "must be a string", code: "invalid_type" },
     problems: {
       ...bodilessProblems,
       invalid_request: "A field is invalid",
