@@ -111,7 +111,7 @@ export async function createDeps(
     config.redisUrl === null
       ? null
       : createRedis(config.redisUrl, (isUp, error) =>
-          isUp ? log.info("Redis is there") : log.warn({ err: error }, "Redis is away; it goes on without"),
+          isUp ? log.info("Redis available") : log.warn({ err: error }, "Redis unavailable; going on without it"),
         );
   const revocations = createRevocations({
     store: {

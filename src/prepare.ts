@@ -54,7 +54,7 @@ export async function prepareUntilDone(deps: Deps, stopping: AbortSignal): Promi
       await deps.revocations.start();
       return true;
     } catch (error) {
-      deps.log.warn({ err: error }, "the database is not prepared yet");
+      deps.log.warn({ err: error }, "database not prepared yet");
       await sleep(pauseMs, undefined, { signal: stopping }).catch(() => {});
     }
   }

@@ -69,7 +69,7 @@ export async function startService(config: Config, log: Logger, onStep?: StepObs
     ready,
     reloadKeys: () =>
       deps.tokens.reload().then(
-        () => log.info("keys read again"),
+        () => log.info("signing keys read again"),
         (error) => log.error({ err: error }, "keys not read again; those before go on"),
       ),
     stop: async () => {

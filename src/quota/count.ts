@@ -66,7 +66,7 @@ export function createCounting(
     } catch (error) {
       // One that is suspended waits, too.
       const isSuspended = isFailure(error) && error.failure === "tenant_gone";
-      if (!isSuspended) log.warn({ organization_id: record._id, err: error }, "documents are not counted");
+      if (!isSuspended) log.warn({ organization_id: record._id, err: error }, "documents could not be counted");
       const due = new Date(now().getTime() + (isLate(error) ? tooLongMs : postponedMs));
       await postponeCount(db, record, due).catch(() => {});
     }
@@ -119,7 +119,7 @@ export function createRecountChore(
   let isCounting = false;
   const begin = async (id: ObjectId) => {
     isCounting = true;
-    await count(id).catch((error) => log.warn({ err: error }, "documents are not counted"));
+    await count(id).catch((error) => log.warn({ err: error }, "documents could not be counted"));
     isCounting = false;
   };
   return async () => {

@@ -117,7 +117,7 @@ export function createUsage(options: {
     for (let start = 0; start < given.length; start += writesAtOnce) {
       const { left, error } = await giveBack(db, given.slice(start, start + writesAtOnce), now());
       if (left.length === 0) continue;
-      log.warn({ err: error }, "what organizations have less is not written yet");
+      log.warn({ err: error }, "usage could not be written; will be retried");
       if (!stopped) for (const { id, less } of left) hold(id, nothing, less);
     }
   }

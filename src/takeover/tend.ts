@@ -13,6 +13,6 @@ export function createInspectChore(deps: Pick<Deps, "db" | "log">): () => Promis
     const isOurs = await takeTurn(deps.db, "inspect", inspectEveryMs);
     lookAtMs = performance.now() + lookEveryMs;
     // A worker that is stopped doesn't wait for the end of it.
-    if (isOurs) void inspect(deps).catch((error) => deps.log.warn({ err: error }, "not inspected"));
+    if (isOurs) void inspect(deps).catch((error) => deps.log.warn({ err: error }, "inspection failed"));
   };
 }

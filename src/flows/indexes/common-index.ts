@@ -46,7 +46,7 @@ export async function tendCommon(deps: StepDeps, operation: Operation, indexes: 
     } catch (error) {
       if ((isUnavailable(error) && !isLate(error)) || (isFailure(error) && error.failure === "operation_pending"))
         throw error;
-      deps.log.warn({ err: error }, "a common index is left for later");
+      deps.log.warn({ err: error }, "common index postponed");
     }
   }
 }

@@ -106,7 +106,7 @@ export const journal: MoveStep = async (deps, operation) => {
     indexes = await copyIndexes(db, from, placement, beforeEach, share);
   } catch (error) {
     if (isUnauthorized(error)) {
-      deps.log.error({ operation_id: operation._id, err: error }, "the database's user lacks a right");
+      deps.log.error({ operation_id: operation._id, err: error }, "database user lacks a right");
       return { go: "cancel", progress: { failed: tierUnavailable(target.tier) } };
     }
     if (!isFailure(error) || error.failure === "operation_pending") throw error;

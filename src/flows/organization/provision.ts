@@ -44,7 +44,7 @@ const ifAllowed =
       return await step(deps, operation);
     } catch (error) {
       if (!isUnauthorized(error)) throw error;
-      deps.log.error({ operation_id: operation._id, err: error }, "the database's user lacks a right");
+      deps.log.error({ operation_id: operation._id, err: error }, "database user lacks a right");
       return undo(tierUnavailable(operation.input.tier));
     }
   };

@@ -112,7 +112,7 @@ const renameStorage: RenameStep = async (deps, operation) => {
   // The first try of this step, whoever made it.
   if (isSameCollection(source, await identify(db, to))) return { go: "placement" };
   if (typeof outcome === "object") {
-    deps.log.warn({ operation_id: operation._id, err: outcome.refused }, "the database refuses the rename");
+    deps.log.warn({ operation_id: operation._id, err: outcome.refused }, "rename refused by the database");
     return await reopen(deps, operation);
   }
   // There is nothing to be renamed.

@@ -233,13 +233,13 @@ export function handleError({ log, config }: Pick<Deps, "log" | "config">): (err
     const requestId = c.get("requestId");
     if (problem.failure === "internal_error") log.error({ request_id: requestId, err: error }, "request failed");
     else if (problem.failure === "database_unavailable")
-      log.warn({ request_id: requestId, err: error }, "database away");
+      log.warn({ request_id: requestId, err: error }, "database unavailable");
     const refusal = [error, problem.cause].find(isUnauthorized);
     // Once for each right and kind of database, not for each request.
     const what = refusal === undefined ? null : wordsOf(refusal).replace(/[0-9a-f]{24}/, "*");
     if (what !== null && !told.has(what)) {
       told.add(what);
-      log.error({ request_id: requestId, err: refusal }, "the database's user lacks a right");
+      log.error({ request_id: requestId, err: refusal }, "database user lacks a right");
     }
     const isFirst = config.validationErrors === "v1" && isOfFirst(c.req.method, c.req.path);
     if (isFirst && problemTypes[problem.failure].status === 422) return c.json(firstErrorsOf(problem), 422);

@@ -81,7 +81,7 @@ export async function findLacks(db: Db): Promise<Lack[]> {
 export async function reportLacks({ db, log }: { db: Db; log: Logger }): Promise<void> {
   for (const { feature, reach, actions } of await findLacks(db)) {
     const on = reach === "own" ? db.databaseName : "every database";
-    log.warn({ for: feature, actions, on, without: without[feature] }, "the database's user lacks rights");
+    log.warn({ for: feature, actions, on, without: without[feature] }, "database user lacks rights");
   }
 }
 
