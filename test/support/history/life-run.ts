@@ -113,8 +113,12 @@ export async function runLife(run: LifeRun): Promise<LifeVerdict> {
         const placement = await placementOf(db, tenant);
         const stored = await readStored(client, placement, recorder.now, { bulk: { $exists: false } });
         violations.push(...(await findWrongBulks(db, one, placement)));
-        const indexesAfter = await listIndexes(others[0]!.url, tenant);
-        final = { ...final, stored, indexesBefore: [...one.indexes.values()], indexesAfter };
+        const indexesBefore = [...one.indexes.values()];
+        const indexesAfter = await listIndexes(others[0]!.url, tenant).catch((error) => {
+          wrong("stuck", String(error));
+          return indexesBefore;
+        });
+        final = { ...final, stored, indexesBefore, indexesAfter };
       }
       const all = instances.map((other) => other.owner).filter((other) => other !== owner);
       histories.push({ owner, others: all, events: [...access.recorder.events], final });
