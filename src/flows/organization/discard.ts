@@ -2,6 +2,7 @@ import type { ObjectId } from "mongodb";
 import * as adminStore from "../../admin/store.ts";
 import { unlessUnauthorized } from "../../lib/mongo/mongo.ts";
 import type { Flow, Step, StepDeps } from "../../operation/operation.ts";
+import type { OrganizationDocument } from "../../organization/organization.ts";
 import * as organizationStore from "../../organization/store.ts";
 import { isShared } from "../../tenant/placement.ts";
 import { identify, isBare, removePlace } from "../../tenant/place/storage.ts";
@@ -21,9 +22,13 @@ export async function discardUnfinished(
   { untouched = false }: DiscardInput,
 ): Promise<boolean> {
   const { db } = deps;
-  const given = await organizationStore.startDiscarding(db, organization_id);
-  const organization = await organizationStore.findById(db, organization_id);
-  if (organization && !given) return false;
+  let organization: OrganizationDocument | null;
+  do {
+    await organizationStore.startDiscarding(db, organization_id);
+    organization = await organizationStore.findById(db, organization_id);
+    // It has come late, from who was overtaken, in between.
+  } while (organization?.status === "provisioning");
+  if (organization && organization.status !== "deleting") return false;
   await adminStore.removeAll(db, organization_id);
   const placement = organization?.placement;
   // In the shared collection there is nothing yet.
