@@ -133,7 +133,8 @@ export type Flow<Input extends Document = any, Progress extends Document = any> 
   /** Removes what it has left beside the place where the tenant lives, when a deletion has taken its place. */
   removeLeft?(deps: StepDeps, left: Operation<Input, Progress>, live: Placement): Promise<void>;
 };
-export type Flows = Readonly<Record<OperationKind, Flow>>;
+/** A kind that another version has recorded may not be among them. */
+export type Flows = Readonly<Partial<Record<OperationKind, Flow>>>;
 export const entriesOfFlows = (flows: Flows) => Object.entries(flows) as [OperationKind, Flow][];
 
 export type OperationEnd = {
