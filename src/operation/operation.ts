@@ -45,6 +45,8 @@ export type Operation<Input extends Document = Document, Progress extends Docume
   cancel_requested?: true;
   /** It has the turn to build an index in the shared collection: one at a time does, and a unique index knows which. */
   builds?: true;
+  /** Since when it waits for that turn; the turns go round in this order. */
+  awaits_turn?: Date;
   /** What this one was before another, a deletion, took its place: there is more to clean up. */
   superseded?: Superseded;
   /** The last unexpected error of a driver; null when none. */
