@@ -132,7 +132,7 @@ export async function createDeps(
     rounds: config.bcryptRounds,
   });
   // As above.
-  const large = createLargeThreads(new URL("./document/large-worker.ts", import.meta.url));
+  const large = createLargeThreads(new URL("./document/large-worker.ts", import.meta.url), config.largeBytesMax);
   const primary = watchPrimary([db, documents.db]);
   const leaseMs = config.placementLeaseMs;
   const leases = createLeases({

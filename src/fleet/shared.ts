@@ -119,7 +119,7 @@ async function mendingOf(deps: DoctorDeps, index: string, known: Known): Promise
 }
 
 /** An operation builds an index before the placement lists it. */
-const mayBeWanted = ({ operations }: Known) => operations.some(({ kind }) => flows[kind].buildsIndexes);
+const mayBeWanted = ({ operations }: Known) => operations.some(({ kind }) => flows[kind]?.buildsIndexes ?? true);
 
 const budgetMs = 10 * 60_000;
 

@@ -45,6 +45,8 @@ export type Operation<Input extends Document = Document, Progress extends Docume
   cancel_requested?: true;
   /** It has the turn to build an index in the shared collection: one at a time does, and a unique index knows which. */
   builds?: true;
+  /** Since when it waits for that turn; the turns go round in this order. */
+  awaits_turn?: Date;
   /** What this one was before another, a deletion, took its place: there is more to clean up. */
   superseded?: Superseded;
   /** The last unexpected error of a driver; null when none. */
@@ -133,7 +135,8 @@ export type Flow<Input extends Document = any, Progress extends Document = any> 
   /** Removes what it has left beside the place where the tenant lives, when a deletion has taken its place. */
   removeLeft?(deps: StepDeps, left: Operation<Input, Progress>, live: Placement): Promise<void>;
 };
-export type Flows = Readonly<Record<OperationKind, Flow>>;
+/** A kind that another version has recorded may not be among them. */
+export type Flows = Readonly<Partial<Record<OperationKind, Flow>>>;
 export const entriesOfFlows = (flows: Flows) => Object.entries(flows) as [OperationKind, Flow][];
 
 export type OperationEnd = {

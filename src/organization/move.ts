@@ -5,6 +5,7 @@ import { askedEntry } from "../audit/operations.ts";
 import type { Deps } from "../deps.ts";
 import { failure } from "../lib/failure.ts";
 import { type DriveDeps, enqueue, type OperationFailure } from "../operation/drive.ts";
+import { isKnown } from "../operation/known.ts";
 import type { Operation } from "../operation/operation.ts";
 import * as operationStore from "../operation/store.ts";
 import type { Tier } from "../tenant/placement.ts";
@@ -63,7 +64,8 @@ const asked = (act: "move.resume" | "move.cancel", { _id, organization_id, kind 
 export async function cancelOperation(deps: AuditDeps & Pick<DriveDeps, "flows">, id: ObjectId): Promise<Operation> {
   const { db } = deps;
   const operation = await getOperation(deps, id);
-  if (!deps.flows[operation.kind].undo) return await refuse(db, id, "A deletion can't be undone; it can be resumed.");
+  if (!isKnown(deps.flows, operation)) return await refuse(db, id, "Only the version that began it can undo it.");
+  if (!deps.flows[operation.kind]?.undo) return await refuse(db, id, "A deletion can't be undone; it can be resumed.");
   return await audited(deps, asked("move.cancel", operation), async () => {
     return (
       (await operationStore.requestCancel(db, { _id: id })) ??

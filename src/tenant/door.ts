@@ -32,12 +32,23 @@ export const busy = () =>
     retryAfterSeconds: 1,
   });
 
+/** What `use` throws when it needs something that takes long and isn't the database's to do: this is done, and `use` runs again. */
+export const aside = (work: () => Promise<void>): Error & { aside: () => Promise<void> } =>
+  Object.assign(new Error("to be done without a place"), { aside: work });
+
+const workAside = (error: unknown): (() => Promise<void>) => {
+  const work = (error as Partial<ReturnType<typeof aside>> | null)?.aside;
+  if (!work) throw error;
+  return work;
+};
+
 /**
  * The one door to a tenant's documents: whatever reads or writes them goes through it (protocol: rules 1 to 3).
  *
  * A write is noted first while the tenant is being copied. What came out is given to the caller only if the lease still
  * held when the database answered, or if the organization says that nothing has changed since; otherwise it is done again
- * where the documents are now. So `use` may run several times, and a write has to recognize its own first try.
+ * where the documents are now. So `use` may run several times, and a write has to recognize its own first try. Others have its
+ * place while it has something done `aside`.
  *
  * @throws Failure `tenant_gone`, `tenant_moving`, `documents_busy`; what `use` throws, when that is sure to be true of where the documents are
  */
@@ -49,12 +60,13 @@ export async function withTenant<T>(
 ): Promise<T> {
   if (!organizationId) throw new Error("There is no way to documents without a tenant");
   const writes = intent === "read" ? null : intent.write;
-  const deadline = performance.now() + waitMsMax;
+  let deadline = performance.now() + waitMsMax;
   for (let again = false; ; again = true) {
     if (again && performance.now() > deadline) throw moving();
     // Before the lease, which would run out meanwhile.
     const leave = await documents.places.enter(organizationId.toHexString());
     if (!leave) throw busy();
+    let work: (() => Promise<void>) | null = null;
     try {
       const lease = await leases.acquire(organizationId);
       if (!lease) throw failure<TenantFailure>("tenant_gone", "Organization not found.");
@@ -71,11 +83,15 @@ export async function withTenant<T>(
         if (now && isUnchanged(lease, now)) return outcome();
         continue;
       }
+    } catch (error) {
+      work = workAside(error);
     } finally {
       leave();
     }
     // Without a place: others go on meanwhile.
-    await sleep(pollMs);
+    const startedMs = performance.now();
+    await (work ? work() : sleep(pollMs));
+    if (work) deadline += performance.now() - startedMs;
   }
 }
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { failure } from "../../lib/failure.ts";
 import type { Operation, StepDeps } from "../../operation/operation.ts";
-import { endBuildTurn, takeBuildTurn } from "../../operation/build-turn.ts";
+import { awaitBuildTurn, endBuildTurn, takeBuildTurn } from "../../operation/build-turn.ts";
 import * as organizationStore from "../../organization/store.ts";
 import { assertRoom, readSharedRoom } from "../../tenant/place/index-room.ts";
 import { buildMs, createIndex, type IndexFailure, isCommon, removeCommon } from "../../tenant/place/indexes.ts";
@@ -39,8 +39,8 @@ export async function makeShared(
     await createIndex(db, placement, index);
   };
   if ((await readSharedRoom(db, placement)).has(index)) return await build();
-  await takeTurn(deps, operation, waitMs);
   try {
+    await takeTurn(deps, operation, waitMs);
     const room = await readSharedRoom(db, placement);
     // What others list has its place, though it may not be there just now.
     const isNew = beside && !room.isTaken(index) && !(await isOthers(deps, operation, index));
@@ -60,6 +60,8 @@ async function takeTurn(
   waitMs: number,
 ): Promise<void> {
   const deadline = performance.now() + waitMs;
+  if (await takeBuildTurn(db, operation)) return;
+  await awaitBuildTurn(db, operation);
   while (!(await takeBuildTurn(db, operation))) {
     if (performance.now() > deadline) {
       const detail = "Another index is being made in the shared collection, one at a time; try again shortly.";

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as adminStore from "../../admin/store.ts";
+import { flowOf } from "../../operation/known.ts";
 import type { Flow, Operation, Step, StepDeps } from "../../operation/operation.ts";
 import * as organizationStore from "../../organization/store.ts";
 import type { Placement } from "../../tenant/placement.ts";
@@ -43,7 +44,7 @@ const removeStorage: RemoveStep = async (deps, operation) => {
 /** What an operation into whose place the deletion has come has left beside the place where the tenant lives. */
 async function removeLeft(deps: StepDeps, operation: Operation, live: Placement): Promise<void> {
   const { superseded, ...by } = operation;
-  if (superseded) await deps.flows[superseded.kind].removeLeft?.(deps, { ...by, ...superseded }, live);
+  if (superseded) await flowOf(deps.flows, superseded.kind).removeLeft?.(deps, { ...by, ...superseded }, live);
 }
 
 const removeAdmins: RemoveStep = async (deps, { organization_id }) => {
