@@ -12,6 +12,7 @@ export type { OperationFailure } from "./hold.ts";
 export type DriveDeps = Pick<
   Deps,
   | "db"
+  | "deployments"
   | "now"
   | "log"
   | "config"
