@@ -20,7 +20,7 @@ import { reportLacks } from "./tenant/place/rights.ts";
 import { createSharedCollection } from "./tenant/place/storage.ts";
 
 /** Brings the database into the form that this version works with; any number of processes may do it at once. @returns what the first Croupier had left out */
-export async function prepare(deps: Pick<Deps, "db" | "config" | "log">): Promise<Completed> {
+export async function prepare(deps: Pick<Deps, "db" | "deployments" | "config" | "log">): Promise<Completed> {
   await assertFollowsPrimary(deps.db);
   await createOperationIndexes(deps.db);
   await createOrganizationIndexes(deps.db);
@@ -31,7 +31,7 @@ export async function prepare(deps: Pick<Deps, "db" | "config" | "log">): Promis
   await createIdempotencyIndexes(deps.db);
   await createRevocationIndexes(deps.db);
   await createSessionIndexes(deps.db);
-  await createSharedCollection(deps.db);
+  for (const deployment of deps.deployments.all) await createSharedCollection(deployment);
   if (areKept(deps.config.quotas)) await createUsageIndexes(deps.db);
   if (deps.config.limits.store !== "memory") await createCounterIndexes(deps.db);
   for (const each of expiringIn(deps.config)) await createExpiryIndex(deps.db, each);
@@ -44,7 +44,11 @@ export async function prepareUntilDone(deps: Deps, stopping: AbortSignal): Promi
   for (let pauseMs = 250; !stopping.aborted; pauseMs = Math.min(pauseMs * 2, 5_000)) {
     try {
       // When the first try to connect has failed the driver stays closed until it is told again.
-      await Promise.all([deps.db, deps.documents.db].map(({ client }) => client.connect()));
+      await Promise.all(
+        [deps.deployments, deps.documents.deployments].flatMap(({ all }) =>
+          all.map(({ home }) => home.client.connect()),
+        ),
+      );
       if (!reported) await reportLacks(deps);
       reported = true;
       await prepare(deps);

@@ -1,4 +1,5 @@
 import { type Db, MongoServerError, type Document, type ObjectId } from "mongodb";
+import type { Deps } from "../deps.ts";
 import { isInteger, toNumber } from "../lib/bson/bson.ts";
 import { type Engine, engineOf } from "../lib/mongo/engine.ts";
 import { failure } from "../lib/failure.ts";
@@ -46,7 +47,8 @@ export type Origin = "#/" | "?";
 /** Documents as their tenant sees them, one at a time, as each is made when it is asked for; large ones are printed already. */
 export type Shown = Iterable<Document | Printed>;
 export type Page = { documents: Shown; next_cursor: string | null };
-type QueryDeps = DoorDeps & { large: LargeThreads };
+type ReadDeps = DoorDeps & Pick<Deps, "deployments">;
+type QueryDeps = ReadDeps & { large: LargeThreads };
 
 /**
  * Lists documents, a page at a time. A page begins after the last document of the one before, wherever that is by then:
@@ -152,7 +154,7 @@ async function assertNoArrays(scope: TenantScope, engine: Engine, filter: Docume
 }
 
 /** @throws Failure as `listDocuments` */
-export async function countDocuments(deps: DoorDeps, organizationId: ObjectId, filter: unknown): Promise<number> {
+export async function countDocuments(deps: ReadDeps, organizationId: ObjectId, filter: unknown): Promise<number> {
   const wanted = readFilter(filter);
   return await read(deps, organizationId, (scope, engine) => scope.count(placeFilter(wanted, scope.idPath, engine)));
 }
@@ -173,16 +175,17 @@ export async function aggregateDocuments(
 
 /** What the database itself finds wrong with a query is the caller's to mend; its own words are not for strangers. */
 const read = <T>(
-  deps: DoorDeps,
+  deps: ReadDeps,
   organizationId: ObjectId,
   use: (scope: TenantScope, engine: Engine) => Promise<T>,
 ): Promise<T> =>
   withTenant(deps, organizationId, "read", async (scope) => {
-    const engine = await engineOf(deps.db.client);
+    const { home } = deps.deployments.of(scope.placement.region);
+    const engine = await engineOf(home.client);
     try {
       return await use(scope, engine);
     } catch (error) {
-      if (await isTooSlow(deps.db, error)) {
+      if (await isTooSlow(home, error)) {
         const detail =
           "The query ran out of time: narrow it by a filter that an index serves, or ask for less at once.";
         throw failure<DocumentFailure>("query_too_slow", detail, { cause: error });

@@ -19,9 +19,9 @@ const overdueMs = 60_000;
 const claimMsMax = 10 * 60_000;
 
 /** What is damaged in the records themselves; see `croupier inspect`. */
-export const examineRecords = ({ db }: DoctorDeps): Promise<Symptom[]> =>
+export const examineRecords = (deps: DoctorDeps): Promise<Symptom[]> =>
   // Collections are looked at elsewhere, in all databases.
-  Array.fromAsync(damagedRecords(db), (finding) => ({ finding }));
+  Array.fromAsync(damagedRecords(deps), (finding) => ({ finding }));
 
 /** So long the doctor drives an operation that nobody drove; a move may take longer, and goes on from there. */
 const driveMsMax = 10 * 60_000;

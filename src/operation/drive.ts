@@ -13,6 +13,7 @@ export type { OperationFailure } from "./hold.ts";
 export type DriveDeps = Pick<
   Deps,
   | "db"
+  | "deployments"
   | "now"
   | "log"
   | "config"

@@ -76,7 +76,7 @@ export type Next<Progress extends Document = Document> =
   | { cancelled: true }
   | { failed: { code: string; detail: string } };
 
-export type StepDeps = Pick<Deps, "db" | "now" | "log" | "config" | "flows" | "inTurn" | "presence"> & {
+export type StepDeps = Pick<Deps, "db" | "deployments" | "now" | "log" | "config" | "flows" | "inTurn" | "presence"> & {
   /** Throws when the lease has run out by this process's clock: to be called right before what can't carry a guard. */
   assertHeld(): void;
   /** Holds the lease a while longer, in the middle of a long step. Throws when it was lost. */

@@ -35,7 +35,8 @@ export async function moveOrganization(
   if (organization.placement.tier === tier) {
     throw failure<OrganizationFailure>("move_pointless", `The organization is already in the tier ${tier}.`);
   }
-  await assertAvailable(deps.db, [organization.placement.tier, tier]);
+  const { placement } = organization;
+  await assertAvailable(deps.deployments.of(placement.region), [placement.tier, tier]);
   await deps.usage?.assertFits(organizationId, tier);
   const wanted = { _id: new ObjectId(), organization_id: organizationId, kind: "move" as const, input: { tier } };
   return await audited(deps, askedEntry(deps.flows, wanted)!, async () => {

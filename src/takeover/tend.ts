@@ -6,7 +6,7 @@ const lookEveryMs = 60 * 60_000;
 const inspectEveryMs = 24 * 60 * 60_000;
 
 /** What is damaged in the records is reported once a day, by one process of all. */
-export function createInspectChore(deps: Pick<Deps, "db" | "log">): () => Promise<void> {
+export function createInspectChore(deps: Pick<Deps, "db" | "deployments" | "log">): () => Promise<void> {
   let lookAtMs = 0;
   return async () => {
     if (performance.now() < lookAtMs) return;

@@ -4,6 +4,7 @@ import { failure } from "../lib/failure.ts";
 import { isUnavailable } from "../lib/mongo/mongo.ts";
 import type { Places } from "../lib/limit/places.ts";
 import { writeNotes } from "./copy/journal.ts";
+import type { Deployments } from "./deployments.ts";
 import type { Lease, Leases } from "./lease.ts";
 import { type Late, openScope, type TenantScope } from "./scope.ts";
 
@@ -13,7 +14,7 @@ export type TenantFailure = "tenant_gone" | "tenant_moving" | "documents_busy";
 export type Intent = "read" | { write: readonly unknown[] };
 
 /** The way to tenants' documents: connections that nothing else uses, and the places of those who are at work there. */
-export type Documents = { db: Db; places: Places };
+export type Documents = { deployments: Deployments; places: Places };
 
 /** `late` ends queries that nobody waits for any more; what is a matter of milliseconds is not ended by it. */
 export type DoorDeps = { db: Db; documents: Documents; leases: Leases; late?: Late };
@@ -75,7 +76,7 @@ export async function withTenant<T>(
           if (writes && lease.move?.phase === "journal") await writeNotes(db, lease.move.operation_id, writes);
         };
         await note();
-        const outcome = await settle(() => use(openScope(documents.db, lease.placement, late)));
+        const outcome = await settle(() => use(openScope(documents.deployments, lease.placement, late)));
         if (leases.holds(lease)) return outcome();
         // The first note may have been worked off before the write took effect.
         await note();

@@ -125,7 +125,7 @@ describe("of those who add and drop the same one at once", () => {
 
   test("a look that is old harms nothing: what it has dropped it makes again", async () => {
     const db = meddling(fleet.db, "findOne", "after", says('"placement.indexes"'), () => add(one!, "z"));
-    await settleCommon({ deps: { db }, operation: null }, [index("z")]);
+    await settleCommon({ deps: { ...fleet.deps, db }, operation: null }, [index("z")]);
     expect(await common()).toEqual(["shared~z_1"]);
   });
 

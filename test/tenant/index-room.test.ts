@@ -11,7 +11,7 @@ import type { Operation } from "../../src/operation/operation.ts";
 import { advance, findById, operations, start } from "../../src/operation/store.ts";
 import { moveOrganization } from "../../src/organization/move.ts";
 import { getById } from "../../src/organization/store.ts";
-import { collectionOf, type Fleet, type Lodger, openFleet, stored } from "../support/fleet.ts";
+import { collectionOf, deploymentsOf, type Fleet, type Lodger, openFleet, stored } from "../support/fleet.ts";
 import { startRefusingProxy } from "../support/refusing-proxy.ts";
 import { createMonitored } from "../support/monitored.ts";
 
@@ -330,7 +330,10 @@ describe("in the shared collection indexes are built one at a time:", () => {
         }
         await client.connect();
         const db = client.db(fleet.db.databaseName);
-        return { deps: { ...fleet.deps, db, owner: `process ${n}` }, close: () => client.close() };
+        return {
+          deps: { ...fleet.deps, db, deployments: deploymentsOf(db), owner: `process ${n}` },
+          close: () => client.close(),
+        };
       }),
     );
     const lodgers = await Promise.all([0, 1, 2, 3, 4, 5].map(() => settleWith(0)));

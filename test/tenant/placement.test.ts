@@ -102,7 +102,7 @@ describe("the place of a tenant", () => {
 
 describe("the one door", () => {
   const where = { masterDatabase: "d", organizationName: "acme" };
-  const documents = { db: {} as never, places: createPlaces({ atOnce: 1, waitingMax: 0, waitMs: 0 }) };
+  const documents = { deployments: {} as never, places: createPlaces({ atOnce: 1, waitingMax: 0, waitMs: 0 }) };
   const leases = createLeases({
     read: async () => null,
     leaseMs: 100,

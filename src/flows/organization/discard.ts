@@ -21,7 +21,7 @@ export async function discardUnfinished(
   organization_id: ObjectId,
   { untouched = false }: DiscardInput,
 ): Promise<boolean> {
-  const { db } = deps;
+  const { db, deployments } = deps;
   let organization: OrganizationDocument | null;
   do {
     await organizationStore.startDiscarding(db, organization_id);
@@ -34,9 +34,9 @@ export async function discardUnfinished(
   // In the shared collection there is nothing yet.
   if (placement && !isShared(placement) && !untouched) {
     // A database that may not be looked into any more held nothing but an empty collection.
-    const identity = await unlessUnauthorized(() => identify(db, placement));
+    const identity = await unlessUnauthorized(() => identify(deployments, placement));
     // Anything else was there before, or came from others.
-    if (identity && (await isBare(db, placement))) await removePlace(db, placement, identity, deps);
+    if (identity && (await isBare(deployments, placement))) await removePlace(deployments, placement, identity, deps);
   }
   await forgetOrganization(deps, organization_id);
   await organizationStore.removeRecord(db, organization_id, { untouched });

@@ -25,18 +25,18 @@ const hide: RemoveStep = async ({ db }, { organization_id }) =>
  * next one of that name.
  */
 const locate: RemoveStep = async (deps, { organization_id, superseded }) => {
-  const { db } = deps;
+  const { db, deployments } = deps;
   await sleep(Math.max(await leasesLastMs(deps), superseded?.held_ms ?? 0));
   const placement = (await organizationStore.findById(db, organization_id))?.placement;
   return placement
-    ? { go: "storage", progress: { placement, identity: await identify(db, placement) } }
+    ? { go: "storage", progress: { placement, identity: await identify(deployments, placement) } }
     : { go: "admins" };
 };
 
 const removeStorage: RemoveStep = async (deps, operation) => {
   const { placement, identity } = operation.progress as Progress;
   await removeLeft(deps, operation, placement);
-  if (identity) await removePlace(deps.db, placement, identity, deps);
+  if (identity) await removePlace(deps.deployments, placement, identity, deps);
   await tendCommon(deps, operation, placement.indexes ?? []);
   return { go: "admins" };
 };
