@@ -170,7 +170,8 @@ describe("an index that all share", () => {
   test("is there again, though it could not be made when an earlier version's had been dropped for it", async () => {
     const proxy = await startRefusingProxy(fleet.deps.config.mongodbUrl);
     const client = createClient(proxy.url);
-    const deps = { ...fleet.deps, db: client.db(fleet.db.databaseName) };
+    const db = client.db(fleet.db.databaseName);
+    const deps = { ...fleet.deps, db, deployments: deploymentsOf(db) };
     const [one, other] = [await settleWith(0), await settleWith(0)];
     const made = async () => (await indexes()).find(({ name }) => name === "shared~again_1")?.partialFilterExpression;
     const lose = async () => {
