@@ -1,6 +1,4 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { isRefusedDocument } from "../../lib/mongo/mongo.ts";
-import { stopping } from "../../operation/drive.ts";
 import type { Flow, Operation, Step, StepDeps } from "../../operation/operation.ts";
 import { leftOf, type Pace, paceFrom } from "../../operation/pace.ts";
 import { compareBatch, type Compared } from "../../tenant/copy/compare.ts";
@@ -58,15 +56,8 @@ export type MoveStep = Step<MoveInput, MoveProgress>;
 /** Another driver's stage is not this one's to write to. */
 const ofThisDriver =
   (step: MoveStep): MoveStep =>
-  async (deps, operation) => {
-    if (operation.progress.fence !== operation.lease.guard) return { go: "journal" };
-    try {
-      return await step(deps, operation);
-    } catch (error) {
-      if (!isRefusedDocument(error)) throw error;
-      throw stopping("The database refuses a document at the new place, by a validator or as it is too large there.");
-    }
-  };
+  async (deps, operation) =>
+    operation.progress.fence === operation.lease.guard ? await step(deps, operation) : { go: "journal" };
 
 /** How long one run of a step goes on before its progress is recorded. */
 const recordEveryMs = 1_000;
