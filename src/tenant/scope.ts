@@ -1,4 +1,4 @@
-import type { AbstractCursor, Collection, Document, Filter, Sort } from "mongodb";
+import { type AbstractCursor, type Collection, type Document, type Filter, MongoServerError, type Sort } from "mongodb";
 import { exactBson } from "../lib/bson/bson.ts";
 import { readBson } from "../lib/bson/bson-reader.ts";
 import {
@@ -129,7 +129,8 @@ export function openScope(deployments: Deployments, placement: Placement, late?:
     const inTime = within(documents.length === 1 ? undefined : queryTimeoutMs);
     if (documents.some(({ fields }) => isLarge(fields))) {
       const stored = documents.map((document) => documentOf(storedParts(placement, document)));
-      await insertBytes(collection, stored, inTime);
+      const refusals = await insertBytes(collection, stored, inTime);
+      if (refusals[0]) throw Object.assign(new MongoServerError(refusals[0]), { writeErrors: refusals });
       return;
     }
     const stored = documents.map((document) => toStored(placement, document));

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { Binary, Decimal128, type Document, Double, Int32, Long, MongoClient, ObjectId, UUID } from "mongodb";
-import { insertRaw } from "../../src/lib/bson/insert-raw.ts";
+import { insertBytes } from "../../src/lib/bson/write-raw.ts";
+import { within } from "../../src/lib/mongo/mongo.ts";
 import { documentOf, element, elementsOf } from "../../src/lib/bson/raw-bson.ts";
 import { compareBatch, type Compared, compareDocuments } from "../../src/tenant/copy/compare.ts";
 import { copyBatch, copyDocuments, findStored } from "../../src/tenant/copy/copy.ts";
@@ -199,8 +200,7 @@ describe("copying a tenant's documents", () => {
     ["a late date", element(9, "_id", Buffer.alloc(8, 0x7f))],
   ])("an _id that can't be carried ends the copying and is named: %s", async (_, id) => {
     const source: Placement = { ...placeOf("professional"), unstamped: true };
-    const at = db.client.db(source.database);
-    await insertRaw(at, source.collection, [documentOf([id, element(10, "a", none)])], 10_000);
+    await insertBytes(collectionAt(deployments, source), [documentOf([id, element(10, "a", none)])], within());
     await collectionAt(deployments, source).insertMany([{ _id: "A" }, { _id: "B" }] as never[]);
     for (const byHand of [true, false]) {
       const copied = copyBatch(

@@ -1,5 +1,5 @@
 import { type AnyBulkWriteOperation, type Document, MongoServerError, ObjectId, Timestamp } from "mongodb";
-import { insertRaw } from "../../lib/bson/insert-raw.ts";
+import { insertBytes } from "../../lib/bson/write-raw.ts";
 import {
   closeInTime,
   durable,
@@ -11,7 +11,7 @@ import {
   within,
 } from "../../lib/mongo/mongo.ts";
 import { elementsOf } from "../../lib/bson/raw-bson.ts";
-import { databaseAt, type Deployments } from "../deployments.ts";
+import type { Deployments } from "../deployments.ts";
 import { idOrder, type Position } from "../id-order.ts";
 import { isShared, type Placement } from "../placement.ts";
 import { exactId, type Portable, toStage, uncarried } from "./portable.ts";
@@ -278,7 +278,7 @@ async function put(deployments: Deployments, stage: Placement, documents: Portab
 /** @returns those that met a duplicate key. @throws as `uncarried` */
 async function insert(deployments: Deployments, stage: Placement, documents: Portable[]): Promise<Portable[]> {
   const bytes = documents.map((document) => document.bytes);
-  const refusals = await insertRaw(databaseAt(deployments, stage), stage.collection, bytes, statementMs);
+  const refusals = await insertBytes(collectionAt(deployments, stage), bytes, within(statementMs));
   for (const refusal of refusals) {
     if (isDuplicateKeyOfAny(refusal)) continue;
     if (isRefusedAlways(refusal)) {
