@@ -11,7 +11,7 @@ import type { Env } from "./http/edge/context.ts";
 import { allowListRoutes } from "./http/organization/allow-list-routes.ts";
 import { allowOrigins } from "./http/edge/cors.ts";
 import { limitRefused } from "./http/edge/limits.ts";
-import { openApiDocument } from "./http/contract/describe.ts";
+import { openApiDocument } from "./http/contract/openapi.ts";
 import { docsRoutes } from "./http/contract/docs.ts";
 import { documentRoutes } from "./http/documents/document-routes.ts";
 import { checkHost, pathOf } from "./http/edge/host.ts";

@@ -127,10 +127,12 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   starting: { status: 503, title: "The service is starting" },
 };
 
+const typeOf = (code: FailureCode) => `urn:croupier:problem:${code}` as const;
+
 export const problemSchema = z
   .object({
     type: z
-      .string()
+      .enum((Object.keys(problemTypes) as FailureCode[]).map(typeOf))
       .meta({ description: "Identifies the type of problem", example: "urn:croupier:problem:invalid_request" }),
     title: z.string(),
     status: z.int(),
@@ -191,9 +193,8 @@ export function problemOf(
   requestId: string,
 ): Problem {
   const { status, title } = problemTypes[code];
-  const type = `urn:croupier:problem:${code}`;
   return {
-    type,
+    type: typeOf(code),
     title,
     status,
     detail: message,

@@ -9,8 +9,9 @@ import { stageFieldsMax } from "../../tenant/query/stages.ts";
 export const exampleDocument = { _id: { $oid: "6743a1f0c2a4b8d9e0f1a2b3" }, color: "red", weight: 12.5 };
 
 /** Documents are whatever a tenant keeps; the code that stores them says what can't be. */
-export const documentSchema = z.looseObject({}).meta({
-  id: "Document",
+const _id = z.unknown().optional().meta({ description: "A new ObjectId where a new document has none" });
+export const documentSchema = z.looseObject({ _id }).meta({
+  id: "StoredDocument",
   description:
     "A document in MongoDB Extended JSON. The top-level field names `tenant_id` and `_croupier` are reserved.",
 });
@@ -102,7 +103,7 @@ export const indexSchema = z
     key: z.record(z.string(), direction).meta({ example: { color: 1 } }),
     unique: z.boolean().meta({ example: false }),
   })
-  .meta({ id: "Index" });
+  .meta({ id: "IndexDefinition" });
 
 export const indexesAnswer = z
   .object({ indexes: z.array(indexSchema).meta({ example: [{ name: "color_1", key: { color: 1 }, unique: false }] }) })
