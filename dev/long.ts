@@ -19,6 +19,7 @@ const searches: Search[] = [
   search("isolation between tenants", { ISOLATION_RUNS: "20000" }, "test/tenant/isolation.test.ts"),
   search("random queries", { QUERY_RUNS: "2000" }, "test/tenant/query/same-answers.test.ts"),
   search("random expressions end", { EXPRESSION_RUNS: "300" }, "test/tenant/query/ends.test.ts"),
+  search("OpenAPI: validators and generators", { OPENAPI_TOOLS: "full" }, "test/http/openapi-generators.test.ts"),
   search("the database survives", { SURVIVES: "full" }, "test/tenant/query/survives.test.ts"),
   ...["provision", "update", "remove", "discard", "move", "stamp", "index", "sweep"].map((kind) =>
     search(`${kind}: each statement refused`, { ALWAYS_REFUSED: `${kind}/` }, "test/operation/always-refused.test.ts"),

@@ -60,17 +60,18 @@ export const httpSettings = settingsOf({
     CORS_ORIGINS: setting(
       z
         .string()
-        .default("")
         .transform(listOf)
-        .refine((origins) => origins.every(isOrigin), "must be origins as browsers send them: https://app.example, …"),
+        .refine((origins) => origins.every(isOrigin), "must be origins as browsers send them: https://app.example, …")
+        .optional(),
       "origins whose pages may use the API from a browser, separated by commas: `https://app.example`",
+      "in development all of localhost",
     ),
     REQUEST_TIMEOUT_MS: setting(
       wholeNumber(30_000, 100, 240_000),
       "requests that take longer, including the time to send the body, get 503, and their queries are ended",
     ),
   },
-  read: (value) => ({
+  read: (value, { development }) => ({
     host: value.HOST,
     port: value.PORT,
     validationErrors: value.VALIDATION_ERRORS,
@@ -84,7 +85,7 @@ export const httpSettings = settingsOf({
     /** Null: it isn't known. */
     publicOrigin: value.PUBLIC_ORIGIN ?? null,
     enforceHttps: value.ENFORCE_HTTPS === "true",
-    corsOrigins: value.CORS_ORIGINS,
+    corsOrigins: value.CORS_ORIGINS ?? (development ? ("localhost" as const) : []),
     requestTimeoutMs: value.REQUEST_TIMEOUT_MS,
   }),
   problems(value) {
