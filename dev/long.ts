@@ -15,10 +15,12 @@ const searches: Search[] = [
   search("each request stopped at each of its moments", inFull, crash("stop")),
   search("the database away at each moment of a change", inFull, "test/http/database-away.test.ts"),
   search("moves in all directions, with all faults", { HISTORIES: "full" }, "test/tenant/move-history.test.ts"),
+  search("two versions on one database", { TWO_VERSIONS: "full" }, crash("two-versions")),
   search("isolation between tenants", { ISOLATION_RUNS: "20000" }, "test/tenant/isolation.test.ts"),
   search("renewals in two tabs", { TAB_RENEWALS: "1000" }, "test/session/tabs.test.ts"),
   search("random queries", { QUERY_RUNS: "2000" }, "test/tenant/query/same-answers.test.ts"),
   search("random expressions end", { EXPRESSION_RUNS: "300" }, "test/tenant/query/ends.test.ts"),
+  search("OpenAPI: validators and generators", { OPENAPI_TOOLS: "full" }, "test/http/openapi-generators.test.ts"),
   search("the database survives", { SURVIVES: "full" }, "test/tenant/query/survives.test.ts"),
   ...["provision", "update", "remove", "discard", "move", "stamp", "index", "sweep"].map((kind) =>
     search(`${kind}: each statement refused`, { ALWAYS_REFUSED: `${kind}/` }, "test/operation/always-refused.test.ts"),

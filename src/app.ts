@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { createMiddleware } from "hono/factory";
+import { etag } from "hono/etag";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
@@ -11,7 +12,8 @@ import type { Env } from "./http/edge/context.ts";
 import { allowListRoutes } from "./http/organization/allow-list-routes.ts";
 import { allowOrigins } from "./http/edge/cors.ts";
 import { limitRefused } from "./http/edge/limits.ts";
-import { openApiDocument } from "./http/contract/describe.ts";
+import { openApiDocument } from "./http/contract/openapi.ts";
+import { serveOnce } from "./http/contract/serve-once.ts";
 import { docsRoutes } from "./http/contract/docs.ts";
 import { documentRoutes } from "./http/documents/document-routes.ts";
 import { checkHost, pathOf } from "./http/edge/host.ts";
@@ -113,8 +115,11 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
     accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
     operatorKey: { type: "http", scheme: "bearer", description: "A key of `croupier key create`, with a scope" },
   };
-  const document = openApiDocument(app, { securitySchemes }, deps.config.validationErrors);
-  app.get("/openapi.json", (c) => c.json(document));
+  app.get(
+    "/openapi.json",
+    etag(),
+    serveOnce(() => openApiDocument(app, { securitySchemes }, deps.config.validationErrors)),
+  );
 
   app.notFound((c) => sendProblem(c, failure<HttpFailure>("not_found", "Nothing exists at this path; see /docs.")));
   app.onError(handleError(deps));

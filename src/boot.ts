@@ -34,15 +34,17 @@ import { createRevocationNews } from "./session/revocation/revocation-news.ts";
 import * as revocationStore from "./session/revocation/revocation-store.ts";
 import { createRevocations } from "./session/revocation/revocations.ts";
 import { createTokenIssuer } from "./session/token/token.ts";
+import { createDeployments } from "./tenant/deployments.ts";
 import type { Documents } from "./tenant/door.ts";
 import { createLeases } from "./tenant/lease.ts";
+import { defaultRegion } from "./tenant/placement.ts";
 
 type Closing = { close(): Promise<void> };
 
 /** What it takes to drive operations and to record acts: all that a command needs. */
 export type CoreDeps = Pick<
   Deps,
-  "db" | "config" | "log" | "now" | "flows" | "owner" | "inTurn" | "presence" | "audit" | "onEnd"
+  "db" | "deployments" | "config" | "log" | "now" | "flows" | "owner" | "inTurn" | "presence" | "audit" | "onEnd"
 >;
 
 const flushMsMax = 5_000;
@@ -66,6 +68,7 @@ export function createCore(config: Config, client: MongoClient, log: Logger): Co
   const audit = createAuditor({ db, flows, now, log, sourceOf: limitedAs });
   return {
     db,
+    deployments: createDeployments({ [defaultRegion]: db }),
     config,
     log,
     now,
@@ -112,7 +115,7 @@ export async function createDeps(
     config.redisUrl === null
       ? null
       : createRedis(config.redisUrl, (isUp, error) =>
-          isUp ? log.info("Redis is there") : log.warn({ err: error }, "Redis is away; it goes on without"),
+          isUp ? log.info("Redis available") : log.warn({ err: error }, "Redis unavailable; going on without it"),
         );
   const revocations = createRevocations({
     store: {
@@ -133,8 +136,8 @@ export async function createDeps(
     rounds: config.bcryptRounds,
   });
   // As above.
-  const large = createLargeThreads(new URL("./document/large-worker.ts", import.meta.url));
-  const primary = watchPrimary([db, documents.db]);
+  const large = createLargeThreads(new URL("./document/large-worker.ts", import.meta.url), config.largeBytesMax);
+  const primary = watchPrimary([db, ...documents.deployments.all.map(({ home }) => home)]);
   const leaseMs = config.placementLeaseMs;
   const leases = createLeases({
     read: (id) => findStanding(db, id, primary.isHidden() ? "linearizable" : "majority"),
@@ -210,5 +213,5 @@ function createDocuments(client: MongoClient, databaseName: string): Documents {
   const connections = client.options.maxPoolSize || connectionsDefault;
   const atOnce = Math.max(1, connections - Math.ceil(connections / 10));
   const places = createPlaces({ atOnce, waitingMax: atOnce * waitingPerPlace, waitMs: placeWaitMs });
-  return { db: client.db(databaseName), places };
+  return { deployments: createDeployments({ [defaultRegion]: client.db(databaseName) }), places };
 }

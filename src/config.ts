@@ -21,7 +21,7 @@ const ownSettings = settingsOf({
   shape: {
     CROUPIER_ENV: setting(
       oneOf("production", "development").default("production"),
-      "`development` allows a missing `JWT_SECRET_KEY`: a random one is created and kept in `.croupier/`",
+      "`development` allows a missing `JWT_SECRET_KEY` (a random one is created and kept in `.croupier/`) and lets pages on localhost use the API",
     ),
     LOG_LEVEL: setting(
       oneOf("fatal", "error", "warn", "info", "debug", "trace", "silent").default("info"),

@@ -14,6 +14,7 @@ import type { Presence } from "./process/presence.ts";
 import type { Usage } from "./quota/usage.ts";
 import type { Revocations } from "./session/revocation/revocations.ts";
 import type { TokenIssuer } from "./session/token/token.ts";
+import type { Deployments } from "./tenant/deployments.ts";
 import type { Documents } from "./tenant/door.ts";
 import type { Leases } from "./tenant/lease.ts";
 
@@ -21,6 +22,8 @@ import type { Leases } from "./tenant/lease.ts";
 export type Deps = {
   /** Of the service itself: sign-in, look-ups, health, operations. */
   db: Db;
+  /** Where tenants' documents are, by the same connections: for operations, the doctor and the like. */
+  deployments: Deployments;
   documents: Documents;
   lookUp: LookUp;
   leases: Leases;

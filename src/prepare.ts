@@ -21,7 +21,7 @@ import { reportLacks } from "./tenant/place/rights.ts";
 import { createSharedCollection } from "./tenant/place/storage.ts";
 
 /** Brings the database into the form that this version works with; any number of processes may do it at once. @returns what the first Croupier had left out */
-export async function prepare(deps: Pick<Deps, "db" | "config" | "log">): Promise<Completed> {
+export async function prepare(deps: Pick<Deps, "db" | "deployments" | "config" | "log">): Promise<Completed> {
   await assertFollowsPrimary(deps.db);
   await noteFounding(deps.db);
   await createOperationIndexes(deps.db);
@@ -33,7 +33,7 @@ export async function prepare(deps: Pick<Deps, "db" | "config" | "log">): Promis
   await createIdempotencyIndexes(deps.db);
   await createRevocationIndexes(deps.db);
   await createSessionIndexes(deps.db);
-  await createSharedCollection(deps.db);
+  for (const deployment of deps.deployments.all) await createSharedCollection(deployment);
   if (areKept(deps.config.quotas)) await createUsageIndexes(deps.db);
   if (deps.config.limits.store !== "memory") await createCounterIndexes(deps.db);
   for (const each of expiringIn(deps.config)) await createExpiryIndex(deps.db, each);
@@ -46,7 +46,11 @@ export async function prepareUntilDone(deps: Deps, stopping: AbortSignal): Promi
   for (let pauseMs = 250; !stopping.aborted; pauseMs = Math.min(pauseMs * 2, 5_000)) {
     try {
       // When the first try to connect has failed the driver stays closed until it is told again.
-      await Promise.all([deps.db, deps.documents.db].map(({ client }) => client.connect()));
+      await Promise.all(
+        [deps.deployments, deps.documents.deployments].flatMap(({ all }) =>
+          all.map(({ home }) => home.client.connect()),
+        ),
+      );
       if (!reported) await reportLacks(deps);
       reported = true;
       await prepare(deps);
@@ -56,7 +60,7 @@ export async function prepareUntilDone(deps: Deps, stopping: AbortSignal): Promi
       await deps.revocations.start();
       return true;
     } catch (error) {
-      deps.log.warn({ err: error }, "the database is not prepared yet");
+      deps.log.warn({ err: error }, "database not prepared yet");
       await sleep(pauseMs, undefined, { signal: stopping }).catch(() => {});
     }
   }

@@ -28,6 +28,30 @@ export type RunningService = {
 const finishMs = 25_000;
 const idleSecondsMore = 10;
 
+/** @throws Error that names the setting when there can't be listened */
+function listen(
+  config: Config,
+  fetch: (request: Request, server: Bun.Server<undefined>) => Response | Promise<Response>,
+) {
+  const { host, port } = config;
+  try {
+    return Bun.serve({
+      hostname: host,
+      port,
+      fetch,
+      // Bun counts it from the head of a request on, whatever trickles in: longer than the time limit, which answers first, and
+      // the end of a body that comes byte by byte. A head has 12 s and 16 KiB (431) by Bun itself.
+      idleTimeout: Math.ceil(config.requestTimeoutMs / 1000) + idleSecondsMore,
+      // What is too large is told by a problem document, not by a closed connection.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+    });
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "EADDRINUSE") throw error;
+    const message = `PORT ${port} of ${host} is in use: set PORT to another one, or end the program that listens there`;
+    throw new Error(message, { cause: error });
+  }
+}
+
 /**
  * Starts the service and its worker. It listens at once; requests that need the database are refused until that has been
  * prepared. `stop` refuses new requests, finishes those that run and closes everything.
@@ -37,16 +61,13 @@ export async function startService(config: Config, log: Logger, onStep?: StepObs
   const stopping = new AbortController();
   let prepared = false;
   const app = createApp(deps, () => prepared && !stopping.signal.aborted);
-  const server = Bun.serve({
-    hostname: config.host,
-    port: config.port,
-    fetch: app.fetch,
-    // Bun counts it from the head of a request on, whatever trickles in: longer than the time limit, which answers first, and
-    // the end of a body that comes byte by byte. A head has 12 s and 16 KiB (431) by Bun itself.
-    idleTimeout: Math.ceil(config.requestTimeoutMs / 1000) + idleSecondsMore,
-    // What is too large is told by a problem document, not by a closed connection.
-    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-  });
+  let server: ReturnType<typeof listen>;
+  try {
+    server = listen(config, app.fetch);
+  } catch (error) {
+    await deps.close();
+    throw error;
+  }
   const ready = prepareUntilDone(deps, stopping.signal).then((done) => {
     prepared = done;
     if (done) log.info("ready");
@@ -62,6 +83,8 @@ export async function startService(config: Config, log: Logger, onStep?: StepObs
   ];
   const worker = ready.then((done) => (done ? startWorker(deps, chores) : null));
   log.info({ version, url: server.url.href, environment: config.environment }, "listening");
+  if (config.corsOrigins === "localhost")
+    log.info("pages on localhost may use the API, as this is development and CORS_ORIGINS isn't set");
 
   return {
     url: server.url.href.replace(/\/$/, ""),
@@ -69,7 +92,7 @@ export async function startService(config: Config, log: Logger, onStep?: StepObs
     ready,
     reloadKeys: () =>
       deps.tokens.reload().then(
-        () => log.info("keys read again"),
+        () => log.info("signing keys read again"),
         (error) => log.error({ err: error }, "keys not read again; those before go on"),
       ),
     stop: async () => {

@@ -62,7 +62,9 @@ export function startWorker(deps: DriveDeps, chores: (() => Promise<void>)[], pa
       await running;
       for (const { held, unpark } of parked.splice(0)) {
         unpark();
-        await release(deps.db, held.operation, 0).catch((error) => deps.log.warn({ err: error }, "not put down"));
+        await release(deps.db, held.operation, 0).catch((error) =>
+          deps.log.warn({ err: error }, "operation could not be released"),
+        );
       }
     },
   };

@@ -26,7 +26,7 @@ export const bcryptRounds = (hash: string): number | null => {
 };
 
 /** What a new password has to contain. */
-export const passwordParts: { pattern: RegExp; name: string }[] = [
+const passwordParts: { pattern: RegExp; name: string }[] = [
   { pattern: /\p{Lu}/u, name: "an upper-case letter" },
   { pattern: /\p{Ll}/u, name: "a lower-case letter" },
   { pattern: /\p{Nd}/u, name: "a digit" },

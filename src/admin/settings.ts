@@ -19,8 +19,8 @@ export const adminSettings = settingsOf({
     ),
     REQUIRE_CURRENT_PASSWORD: setting(
       oneOf("true", "false").optional(),
-      "`true`: a new email, a new password and the deletion of an organization need `current_password` in the body, or a sign-in within the last 5 minutes",
-      "true, false for a database that an earlier version has used",
+      "`true`: a new email, a new password and the deletion of an organization need `current_password` in the body, or a sign-in within the last 5 minutes; without it so in a new database, not in one that an earlier version has used",
+      "true in a new database",
     ),
   },
   read: (value) => ({

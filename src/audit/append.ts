@@ -45,7 +45,7 @@ export function createAppender({ db, log }: { db: Db; log: Pick<Logger, "warn"> 
   const raise = async (chain: string) => {
     for (let head = heads.get(chain); head; head = heads.get(chain)) {
       heads.delete(chain);
-      await raiseHead(db, chain, head).catch((error) => log.warn({ err: error }, "audit head not raised"));
+      await raiseHead(db, chain, head).catch((error) => log.warn({ err: error }, "audit head could not be raised"));
     }
     raising.delete(chain);
   };

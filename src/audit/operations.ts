@@ -9,7 +9,7 @@ type Wanted = Pick<Operation, "_id" | "kind" | "organization_id" | "input"> & Pa
 
 /** That an operation was asked for: by its id, so that it is recorded once, by whoever asked or by its driver. */
 export function askedEntry(flows: Flows, wanted: Wanted): NewEntry | null {
-  const asked = flows[wanted.kind].asked?.(wanted);
+  const asked = flows[wanted.kind]?.asked?.(wanted);
   return asked
     ? {
         act: asked.act,
@@ -32,14 +32,14 @@ export function entriesOf(flows: Flows, now: () => Date, operation: Operation, e
   }
   const { status, failure } = end;
   const deps = { now, ...originOf(operation) };
-  const flow: Flow = flows[operation.kind];
+  const flow: Flow | undefined = flows[operation.kind];
   const succeeded = status === "succeeded";
   // An organization that was never made has no chain.
-  const isMade = succeeded || flow.endsOrganization !== "failed";
+  const isMade = succeeded || flow?.endsOrganization !== "failed";
   const organizationId = isMade ? operation.organization_id : null;
   const outcome = succeeded ? "success" : "failure";
   const code = failure?.code ?? (status === "cancelled" ? "cancelled" : undefined);
-  const ended = flow.acts(operation).map(({ act, details }) =>
+  const ended = (flow?.acts(operation) ?? []).map(({ act, details }) =>
     entryOf(
       deps,
       {

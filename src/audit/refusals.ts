@@ -60,7 +60,7 @@ export function createRefusals(options: {
     const attempt = append(entry)
       .catch((error) => {
         source.others++;
-        if (source.others === 1) log.warn({ err: error }, "refused requests are not recorded one by one");
+        if (source.others === 1) log.warn({ err: error }, "too many refused requests to record each");
       })
       .finally(() => underWay.delete(attempt));
     underWay.add(attempt);
@@ -77,7 +77,9 @@ export function createRefusals(options: {
       ended.map(({ sample, address, others }) => {
         const details = { count: others, since: sample.at.toISOString() };
         const entry = { ...sample, request_id: null, address, details, at: now(), act_id: crypto.randomUUID() };
-        return append(entry).catch((error) => log.warn({ err: error, count: others }, "refused requests not recorded"));
+        return append(entry).catch((error) =>
+          log.warn({ err: error, count: others }, "refused requests could not be recorded"),
+        );
       }),
     );
   };

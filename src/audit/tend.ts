@@ -16,7 +16,7 @@ export function createAuditChores(deps: Pick<Deps, "db" | "now" | "config" | "lo
     if (nowMs >= pendingAtMs) {
       pendingAtMs = nowMs + pendingEveryMs;
       const count = await finishPending(deps, pendingAfterMs(deps.config));
-      if (count > 0) deps.log.warn({ count }, "acts recorded whose process has not said how they went");
+      if (count > 0) deps.log.warn({ count }, "acts without a reported outcome recorded as unknown");
     }
     if (nowMs >= retainAtMs) {
       const removed = await retain(deps);

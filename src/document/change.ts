@@ -4,7 +4,7 @@ import { failure } from "../lib/failure.ts";
 import { etagOf } from "../tenant/etag.ts";
 import { type Amount, nothing } from "../quota/quota.ts";
 import { growing } from "../quota/usage.ts";
-import { withTenant } from "../tenant/door.ts";
+import { aside, withTenant } from "../tenant/door.ts";
 import type { FoundDocument, TenantScope, Written } from "../tenant/scope.ts";
 import { type LargeFields, nextMeta, type TenantDocument } from "../tenant/stored.ts";
 import {
@@ -24,10 +24,10 @@ import { bytesOf, type Patching } from "./patch.ts";
 import { assertBytes, assertSize } from "./read.ts";
 
 /**
- * What is to become of a document: its new fields, all of them or by what a patch changes, or `null` to remove it. May throw a
- * failure instead.
+ * What is to become of a document: its new fields, all of them or by what a patch changes, or `null` to remove it. A function
+ * finds that out where it takes long, as on a thread. May throw a failure instead.
  */
-export type Change = (current: FoundDocument) => Changed | null | Promise<Changed>;
+export type Change = (current: FoundDocument) => Changed | null | (() => Promise<Changed>);
 export type Changed = { fields: Document | LargeFields; patching?: Patching };
 
 /** Whether a document is one that the caller means, by its ETag; without a condition all are. */
@@ -50,12 +50,16 @@ export async function changeDocument(
   change: Change,
 ): Promise<TenantDocument | null> {
   const writeId = newWriteId();
+  let ready: { current: FoundDocument; changed: Changed } | null = null;
+  let conflicts = 0;
   let effect: Effect | null = null;
   let grown: Amount = nothing;
   return await withTenant(deps, organizationId, { write: [id] }, async (scope) => {
-    for (let conflicts = 0; conflicts < conflictsMax; conflicts++) {
-      if (conflicts > 0) await sleep(Math.random() * 2 * conflicts);
-      const current = await scope.find(id);
+    for (; conflicts < conflictsMax; conflicts++) {
+      const prepared = ready;
+      ready = null;
+      if (conflicts > 0 && !prepared) await sleep(Math.random() * 2 * conflicts);
+      const current = prepared?.current ?? (await scope.find(id));
       if (effect) {
         const verdict = recognize(current, effect, writeId);
         if (verdict === "in_doubt") throw inDoubt();
@@ -65,7 +69,12 @@ export async function changeDocument(
       }
       if (!isMeant(current)) throw preconditionFailed(current);
       if (!current) throw documentMissing();
-      const changed = await change(current);
+      const changed = prepared?.changed ?? change(current);
+      if (typeof changed === "function") {
+        throw aside(async () => {
+          ready = { current, changed: await changed() };
+        });
+      }
       const made = changed && { id: current.id, fields: changed.fields, meta: nextMeta(current.meta, writeId) };
       const bytes = changed?.patching ? assertBytes(changed.patching.bytes) : made ? assertSize(made) : 0;
       if (!made && current.meta.k) await markRemoved(deps.db, current.meta.k, id);

@@ -16,6 +16,7 @@ export type DocumentFailure =
   | "query_too_slow"
   | "write_conflict"
   | "write_in_doubt"
+  | "timeout"
   | "idempotency_key_reused";
 
 /** What a write needs; with quotas `usage`, too. */

@@ -18,7 +18,9 @@ const pathBytesMax = 1_200;
 export async function listIndexes(deps: DoorDeps, organizationId: ObjectId) {
   // The placement says which there are: one that was read before the last change doesn't.
   await deps.leases.renew(organizationId);
-  return await withTenant(deps, organizationId, "read", ({ placement }) => listAt(deps.documents.db, placement));
+  return await withTenant(deps, organizationId, "read", ({ placement }) =>
+    listAt(deps.documents.deployments, placement),
+  );
 }
 
 /**

@@ -17,14 +17,14 @@ import { assertBytes, assertSize, digestOf, readDocuments } from "./read.ts";
 export type Listed = { isShared: boolean; projection: Projection; sort: Sort | null };
 
 export type LargeJob =
-  | { kind: "read"; body: ArrayBuffer; id: Uint8Array | null }
+  | { kind: "read"; body: ArrayBuffer; id: Uint8Array | null; isShown: boolean }
   | { kind: "patch"; stored: Uint8Array; id: Uint8Array; patch: Uint8Array }
   | { kind: "show"; fields: Uint8Array; id: Uint8Array }
   | { kind: "print"; documents: Uint8Array; listed?: Listed };
 
 /**
  * An `id` is `{_id}`, in `read` if it is known without the body. `json` is a whole document. `read`: of each document `{_id, made}`
- * and then its fields; of a single one as JSON, too. `patch`: `set` is what is written of its fields, or `whole` all. `print`: of
+ * and then its fields; of a single one that is to be shown as JSON, too. `patch`: `set` is what is written of its fields, or `whole` all. `print`: of
  * each document how long its JSON is, and the values that it is sorted by, printed.
  */
 export type LargeAnswer = {
@@ -41,7 +41,7 @@ const never = () => null;
 
 const printed = (id: unknown, fields: Document): Uint8Array => encode(printExtendedJson({ _id: id, ...fields }));
 
-async function read({ body, id: known }: Extract<LargeJob, { kind: "read" }>): Promise<AnswerOf<"read">> {
+async function read({ body, id: known, isShown }: Extract<LargeJob, { kind: "read" }>): Promise<AnswerOf<"read">> {
   const text = textOf(body);
   const value = parseBody(text);
   const documents = await readDocuments(value, never);
@@ -54,7 +54,7 @@ async function read({ body, id: known }: Extract<LargeJob, { kind: "read" }>): P
     documents: Buffer.concat(
       documents.flatMap(({ id, isMade, fields }) => [toBson({ _id: id, made: isMade }), toBson(fields)]),
     ),
-    json: isMany ? null : printed(known ? readBson(known)._id : documents[0]!.id, documents[0]!.fields),
+    json: isMany || !isShown ? null : printed(known ? readBson(known)._id : documents[0]!.id, documents[0]!.fields),
   };
 }
 

@@ -1,11 +1,15 @@
 import { BSON, type ObjectId } from "mongodb";
 import { readBson } from "../lib/bson/bson-reader.ts";
 import { documentsIn } from "../lib/bson/raw-bson.ts";
+import { failure } from "../lib/failure.ts";
+import { createBudget } from "../lib/limit/budget.ts";
 import { createSlice } from "../lib/slices.ts";
 import { createThreads } from "../lib/threads.ts";
+import { busy } from "../tenant/door.ts";
 import { asPrinted, type Printed } from "../tenant/query/page.ts";
 import type { FoundDocument } from "../tenant/scope.ts";
 import { type LargeFields, largeFields } from "../tenant/stored.ts";
+import type { DocumentFailure } from "./document.ts";
 import type { AnswerOf, LargeJob, Listed } from "./large-jobs.ts";
 import type { Patching } from "./patch.ts";
 import type { ReadDocument } from "./read.ts";
@@ -13,10 +17,19 @@ import type { ReadDocument } from "./read.ts";
 /** A body that was read: `digest` tells it from any other. */
 export type ReadBody = { documents: ReadDocument[]; isMany: boolean; digest(): string };
 
-/** What is done with large documents and bodies, so that nobody else waits for it. Throws as what does it with small ones. */
+/**
+ * What is done with large documents and bodies, so that nobody else waits for it.
+ *
+ * @throws Failure as what does it with small ones; `documents_busy` when too much that was read from the database waits for it
+ * already; `timeout`
+ */
 export type Large = {
-  /** @param body is gone afterwards. @param id of the document, where it is known already */
-  read(body: ArrayBuffer, id?: unknown): Promise<ReadBody>;
+  /**
+   * @param body is gone afterwards
+   * @param id of the document, where it is known already
+   * @param isShown what was sent is what is answered
+   */
+  read(body: ArrayBuffer, id?: unknown, isShown?: boolean): Promise<ReadBody>;
   patch(current: FoundDocument, patch: Uint8Array): Promise<{ fields: LargeFields; patching?: Patching }>;
   /** The document as its tenant is answered. */
   show(id: unknown, fields: LargeFields): Promise<Uint8Array>;
@@ -37,36 +50,55 @@ export type LargeThreads = {
 /** Two: a document of a few hundred kilobytes doesn't wait for one of the largest, and not many are in memory at once. */
 const threadsMax = 2;
 
-export function createLargeThreads(program: URL): LargeThreads {
-  const threads = createThreads<LargeJob, object>({ program, threadsMax });
+/** The largest takes a second or two; on a busy machine some more. */
+const jobMsMax = 20_000;
+
+const late = () =>
+  failure<DocumentFailure>("timeout", "The document took too long to be worked on; the request was abandoned.");
+
+/** @param storedBytesMax of documents that were read from the database, in all that waits for a thread or is on one */
+export function createLargeThreads(program: URL, storedBytesMax: number): LargeThreads {
+  const threads = createThreads<LargeJob, object>({ program, threadsMax, jobMsMax, late });
+  // Of bodies there is one in `http/edge/receive.ts`.
+  const budget = createBudget(storedBytesMax);
   const of = (organizationId: ObjectId, signal?: AbortSignal): Large => {
     const key = organizationId.toHexString();
-    const run = <Kind extends LargeJob["kind"]>(make: () => Extract<LargeJob, { kind: Kind }>) =>
-      threads.run(key, make, signal) as Promise<AnswerOf<Kind>>;
+    const run = async <Kind extends LargeJob["kind"]>(
+      make: () => Extract<LargeJob, { kind: Kind }>,
+      storedBytes = 0,
+    ): Promise<AnswerOf<Kind>> => {
+      // One alone always fits.
+      const taken = Math.min(storedBytes, Math.floor(storedBytesMax / 2));
+      if (!budget.take(key, taken)) throw busy();
+      try {
+        return (await threads.run(key, make, signal)) as AnswerOf<Kind>;
+      } finally {
+        budget.giveBack(key, taken);
+      }
+    };
     return {
-      async read(body, id) {
+      async read(body, id, isShown = true) {
         const known = id === undefined ? null : idOf(id);
-        const { isMany, digest, documents, json } = await run<"read">(() => ({ kind: "read", body, id: known }));
+        const job = () => ({ kind: "read", body, id: known, isShown }) as const;
+        const { isMany, digest, documents, json } = await run<"read">(job);
         return { isMany, digest: () => digest, documents: await split(documents, json, key) };
       },
       async patch({ id, bytes }, patch) {
-        const made = await run<"patch">(() => ({
-          kind: "patch",
-          stored: copyOf(bytes),
-          id: idOf(id),
-          // Asked for once more when another has written meanwhile.
-          patch: copyOf(patch),
-        }));
+        // The patch is asked for once more when another has written meanwhile.
+        const job = () => ({ kind: "patch", stored: copyOf(bytes), id: idOf(id), patch: copyOf(patch) }) as const;
+        const made = await run<"patch">(job, bytes.byteLength);
         if ("whole" in made) return { fields: largeFields(made.whole, made.json) };
         const { json, set, unset, bytes: size } = made;
         return { fields: largeFields(set, json), patching: { set: largeFields(set), unset, bytes: size } };
       },
       async show(id, { bson, json }) {
-        return json ?? (await run<"show">(() => ({ kind: "show", fields: copyOf(bson), id: idOf(id) }))).json;
+        const job = () => ({ kind: "show", fields: copyOf(bson), id: idOf(id) }) as const;
+        return json ?? (await run<"show">(job, bson.byteLength)).json;
       },
       async print(documents, listed) {
         const job = () => ({ kind: "print", documents: Buffer.concat(documents), ...(listed && { listed }) }) as const;
-        const { json, each } = await run<"print">(job);
+        const bytes = documents.reduce((sum, { byteLength }) => sum + byteLength, 0);
+        const { json, each } = await run<"print">(job, bytes);
         let end = 0;
         return each.map(({ length, keys }) => asPrinted({ json: json.subarray(end, (end += length)), keys }));
       },

@@ -72,17 +72,23 @@ export async function postDocuments(
 }
 
 /** What was sent, be it large or not. */
-async function readSent(large: Large, sent: Sent, slice: Slice, id?: unknown): Promise<ReadBody> {
-  if ("body" in sent) return await large.read(sent.body, id);
+async function readSent(large: Large, sent: Sent, slice: Slice, id?: unknown, isShown = true): Promise<ReadBody> {
+  if ("body" in sent) return await large.read(sent.body, id, isShown);
   const documents = await readDocuments(sent.value, slice);
   return { documents, isMany: Array.isArray(sent.value), digest: () => digestOf(sent.text) };
 }
 
 /** The fields that were sent for the document of this id; they may name it, but no other. */
-async function readFields(large: Large, sent: Sent, id: unknown, refusal: string): Promise<Document | LargeFields> {
+async function readFields(
+  large: Large,
+  sent: Sent,
+  id: unknown,
+  refusal: string,
+  isShown = true,
+): Promise<Document | LargeFields> {
   const notOne = () => invalid("#", "must be an object", "invalid_type");
   if ("value" in sent && Array.isArray(sent.value)) throw notOne();
-  const { documents, isMany } = await readSent(large, sent, () => null, id);
+  const { documents, isMany } = await readSent(large, sent, () => null, id, isShown);
   const [one] = documents;
   if (isMany || !one) throw notOne();
   if (!one.isMade && idKey(one.id) !== idKey(id)) throw invalid("#/_id", refusal, "immutable");
@@ -100,10 +106,11 @@ export async function readReplacement(large: Large, sent: Sent, id: unknown): Pr
 }
 
 /** A merge patch (RFC 7396): an object, and not of the `_id`. @throws Failure `invalid_request` */
-export const readPatch = (large: Large, sent: Sent, id: unknown) => readFields(large, sent, id, "can't be changed");
+export const readPatch = (large: Large, sent: Sent, id: unknown) =>
+  readFields(large, sent, id, "can't be changed", false);
 
 /** What a patch makes of a document. @throws Failure as `patched` */
 export const applyPatch = (large: Large, current: FoundDocument, patch: Document | LargeFields) =>
   isLarge(current.fields) || isLarge(patch)
-    ? large.patch(current, isLarge(patch) ? patch.bson : BSON.serialize(patch))
+    ? () => large.patch(current, isLarge(patch) ? patch.bson : BSON.serialize(patch))
     : patched({ ...current, fields: current.fields }, patch);

@@ -1,12 +1,14 @@
 import { type Db, MongoServerError, type Document, type ObjectId } from "mongodb";
+import type { Deps } from "../deps.ts";
 import { isInteger, toNumber } from "../lib/bson/bson.ts";
 import { type Engine, engineOf } from "../lib/mongo/engine.ts";
-import { failure } from "../lib/failure.ts";
+import { type FieldError, failure } from "../lib/failure.ts";
 import { invalid } from "../lib/invalid.ts";
 import { answers, hasErrorCode, isLate, isUnauthorized, isUnavailable } from "../lib/mongo/mongo.ts";
 import { fromStored } from "../tenant/document.ts";
 import { type DoorDeps, withTenant } from "../tenant/door.ts";
 import type { Walk } from "../tenant/id-order.ts";
+import { findDateTexts, findDateTextsOf } from "../tenant/query/date-text.ts";
 import { placeFilter, readFilter } from "../tenant/query/filter.ts";
 import {
   afterInTurn,
@@ -45,8 +47,11 @@ export type ListQuery = Partial<Record<"filter" | "sort" | "projection" | "limit
 export type Origin = "#/" | "?";
 /** Documents as their tenant sees them, one at a time, as each is made when it is asked for; large ones are printed already. */
 export type Shown = Iterable<Document | Printed>;
-export type Page = { documents: Shown; next_cursor: string | null };
-type QueryDeps = DoorDeps & { large: LargeThreads };
+/** What may be why nothing was found: nobody would look for a filter that is valid and means something else. */
+export type Warned = { warnings?: FieldError[] };
+export type Page = Warned & { documents: Shown; next_cursor: string | null };
+type ReadDeps = DoorDeps & Pick<Deps, "deployments">;
+type QueryDeps = ReadDeps & { large: LargeThreads };
 
 /**
  * Lists documents, a page at a time. A page begins after the last document of the one before, wherever that is by then:
@@ -80,8 +85,11 @@ export async function listDocuments(
   return {
     documents: page.values().map((each) => (isPrinted(each) ? each : projection.trim(each))),
     next_cursor: isFull ? encodeCursor(sort, filter, lastKeys(sort, page)) : null,
+    ...warned(keys || page.length > 0 ? [] : findDateTexts(filter, `${origin}filter`)),
   };
 }
+
+const warned = (warnings: FieldError[]): Warned => (warnings.length > 0 ? { warnings } : {});
 
 /** Prints those documents that are large. */
 async function printLarge(
@@ -152,9 +160,16 @@ async function assertNoArrays(scope: TenantScope, engine: Engine, filter: Docume
 }
 
 /** @throws Failure as `listDocuments` */
-export async function countDocuments(deps: DoorDeps, organizationId: ObjectId, filter: unknown): Promise<number> {
+export async function countDocuments(
+  deps: ReadDeps,
+  organizationId: ObjectId,
+  filter: unknown,
+): Promise<Warned & { count: number }> {
   const wanted = readFilter(filter);
-  return await read(deps, organizationId, (scope, engine) => scope.count(placeFilter(wanted, scope.idPath, engine)));
+  const count = await read(deps, organizationId, (scope, engine) =>
+    scope.count(placeFilter(wanted, scope.idPath, engine)),
+  );
+  return { count, ...warned(count > 0 ? [] : findDateTexts(wanted, "#/filter")) };
 }
 
 /** Runs a pipeline over nothing but the tenant's own documents; gives at most `limitMax` results. @throws Failure likewise, `expression_too_costly` */
@@ -162,27 +177,31 @@ export async function aggregateDocuments(
   deps: QueryDeps,
   organizationId: ObjectId,
   pipeline: unknown,
-): Promise<(Document | Printed)[]> {
+): Promise<Warned & { documents: (Document | Printed)[] }> {
   const stages = readPipeline(pipeline);
   const { documents, isCut } = await read(deps, organizationId, (scope, engine) =>
     scope.aggregate((ofTenant) => placePipeline(stages, ofTenant, scope.idPath, engine), limitMax),
   );
-  if (!isCut) return await printLarge(deps.large.of(organizationId, deps.late?.signal), documents);
-  throw failure<DocumentFailure>("query_refused", "The result is larger than 16 MB; project or limit it.");
+  if (isCut) throw failure<DocumentFailure>("query_refused", "The result is larger than 16 MB; project or limit it.");
+  return {
+    documents: await printLarge(deps.large.of(organizationId, deps.late?.signal), documents),
+    ...warned(documents.length > 0 ? [] : findDateTextsOf(pipeline as Document[], "#/pipeline")),
+  };
 }
 
 /** What the database itself finds wrong with a query is the caller's to mend; its own words are not for strangers. */
 const read = <T>(
-  deps: DoorDeps,
+  deps: ReadDeps,
   organizationId: ObjectId,
   use: (scope: TenantScope, engine: Engine) => Promise<T>,
 ): Promise<T> =>
   withTenant(deps, organizationId, "read", async (scope) => {
-    const engine = await engineOf(deps.db.client);
+    const { home } = deps.deployments.of(scope.placement.region);
+    const engine = await engineOf(home.client);
     try {
       return await use(scope, engine);
     } catch (error) {
-      if (await isTooSlow(deps.db, error)) {
+      if (await isTooSlow(home, error)) {
         const detail =
           "The query ran out of time: narrow it by a filter that an index serves, or ask for less at once.";
         throw failure<DocumentFailure>("query_too_slow", detail, { cause: error });

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { wordsOf } from "../lib/scrub.ts";
 import { operationsWithNotes } from "../tenant/copy/journal.ts";
+import { defaultRegion } from "../tenant/placement.ts";
 import { findLacks } from "../tenant/place/rights.ts";
 import { type DoctorDeps, type Finding, keyOf, type Symptom } from "./finding.ts";
 import { readKnown, surveyOrganizations } from "./known.ts";
@@ -14,10 +15,10 @@ import { examineSharedDocuments, examineSharedIndexes, examineWantedIndexes, sur
  */
 async function examine(deps: DoctorDeps): Promise<Symptom[]> {
   const { db } = deps;
-  const indexes = await surveySharedIndexes(db);
+  const indexes = await surveySharedIndexes(deps);
   const moves = await operationsWithNotes(db);
   const known = await readKnown(db);
-  const lacks = await findLacks(db);
+  const lacks = await findLacks(deps.deployments.of(defaultRegion));
   const symptoms = [
     ...(await examineRights(deps, lacks)),
     ...(await examineRecords(deps)),

@@ -29,6 +29,8 @@ export type Finding =
       documents: number;
     }
   | ({ finding: "operation_abandoned" } & OfOperation)
+  /** Of a version that knows its kind and step, and drives it. */
+  | ({ finding: "operation_unknown" } & OfOperation)
   /** It waits for an operator, or will after some more tries. */
   | ({ finding: "operation_stopped" | "operation_failing"; attempts: number } & OfOperation)
   | { finding: "notes_of_ended_move"; operation_id: string }

@@ -1,8 +1,9 @@
 import { type Db, ObjectId } from "mongodb";
 import { flows } from "../flows/index.ts";
 import { inPages } from "../lib/batches.ts";
-import type { Flow, Operation, OperationKind } from "../operation/operation.ts";
 import { hasEnded } from "../operation/ended.ts";
+import { flowOf, isKnown } from "../operation/known.ts";
+import type { Operation } from "../operation/operation.ts";
 import { findAllOpen, findOpen } from "../operation/store.ts";
 import { isEstablished, type OrganizationDocument } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
@@ -41,18 +42,11 @@ type Named = Pick<Placement, "database" | "collection">;
 /** The operation, and the one whose place it has taken, of which it removes what is left. */
 const partsOf = (operation: Operation) => [operation, ...(operation.superseded ? [operation.superseded] : [])];
 
-/** @throws Error for a kind of another version: where that has put something can't be known here */
-function flowOf(kind: OperationKind): Flow {
-  const flow: Flow | undefined = flows[kind];
-  if (!flow) throw new Error(`An operation of the kind ${kind} is open, which this version doesn't know`);
-  return flow;
-}
-
 const placesOf = (operation: Operation): Placement[] =>
-  partsOf(operation).flatMap(({ kind, progress }) => flowOf(kind).places(progress));
+  partsOf(operation).flatMap(({ kind, progress }) => flowOf(flows, kind).places(progress));
 
 const keysOf = (operation: Operation): string[] =>
-  partsOf(operation).flatMap(({ kind, progress }) => flowOf(kind).keys?.(progress) ?? []);
+  partsOf(operation).flatMap(({ kind, progress }) => flowOf(flows, kind).keys?.(progress) ?? []);
 
 const spot = ({ database, collection }: Named) => `${database}/${collection}`;
 
@@ -61,10 +55,13 @@ export async function readKnown(db: Db, except?: ObjectId): Promise<Known> {
   const operations = await findAllOpen(db);
   const retired = await listRetired(db);
   const busy = new Set(operations.map(({ organization_id }) => organization_id.toHexString()));
-  const underWay = operations.flatMap(placesOf);
+  const ofThisVersion = operations.filter((operation) => isKnown(flows, operation));
+  // Where another version puts something can't be known here: until it has ended everything may be its.
+  const isAllKnown = ofThisVersion.length === operations.length;
+  const underWay = ofThisVersion.flatMap(placesOf);
   const moving = [...underWay, ...retired.map(({ placement }) => placement)];
   const spots = new Set(moving.map(spot));
-  const keys = operations.flatMap(keysOf);
+  const keys = ofThisVersion.flatMap(keysOf);
   const mayBeStage = ({ database, collection }: Named) =>
     isStage(collection) && underWay.some((to) => to.database === database && isStageOf(to, collection));
   return {
@@ -72,6 +69,7 @@ export async function readKnown(db: Db, except?: ObjectId): Promise<Known> {
     retired,
     isBusy: (id) => busy.has(id),
     async unclaimed(collections) {
+      if (!isAllKnown) return [];
       const open = collections.filter((one) => !spots.has(spot(one)) && !mayBeStage(one));
       const claimed = new Set<string>();
       for (const [database, some] of Map.groupBy(open, (one) => one.database)) {
@@ -81,12 +79,14 @@ export async function readKnown(db: Db, except?: ObjectId): Promise<Known> {
       return open.filter((one) => !claimed.has(spot(one)));
     },
     async unclaimedDatabases(databases) {
+      if (!isAllKnown) return [];
       const names = databases.map(({ database }) => database);
       const living = (await findInDatabases(db, names)).flatMap(({ placement }) => (placement ? [placement] : []));
       const claimed = new Set([...moving, ...living].map(({ database }) => database));
       return databases.filter(({ database }) => !claimed.has(database));
     },
     async unknownKeys(asked) {
+      if (!isAllKnown) return new Set();
       const owners = new Set(asked.flatMap((key) => ownerOfKey(key) ?? []));
       const living = await findAmong(
         db,

@@ -1,4 +1,5 @@
 import { ObjectId } from "mongodb";
+import { isKnown } from "../operation/known.ts";
 import { driveAbandoned } from "../operation/drive.ts";
 import { run } from "../operation/run.ts";
 import { findById as findOperation, findOpen } from "../operation/store.ts";
@@ -18,9 +19,9 @@ const overdueMs = 60_000;
 const claimMsMax = 10 * 60_000;
 
 /** What is damaged in the records themselves; see `croupier inspect`. */
-export const examineRecords = ({ db }: DoctorDeps): Promise<Symptom[]> =>
+export const examineRecords = (deps: DoctorDeps): Promise<Symptom[]> =>
   // Collections are looked at elsewhere, in all databases.
-  Array.fromAsync(damagedRecords(db), (finding) => ({ finding }));
+  Array.fromAsync(damagedRecords(deps), (finding) => ({ finding }));
 
 /** So long the doctor drives an operation that nobody drove; a move may take longer, and goes on from there. */
 const driveMsMax = 10 * 60_000;
@@ -37,6 +38,7 @@ export function examineOperations(deps: DoctorDeps, { operations }: Known): Symp
   return operations.flatMap((operation): Symptom[] => {
     const { _id, organization_id, kind, step, status, attempts = 0, lease, error, created_at } = operation;
     const which = { operation_id: _id.toHexString(), organization_id: organization_id.toHexString(), kind, step };
+    if (!isKnown(deps.flows, operation)) return [{ finding: { finding: "operation_unknown", ...which } }];
     if (status === "stopped") return [{ finding: { finding: "operation_stopped", ...which, attempts } }];
     const isOverdue = lease.until.getTime() + overdueMs < now().getTime();
     if (!isOverdue && lease.owner !== owner) {

@@ -6,7 +6,7 @@ import { findOpen } from "../operation/store.ts";
 import { isEstablished } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
 import { isCommon } from "../tenant/place/indexes.ts";
-import { isShared, sharedCollection, type TenantIndex } from "../tenant/placement.ts";
+import { defaultRegion, isShared, sharedCollection, type TenantIndex } from "../tenant/placement.ts";
 import { createSharedCollection } from "../tenant/place/storage.ts";
 import {
   dropSharedIndex,
@@ -21,9 +21,9 @@ import { type DoctorDeps, type Finding, type Symptom, tenantText } from "./findi
 import { hasLeft, isStay, type Known, ownerOfKey, type Page, readKnown } from "./known.ts";
 
 /** Documents in the shared collection that are no tenant's. */
-export async function examineSharedDocuments({ db }: DoctorDeps): Promise<Symptom[]> {
+export async function examineSharedDocuments({ db, deployments }: DoctorDeps): Promise<Symptom[]> {
   const symptoms: Symptom[] = [];
-  for await (const shares of sharesOfShared(db)) {
+  for await (const shares of sharesOfShared(deployments, defaultRegion)) {
     const known = await readKnown(db);
     const unknown = await known.unknownKeys(shares.map(({ tenant }) => String(tenant)));
     for (const { tenant, documents } of shares) {
@@ -32,7 +32,7 @@ export async function examineSharedDocuments({ db }: DoctorDeps): Promise<Sympto
       const finding: Finding = { finding: "shared_documents_without_tenant", tenant_id: tenantText(tenant), documents };
       const isLeft = async () => owner !== null && (await hasLeft(db, owner, isStay(String(tenant))));
       const mend = async () => {
-        if (await isLeft()) await removeSharedKey(db, String(tenant));
+        if (await isLeft()) await removeSharedKey(deployments, defaultRegion, String(tenant));
       };
       symptoms.push({ finding, ...((await isLeft()) && { mend }) });
     }
@@ -43,8 +43,8 @@ export async function examineSharedDocuments({ db }: DoctorDeps): Promise<Sympto
 /** What tenants want of the shared collection, among the indexes that it has: those that none wants are left over. */
 export type SharedIndexes = { existing: ReadonlySet<string>; wanted: Set<string> };
 
-export const surveySharedIndexes = async (db: Db): Promise<SharedIndexes> => ({
-  existing: new Set(await sharedIndexNames(db)),
+export const surveySharedIndexes = async ({ deployments }: DoctorDeps): Promise<SharedIndexes> => ({
+  existing: new Set(await sharedIndexNames(deployments, defaultRegion)),
   wanted: new Set(),
 });
 
@@ -81,7 +81,7 @@ export async function examineSharedIndexes(
   const { db } = deps;
   const symptoms: Symptom[] = missingSharedBase(existing).map((index) => ({
     finding: { finding: "index_missing", ...whereShared(db), index },
-    mend: () => createSharedCollection(db),
+    mend: () => createSharedCollection(deps.deployments.of(defaultRegion)),
   }));
   for (const index of [...existing].filter((name) => !wanted.has(name))) {
     const mend = await mendingOf(deps, index, known);
@@ -92,15 +92,15 @@ export async function examineSharedIndexes(
 
 /** How an index that nobody lists is removed; null when it isn't to be judged now. */
 async function mendingOf(deps: DoctorDeps, index: string, known: Known): Promise<Pick<Symptom, "mend"> | null> {
-  const { db } = deps;
+  const { db, deployments } = deps;
   const parsed = parseSharedIndexName(index);
   if (parsed.kind === "base") return null;
   if (parsed.kind === "unknown") return {};
   if (parsed.kind === "common") {
     if (mayBeWanted(known)) return null;
     // One of a kind that tenants don't share any more is nobody's.
-    const drop = () => dropSharedIndex(db, index);
-    const settle = () => settleCommon({ deps: { db }, operation: null }, [parsed.index]);
+    const drop = () => dropSharedIndex(deployments, defaultRegion, index);
+    const settle = () => settleCommon({ deps: { db, deployments }, operation: null }, [parsed.index]);
     return { mend: isCommon(parsed.index) ? settle : drop };
   }
   const owner = ownerOfKey(parsed.key)!;
@@ -113,13 +113,13 @@ async function mendingOf(deps: DoctorDeps, index: string, known: Known): Promise
   }
   const isLeft = () => hasLeft(db, owner, isStay(parsed.key));
   const mend = async () => {
-    if (await isLeft()) await dropSharedIndex(db, index);
+    if (await isLeft()) await dropSharedIndex(deployments, defaultRegion, index);
   };
   return (await isLeft()) ? { mend } : {};
 }
 
 /** An operation builds an index before the placement lists it. */
-const mayBeWanted = ({ operations }: Known) => operations.some(({ kind }) => flows[kind].buildsIndexes);
+const mayBeWanted = ({ operations }: Known) => operations.some(({ kind }) => flows[kind]?.buildsIndexes ?? true);
 
 const budgetMs = 10 * 60_000;
 

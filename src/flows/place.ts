@@ -1,4 +1,3 @@
-import type { Db } from "mongodb";
 import type { Operation, StepDeps } from "../operation/operation.ts";
 import type { OrganizationDocument } from "../organization/organization.ts";
 import * as guarded from "../organization/guarded.ts";
@@ -26,11 +25,16 @@ export type Chosen = { to: Placement; candidate: number };
  * @param from the first of their numbers
  * @param guard of the driver that asks
  */
-export async function* freePlaces(db: Db, where: Where, from: number, guard: number): AsyncGenerator<Chosen> {
+export async function* freePlaces(
+  { db, deployments }: Pick<StepDeps, "db" | "deployments">,
+  where: Where,
+  from: number,
+  guard: number,
+): AsyncGenerator<Chosen> {
   const numbers = candidateNumbers(from, guard);
   const offered = numbers.map((number) => offerPlace("professional", where, number));
   for (const to of await withoutRetired(db, offered)) {
-    if (!(await identify(db, to))) yield { to, candidate: numbers[offered.indexOf(to)]! };
+    if (!(await identify(deployments, to))) yield { to, candidate: numbers[offered.indexOf(to)]! };
   }
 }
 
@@ -48,7 +52,7 @@ export async function choosePlace(
   const owner = organizationOf(operation);
   const where = whereOf(deps, organization);
   if (tier !== "professional") return { to: offerPlace(tier, where, owner.guard + from), candidate: from };
-  return await claimPlace(deps, owner, freePlaces(deps.db, where, from, owner.guard));
+  return await claimPlace(deps, owner, freePlaces(deps, where, from, owner.guard));
 }
 
 /** Claims the first of some places that can be had; null when none can, or the organization is gone. */

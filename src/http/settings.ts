@@ -35,6 +35,10 @@ export const httpSettings = settingsOf({
       "all bodies in progress together; one organization may use half, the next half of the rest; more get 503 `bodies_busy`",
       "4 × the larger of them",
     ),
+    MAX_LARGE_BYTES: setting(
+      wholeNumberOf(34 * 1_048_576, 2 ** 40).default(136 * 1_048_576),
+      "stored documents of 128 KiB and more that are being printed or changed, together, with the same shares; more get 503 `documents_busy`",
+    ),
     TRUSTED_PROXIES: setting(
       proxies,
       "proxies that write `X-Forwarded-For` and `X-Forwarded-Proto`: their number or their networks (`10.0.0.0/8,fd00::/8`); with `0` both headers are ignored. See [operating](operating.md#behind-a-proxy)",
@@ -56,17 +60,18 @@ export const httpSettings = settingsOf({
     CORS_ORIGINS: setting(
       z
         .string()
-        .default("")
         .transform(listOf)
-        .refine((origins) => origins.every(isOrigin), "must be origins as browsers send them: https://app.example, …"),
+        .refine((origins) => origins.every(isOrigin), "must be origins as browsers send them: https://app.example, …")
+        .optional(),
       "origins whose pages may use the API from a browser, separated by commas: `https://app.example`",
+      "in development all of localhost",
     ),
     REQUEST_TIMEOUT_MS: setting(
       wholeNumber(30_000, 100, 240_000),
       "requests that take longer, including the time to send the body, get 503, and their queries are ended",
     ),
   },
-  read: (value) => ({
+  read: (value, { development }) => ({
     host: value.HOST,
     port: value.PORT,
     validationErrors: value.VALIDATION_ERRORS,
@@ -75,11 +80,12 @@ export const httpSettings = settingsOf({
     documentsBytesMax: value.MAX_DOCUMENTS_BYTES,
     /** Of all requests that are at work together. */
     bodiesBytesMax: value.MAX_BODIES_BYTES ?? 4 * Math.max(value.MAX_DOCUMENTS_BYTES, value.MAX_BODY_BYTES),
+    largeBytesMax: value.MAX_LARGE_BYTES,
     trustedProxies: value.TRUSTED_PROXIES,
     /** Null: it isn't known. */
     publicOrigin: value.PUBLIC_ORIGIN ?? null,
     enforceHttps: value.ENFORCE_HTTPS === "true",
-    corsOrigins: value.CORS_ORIGINS,
+    corsOrigins: value.CORS_ORIGINS ?? (development ? ("localhost" as const) : []),
     requestTimeoutMs: value.REQUEST_TIMEOUT_MS,
   }),
   problems(value) {

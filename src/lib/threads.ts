@@ -12,24 +12,32 @@ export type Threads<Job extends object, Answer extends object> = {
    * @param make makes the job when a thread takes it, so that nothing is copied for it before. The memory of what is bytes in it
    * goes over to the thread, and is gone here
    * @param signal takes it out of the queue when nobody waits for it any more; its reason is thrown
-   * @throws Failure that the job ends with; Error when the thread ended
+   * @throws Failure that the job ends with; `late` when it took too long, Error when the thread ended
    */
   run(key: string, make: () => Job, signal?: AbortSignal): Promise<Answer>;
   close(): void;
 };
 
 type Waiting = { start(thread: Thread): void; reject(error: unknown): void };
-type Thread = { worker: Worker; busy: { resolve(told: never): void; reject(error: unknown): void } | null };
+type Thread = {
+  worker: Worker;
+  busy: { resolve(told: never): void; reject(error: unknown): void } | null;
+  timer?: Timer;
+  end(error: Error): void;
+};
 
 /**
  * Threads for work that would hold up all other requests. One job at a time is on a thread, so that one which ends it takes no
  * other job with it; whose turn it is goes round, a key at a time.
  *
  * @param options.program what a thread runs: it calls `serveJobs`
+ * @param options.jobMsMax so long a job may take: then its thread is replaced, and whoever waits is told `late`
  */
 export function createThreads<Job extends object, Answer extends object>(options: {
   program: URL;
   threadsMax: number;
+  jobMsMax: number;
+  late: () => Error;
 }): Threads<Job, Answer> {
   const threads: Thread[] = [];
   /** Whose turn it is stands first. */
@@ -38,18 +46,20 @@ export function createThreads<Job extends object, Answer extends object>(options
 
   function startThread(): Thread {
     const worker = new Worker(options.program.href);
-    const thread: Thread = { worker, busy: null };
     const end = (error: Error) => {
       const place = threads.indexOf(thread);
       if (place === -1) return;
       threads.splice(place, 1);
+      clearTimeout(thread.timer);
       thread.busy?.reject(error);
       worker.terminate();
       deal();
     };
+    const thread: Thread = { worker, busy: null, end };
     worker.onmessage = ({ data }) => {
       const { busy } = thread;
       thread.busy = null;
+      clearTimeout(thread.timer);
       busy?.resolve(data as never);
       deal();
     };
@@ -94,6 +104,7 @@ export function createThreads<Job extends object, Answer extends object>(options
             const job = make();
             thread.worker.postMessage(job, memoryOf(job));
             thread.busy = { resolve, reject };
+            thread.timer = setTimeout(() => thread.end(options.late()), options.jobMsMax);
           } catch (error) {
             reject(error);
           }
@@ -115,7 +126,8 @@ export function createThreads<Job extends object, Answer extends object>(options
     },
     close() {
       closed = true;
-      for (const { worker, busy } of threads.splice(0)) {
+      for (const { worker, busy, timer } of threads.splice(0)) {
+        clearTimeout(timer);
         busy?.reject(ended());
         worker.terminate();
       }

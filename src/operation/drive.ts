@@ -4,14 +4,16 @@ import { failure, isFailure } from "../lib/failure.ts";
 import { answers, isLate, isUnauthorized, isUnavailable, retryDeadlock } from "../lib/mongo/mongo.ts";
 import { wordsOf } from "../lib/scrub.ts";
 import { type Held, holding, type OperationFailure, whileHolding } from "./hold.ts";
+import { takeOver } from "./known.ts";
 import type { Next, Operation, OperationEnd, OperationKind } from "./operation.ts";
-import { advance, claim, decide, finish, recordGuard, release, releaseFailed, start } from "./store.ts";
+import { advance, decide, finish, recordGuard, release, releaseFailed, start } from "./store.ts";
 
 export type { OperationFailure } from "./hold.ts";
 
 export type DriveDeps = Pick<
   Deps,
   | "db"
+  | "deployments"
   | "now"
   | "log"
   | "config"
@@ -173,7 +175,7 @@ export async function drive(
 
 /** Takes an operation over that nobody drives any more; null when there is none. */
 export async function takeAbandoned(deps: DriveDeps, which: Filter<Operation>): Promise<Held | null> {
-  const held = await holding(deps, (leaseMs) => claim(deps.db, which, deps.owner, leaseMs));
+  const held = await takeOver(deps, which);
   if (!held) return null;
   const { _id, kind, step } = held.operation;
   deps.log.info({ operation_id: _id, kind, step }, "operation taken over");

@@ -45,6 +45,8 @@ export type Operation<Input extends Document = Document, Progress extends Docume
   cancel_requested?: true;
   /** It has the turn to build an index in the shared collection: one at a time does, and a unique index knows which. */
   builds?: true;
+  /** Since when it waits for that turn; the turns go round in this order. */
+  awaits_turn?: Date;
   /** What this one was before another, a deletion, took its place: there is more to clean up. */
   superseded?: Superseded;
   /** The last unexpected error of a driver; null when none. */
@@ -74,7 +76,7 @@ export type Next<Progress extends Document = Document> =
   | { cancelled: true }
   | { failed: { code: string; detail: string } };
 
-export type StepDeps = Pick<Deps, "db" | "now" | "log" | "config" | "flows" | "inTurn" | "presence"> & {
+export type StepDeps = Pick<Deps, "db" | "deployments" | "now" | "log" | "config" | "flows" | "inTurn" | "presence"> & {
   /** Throws when the lease has run out by this process's clock: to be called right before what can't carry a guard. */
   assertHeld(): void;
   /** Holds the lease a while longer, in the middle of a long step. Throws when it was lost. */
@@ -133,7 +135,8 @@ export type Flow<Input extends Document = any, Progress extends Document = any> 
   /** Removes what it has left beside the place where the tenant lives, when a deletion has taken its place. */
   removeLeft?(deps: StepDeps, left: Operation<Input, Progress>, live: Placement): Promise<void>;
 };
-export type Flows = Readonly<Record<OperationKind, Flow>>;
+/** A kind that another version has recorded may not be among them. */
+export type Flows = Readonly<Partial<Record<OperationKind, Flow>>>;
 export const entriesOfFlows = (flows: Flows) => Object.entries(flows) as [OperationKind, Flow][];
 
 export type OperationEnd = {

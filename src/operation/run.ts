@@ -4,8 +4,9 @@ import { failure, isFailure } from "../lib/failure.ts";
 import { isUnavailable } from "../lib/mongo/mongo.ts";
 import { drive, type DriveDeps, isOfStep, type NewOperation, originOf } from "./drive.ts";
 import { type Held, holding, type OperationFailure, pending } from "./hold.ts";
+import { isKnown, takeOver } from "./known.ts";
 import { isFailing, type Operation } from "./operation.ts";
-import { claim, findById, findOpen, requestCancel, resume, start, supersede } from "./store.ts";
+import { findById, findOpen, requestCancel, resume, start, supersede } from "./store.ts";
 
 const pollMs = 25;
 
@@ -21,15 +22,14 @@ async function settle(deps: DriveDeps, organization_id: ObjectId, deadline: numb
       await requestCancel(deps.db, { _id: open._id });
       continue;
     }
-    // It waits for an operator.
-    if (open.status === "stopped") return false;
+    // It waits for an operator, or for a process of the version that knows it.
+    const isAbandoned = open.status === "stopped" || (!isKnown(deps.flows, open) && open.lease.until <= deps.now());
+    if (isAbandoned) return false;
     const remaining = deadline - performance.now();
     if (remaining <= 0) return false;
     // A claim writes, and many who wait would hinder the one who works: so they ask only when the lease seems to have run
     // out by their own clock. Whether it has, the database decides.
-    const held =
-      open.lease.until <= deps.now() &&
-      (await holding(deps, (leaseMs) => claim(deps.db, { organization_id }, deps.owner, leaseMs)));
+    const held = open.lease.until <= deps.now() && (await takeOver(deps, { organization_id }));
     if (!held) await sleep(pollMs);
     else if (!(await drive(deps, held, remaining).then(() => true, unlessAway(deps)))) return false;
   }
@@ -112,6 +112,8 @@ async function takeItsPlace(
   if (!isFailing(before) && (await settle(deps, organization_id, politeUntil))) return null;
   const open = await findOpen(deps.db, organization_id);
   if (!open || open.kind === kind) return null;
+  // What it has done, and where, is known to the version that began it.
+  if (!isKnown(deps.flows, open)) throw pending();
   deps.log.warn({ operation_id: open._id, kind: open.kind, step: open.step, by: kind }, "operation superseded");
   const taking = { kind, step, input, ...(origin && { origin }) };
   return await holding(deps, (leaseMs) => supersede(deps.db, open, taking, deps.owner, leaseMs));

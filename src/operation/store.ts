@@ -19,6 +19,7 @@ export const operations = (db: Db): Collection<Operation> => db.collection("oper
 const openIndex = "one_open_per_organization";
 /** See `build-turn.ts`. */
 export const buildIndex = "one_builds";
+const turn = ["builds", "awaits_turn"];
 export const operationsExpire: Expiring = { of: operations, field: "finished_at", afterSeconds: 30 * 24 * 60 * 60 };
 
 export async function createOperationIndexes(db: Db): Promise<void> {
@@ -137,7 +138,7 @@ export const advance = (
           history: appendedIfNew(step, "$lease.fence"),
         },
       },
-      ...(step === operation.step ? [] : [{ $unset: "builds" }]),
+      ...(step === operation.step ? [] : [{ $unset: turn }]),
     ],
     { returnDocument: "after", ...within() },
   );
@@ -172,7 +173,7 @@ export const finish = (
           history: appended(status, "$lease.fence"),
         },
       },
-      { $unset: ["open", "secret", "origin", "ending", "superseded", "builds", ...temporary] },
+      { $unset: ["open", "secret", "origin", "ending", "superseded", ...turn, ...temporary] },
     ],
     { returnDocument: "after", ...within() },
   );
@@ -207,7 +208,7 @@ export async function releaseFailed(
     attempts,
     ...(isOver && { status: "stopped", history: appended("stopped", "$lease.fence") }),
   };
-  const change = [{ $set: fields }, ...(isOver ? [{ $unset: "builds" }] : [])];
+  const change = [{ $set: fields }, ...(isOver ? [{ $unset: turn }] : [])];
   return (await operations(db).updateOne(held(operation), change, within())).matchedCount === 1;
 }
 
@@ -217,12 +218,7 @@ export const resume = (db: Db, id: ObjectId): Promise<Operation | null> =>
     { _id: id, open: true, status: "stopped" },
     [
       {
-        $set: {
-          status: "running",
-          attempts: 0,
-          "lease.until": "$$NOW",
-          history: appended("resumed", "$lease.fence"),
-        },
+        $set: { status: "running", attempts: 0, "lease.until": "$$NOW", history: appended("resumed", "$lease.fence") },
       },
     ],
     { returnDocument: "after", ...within() },
@@ -281,7 +277,7 @@ export const supersede = (
     { _id: open._id, open: true, "lease.fence": open.lease.fence },
     [
       { $set: fields },
-      { $unset: ["secret", "ending", "cancel_requested", "builds", ...(by.origin === undefined ? ["origin"] : [])] },
+      { $unset: ["secret", "ending", "cancel_requested", ...turn, ...(by.origin === undefined ? ["origin"] : [])] },
     ],
     { returnDocument: "after", ...within() },
   );

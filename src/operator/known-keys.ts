@@ -57,7 +57,7 @@ export function createKnownKeys(options: {
       noted.set(_id, at.getTime());
       store.noteUse(_id, at, before).catch((error) => {
         noted.delete(_id);
-        log.warn({ err: error, operator_key: _id }, "the use of an operator's key was not noted");
+        log.warn({ err: error, operator_key: _id }, "last use of an operator key could not be recorded");
       });
     },
   };

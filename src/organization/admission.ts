@@ -30,6 +30,8 @@ export async function admitted<T>(
   } finally {
     const isForgotten = all.some((one) => one.at < since);
     const left = leave(db, id, isForgotten ? since : null);
-    await left.catch((error) => log.warn({ err: error }, "one counts some minutes longer as being made"));
+    await left.catch((error) =>
+      log.warn({ err: error }, "organization counts as being created for some minutes longer"),
+    );
   }
 }

@@ -3,6 +3,7 @@ import { normalizeEmail } from "../admin/admin.ts";
 import type { Deps } from "../deps.ts";
 import type { DriveDeps } from "../operation/drive.ts";
 import { run } from "../operation/run.ts";
+import { defaultRegion } from "../tenant/placement.ts";
 import { assertAvailable } from "../tenant/place/rights.ts";
 import { admitted } from "./admission.ts";
 import { despiteLeftovers } from "./leftovers.ts";
@@ -21,7 +22,7 @@ const budgetMs = 20_000;
  */
 export async function createOrganization(deps: CreateDeps, wanted: NewOrganization): Promise<OrganizationView> {
   const names = { organization_name: wanted.organization_name.toLowerCase(), email: normalizeEmail(wanted.email) };
-  await assertAvailable(deps.db, [deps.config.defaultTier]);
+  await assertAvailable(deps.deployments.of(defaultRegion), [deps.config.defaultTier]);
   const password_hash = await deps.passwords.hash(wanted.password);
   return await despiteLeftovers(deps, names, budgetMs, async () => {
     const organization_id = new ObjectId();

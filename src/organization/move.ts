@@ -5,6 +5,7 @@ import { askedEntry } from "../audit/operations.ts";
 import type { Deps } from "../deps.ts";
 import { failure } from "../lib/failure.ts";
 import { type DriveDeps, enqueue, type OperationFailure } from "../operation/drive.ts";
+import { isKnown } from "../operation/known.ts";
 import type { Operation } from "../operation/operation.ts";
 import * as operationStore from "../operation/store.ts";
 import type { Tier } from "../tenant/placement.ts";
@@ -34,7 +35,8 @@ export async function moveOrganization(
   if (organization.placement.tier === tier) {
     throw failure<OrganizationFailure>("move_pointless", `The organization is already in the tier ${tier}.`);
   }
-  await assertAvailable(deps.db, [organization.placement.tier, tier]);
+  const { placement } = organization;
+  await assertAvailable(deps.deployments.of(placement.region), [placement.tier, tier]);
   await deps.usage?.assertFits(organizationId, tier);
   const wanted = { _id: new ObjectId(), organization_id: organizationId, kind: "move" as const, input: { tier } };
   return await audited(deps, askedEntry(deps.flows, wanted)!, async () => {
@@ -63,7 +65,8 @@ const asked = (act: "move.resume" | "move.cancel", { _id, organization_id, kind 
 export async function cancelOperation(deps: AuditDeps & Pick<DriveDeps, "flows">, id: ObjectId): Promise<Operation> {
   const { db } = deps;
   const operation = await getOperation(deps, id);
-  if (!deps.flows[operation.kind].undo) return await refuse(db, id, "A deletion can't be undone; it can be resumed.");
+  if (!isKnown(deps.flows, operation)) return await refuse(db, id, "Only the version that began it can undo it.");
+  if (!deps.flows[operation.kind]?.undo) return await refuse(db, id, "A deletion can't be undone; it can be resumed.");
   return await audited(deps, asked("move.cancel", operation), async () => {
     return (
       (await operationStore.requestCancel(db, { _id: id })) ??

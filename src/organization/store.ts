@@ -197,15 +197,11 @@ export const startDeleting = async (db: Db, id: ObjectId): Promise<boolean> => {
   return matchedCount === 1;
 };
 
-/** Gives up an organization that never became active; false when it did, or isn't there. Then `activate` can't any more. */
-export const startDiscarding = async (db: Db, id: ObjectId): Promise<boolean> => {
-  const { matchedCount } = await organizations(db).updateOne(
-    { _id: id, status: { $in: ["provisioning", "deleting"] } },
-    { $set: { status: "deleting" } },
-    within(),
-  );
-  return matchedCount === 1;
-};
+/** Gives up an organization that never became active: `activate` can't any more. */
+export async function startDiscarding(db: Db, id: ObjectId): Promise<void> {
+  const given = { _id: id, status: "provisioning" } as const;
+  await organizations(db).updateOne(given, { $set: { status: "deleting" } }, within());
+}
 
 /**
  * Removes the record itself, which only one that is being deleted has come to. Its places are retired first.

@@ -36,7 +36,8 @@ export function createOverdueWatch(
     if (!(await takeTurn(db, "overdue", everyMs))) return;
     try {
       const overdue = await findOverdue(db, limitMs);
-      for (const one of overdue) if (!told.has(one.opid)) log.error(one, "a statement outlives twice its limit");
+      for (const one of overdue)
+        if (!told.has(one.opid)) log.error(one, "statement has run for more than twice its limit");
       told = new Set(overdue.map(({ opid }) => opid));
     } catch (error) {
       if (isUnavailable(error)) throw error;

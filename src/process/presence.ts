@@ -69,7 +69,7 @@ export function createPresence(options: {
     return (announcing ??= write().finally(() => (announcing = null)));
   };
   const announceAside = () =>
-    void announce().catch((error) => log.warn({ err: error }, "this process is not announced"));
+    void announce().catch((error) => log.warn({ err: error }, "process could not be registered"));
 
   return {
     announce,

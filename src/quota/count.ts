@@ -13,8 +13,8 @@ import { claimCount, find, findDue, finishCount, postponeCount, remove, type Usa
 export type Counting = {
   /** Counts what an organization has, unless another process does. */
   count(organizationId: ObjectId): Promise<void>;
-  /** What the record says. When nobody has counted yet that is begun, and waited for, a while, if `waits`. */
-  known(organizationId: ObjectId, waits: boolean): Promise<UsageRecord | null>;
+  /** What the record says. When nobody has counted yet that is begun: `comes` waits for it, a while, unless that is in vain. */
+  known(organizationId: ObjectId): Promise<{ record: UsageRecord | null; comes?: () => Promise<void> }>;
 };
 
 /** As long as the database may take to count. */
@@ -22,8 +22,8 @@ const countMsMax = 5 * 60_000;
 /** A process counts some at once: so long the others wait for their turn, and nobody for them. */
 export const countWaitMs = 60_000;
 const claimMs = countWaitMs + countMsMax + 10_000;
-/** What couldn't be counted rests: longer when that would take too long, than when it is moved just then, say. */
-const [postponedMs, tooLongMs] = [10 * 60_000, 60 * 60_000];
+/** What couldn't be counted rests: longer when that would take too long, than when it is moved just then, say; and each time twice as long. */
+const [postponedMs, tooLongMs, pauseMsMax] = [10 * 60_000, 60 * 60_000, 24 * 60 * 60_000];
 /** So long a write waits for the first count of all. */
 const waitMsMax = 5_000;
 const pollMs = 50;
@@ -37,16 +37,16 @@ export function createCounting(
   deps: DoorDeps & { now: () => Date; log: Logger; isThere: (organizationId: ObjectId) => Promise<boolean> },
 ): Counting {
   const { db, now, log } = deps;
-  /** For those nobody waits again so soon: the count takes long. */
+  /** For those nobody waits again so soon: the count takes long, or fails. */
   const waitedFor = new LRUCache<string, true>({ max: 10_000, ttl: countMsMax });
 
-  async function claim(id: ObjectId): Promise<UsageRecord | null> {
+  async function claim(id: ObjectId, isFirst: boolean): Promise<UsageRecord | null> {
     if (!(await deps.isThere(id))) {
       await remove(db, id);
       return null;
     }
     const at = now();
-    return await claimCount(db, id, { by: randomUUID(), until: new Date(at.getTime() + claimMs) }, at);
+    return await claimCount(db, id, { by: randomUUID(), until: new Date(at.getTime() + claimMs) }, at, isFirst);
   }
 
   async function carryOut(record: UsageRecord): Promise<void> {
@@ -66,34 +66,39 @@ export function createCounting(
     } catch (error) {
       // One that is suspended waits, too.
       const isSuspended = isFailure(error) && error.failure === "tenant_gone";
-      if (!isSuspended) log.warn({ organization_id: record._id, err: error }, "documents are not counted");
-      const due = new Date(now().getTime() + (isLate(error) ? tooLongMs : postponedMs));
-      await postponeCount(db, record, due).catch(() => {});
+      if (!isSuspended) log.warn({ organization_id: record._id, err: error }, "documents could not be counted");
+      const failures = isSuspended ? 0 : (record.failures ?? 0) + 1;
+      const pauseMs = (isLate(error) ? tooLongMs : postponedMs) * 2 ** Math.max(0, failures - 1);
+      const until = new Date(now().getTime() + Math.min(pauseMs, pauseMsMax));
+      await postponeCount(db, record, until, failures).catch(() => {});
     }
   }
 
   const isCounted = (record: UsageRecord) => record.counted_at !== undefined;
   const isBeingCounted = ({ counting }: UsageRecord) => counting !== undefined && counting.until > now();
+  const isPostponed = ({ postponed_until }: UsageRecord) => postponed_until !== undefined && postponed_until > now();
+
+  async function waitFor(id: ObjectId, counting: Promise<void> | null): Promise<void> {
+    for (const deadline = performance.now() + waitMsMax; performance.now() < deadline;) {
+      await Promise.race([sleep(pollMs), ...(counting ? [counting] : [])]);
+      const record = await find(db, id);
+      if (record && isCounted(record)) return;
+      if (!record || !isBeingCounted(record)) break;
+    }
+    waitedFor.set(id.toHexString(), true);
+  }
 
   return {
     async count(id) {
-      const record = await claim(id);
+      const record = await claim(id, false);
       if (record) await carryOut(record);
     },
-    async known(id, waits) {
-      let record = await find(db, id);
-      const isPostponed = (one: UsageRecord) => !isBeingCounted(one) && one.due_at !== undefined && one.due_at > now();
-      if (record && (isCounted(record) || isPostponed(record))) return record;
-      const claimed = await claim(id);
+    async known(id) {
+      const record = await find(db, id);
+      if (record && (isCounted(record) || isPostponed(record))) return { record };
+      const claimed = await claim(id, true);
       const counting = claimed && carryOut(claimed);
-      if (!waits || waitedFor.has(id.toHexString())) return record;
-      for (const deadline = performance.now() + waitMsMax; performance.now() < deadline;) {
-        await Promise.race([sleep(pollMs), ...(counting ? [counting] : [])]);
-        record = await find(db, id);
-        if (!record || isCounted(record) || !isBeingCounted(record)) return record;
-      }
-      waitedFor.set(id.toHexString(), true);
-      return record;
+      return waitedFor.has(id.toHexString()) ? { record } : { record, comes: () => waitFor(id, counting) };
     },
   };
 }
@@ -119,7 +124,7 @@ export function createRecountChore(
   let isCounting = false;
   const begin = async (id: ObjectId) => {
     isCounting = true;
-    await count(id).catch((error) => log.warn({ err: error }, "documents are not counted"));
+    await count(id).catch((error) => log.warn({ err: error }, "documents could not be counted"));
     isCounting = false;
   };
   return async () => {

@@ -19,6 +19,9 @@ export type UsageRecord = Amount & {
   /** When it is to be counted again. */
   due_at?: Date;
   counting?: { by: string; until: Date };
+  /** It couldn't be counted so often in a row, and isn't tried again before then. */
+  failures?: number;
+  postponed_until?: Date;
 };
 
 const usage = (db: Db): Collection<UsageRecord> => db.collection("usage");
@@ -103,14 +106,21 @@ const bulkMs = 10_000;
 const failedAmong = (error: unknown): number[] =>
   error instanceof MongoBulkWriteError ? [error.writeErrors].flat().map(({ index }) => index) : [];
 
-/** Makes sure that nobody else counts. @returns what the record says; null when another one counts */
+/**
+ * Makes sure that nobody else counts.
+ *
+ * @param isFirst only if nobody has counted yet: what is set aside meanwhile another count would take for free
+ * @returns what the record says; null when another one counts
+ */
 export async function claimCount(
   db: Db,
   id: ObjectId,
   counting: { by: string; until: Date },
   now: Date,
+  isFirst: boolean,
 ): Promise<UsageRecord | null> {
-  const filter = { _id: id, "counting.until": { $not: { $gt: now } } };
+  const only = isFirst && { counted_at: { $exists: false } };
+  const filter = { _id: id, "counting.until": { $not: { $gt: now } }, ...only };
   // When this process dies it is due again.
   const claim = { counting, due_at: counting.until };
   const options = { returnDocument: "after", ...within() } as const;
@@ -148,7 +158,7 @@ export async function finishCount(
   const correct = async (filter: Filter<UsageRecord>, againMs: number) => {
     const due_at = new Date(counted_at.getTime() + againMs);
     const correction = { $inc: { documents: more.documents, bytes: more.bytes }, $set: { counted_at, due_at } };
-    const update = { ...correction, $unset: { counting: true } } as const;
+    const update = { ...correction, $unset: { counting: true, failures: true, postponed_until: true } } as const;
     return (
       (await retryDeadlock(() => usage(db).updateOne({ ...mine, ...filter }, update, within()))).matchedCount === 1
     );
@@ -157,10 +167,16 @@ export async function finishCount(
   if (!(await correct(unchanged, countUnchangedMs))) await correct({}, countAgainMs);
 }
 
-/** Nothing came of a count: another try is made then. */
-export async function postponeCount(db: Db, { _id, counting }: UsageRecord, due_at: Date): Promise<void> {
+/** Nothing came of a count: another try is made then, whatever is written until then. @param failures in a row */
+export async function postponeCount(
+  db: Db,
+  { _id, counting }: UsageRecord,
+  until: Date,
+  failures: number,
+): Promise<void> {
   const mine = { _id, "counting.by": counting!.by };
-  await retryDeadlock(() => usage(db).updateOne(mine, { $set: { due_at }, $unset: { counting: true } }, within()));
+  const change = { $set: { due_at: until, postponed_until: until, failures }, $unset: { counting: true } } as const;
+  await retryDeadlock(() => usage(db).updateOne(mine, change, within()));
 }
 
 /** Those that are to be counted, and were not written to since some time, or are overdue in spite of it. */
@@ -173,6 +189,7 @@ export const findDue = (
     .find(
       {
         due_at: { $lte: now },
+        postponed_until: { $not: { $gt: now } },
         $or: [{ changed_at: { $not: { $gt: quietSince } } }, { due_at: { $lte: overdueSince } }],
       },
       { projection: { _id: 1 }, sort: { due_at: 1 }, limit, ...within() },

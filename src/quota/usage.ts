@@ -1,6 +1,6 @@
 import type { Db, ObjectId } from "mongodb";
 import type { Logger } from "pino";
-import { busy } from "../tenant/door.ts";
+import { aside, busy } from "../tenant/door.ts";
 import type { Tier } from "../tenant/placement.ts";
 import type { Counting } from "./count.ts";
 import {
@@ -25,7 +25,7 @@ type Grown<T> = { outcome: T; grown: Amount };
 export type Usage = {
   /**
    * Does a write once there is room for what it may add. When it throws, nobody knows what became of it: then it counts as
-   * done until the documents are counted again.
+   * done until the documents are counted again. It is run inside `withTenant`: nobody waits with a place for the first count.
    *
    * @param need at the most, nothing negative; nothing at all never waits and is never refused
    * @param write tells how much there is more after it, or less
@@ -117,7 +117,7 @@ export function createUsage(options: {
     for (let start = 0; start < given.length; start += writesAtOnce) {
       const { left, error } = await giveBack(db, given.slice(start, start + writesAtOnce), now());
       if (left.length === 0) continue;
-      log.warn({ err: error }, "what organizations have less is not written yet");
+      log.warn({ err: error }, "usage could not be written; will be retried");
       if (!stopped) for (const { id, less } of left) hold(id, nothing, less);
     }
   }
@@ -131,7 +131,7 @@ export function createUsage(options: {
     held.delete(key);
     const usedLast = recent.get(key);
     const isShort = (each: Dimension) => need[each] > room[each];
-    const aside = amount((each) => {
+    const ahead = amount((each) => {
       if (!usedLast || stopped || !isShort(each)) return 0;
       const left = (quota[each] ?? Infinity) - usedLast[each];
       return Math.max(0, Math.min(most[each], Math.floor(left / asidePart)));
@@ -149,10 +149,12 @@ export function createUsage(options: {
       return true;
     };
     try {
-      if (await attempt(aside, true)) return;
-      const record = await counting.known(id, isLimited(quota));
+      if (await attempt(ahead, true)) return;
+      const { record, comes } = await counting.known(id);
+      // Not with a place at the door.
+      if (isLimited(quota) && comes) throw aside(comes);
       // Nobody knows yet: it is not refused for that. What is set aside a count would take for free.
-      if (!record?.counted_at) return void (await attempt(isLimited(quota) ? nothing : aside, false));
+      if (!record?.counted_at) return void (await attempt(isLimited(quota) ? nothing : ahead, false));
       if (await attempt(nothing, true)) return;
       const used = amount((each) => record[each] - room[each] - freed[each]);
       const wanted = amount((each) => (isShort(each) ? used[each] + need[each] : 0));
@@ -166,7 +168,9 @@ export function createUsage(options: {
 
   /** How much an organization has, without what this process has set aside; null while nobody has counted. */
   async function usedBy(id: ObjectId): Promise<(Amount & { counted_at: Date }) | null> {
-    const record = await counting.known(id, true);
+    let { record, comes } = await counting.known(id);
+    await comes?.();
+    if (comes) ({ record } = await counting.known(id));
     if (!record?.counted_at) return null;
     const { room, freed } = held.get(id.toHexString()) ?? empty;
     return { ...amount((each) => record[each] - room[each] - freed[each]), counted_at: record.counted_at };

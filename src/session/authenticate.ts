@@ -4,10 +4,21 @@ import type { Deps } from "../deps.ts";
 import { bearerOf } from "../lib/net/bearer.ts";
 import { failure } from "../lib/failure.ts";
 import { allowsAddress } from "../organization/organization.ts";
-import { type Actor, addressNotAllowed, type Intent, type SessionFailure, type SignedIn } from "./session.ts";
+import {
+  type Actor,
+  addressNotAllowed,
+  type Intent,
+  type SessionFailure,
+  type SignedIn,
+  type TokenReason,
+} from "./session.ts";
 
-const invalidToken = () =>
-  failure<SessionFailure>("token_invalid", "The access token is invalid or has ended; sign in again.");
+const details: Record<TokenReason, string> = {
+  expired: "The access token has expired; renew it with POST /admin/refresh, or sign in again.",
+  ended: "The access token has ended; sign in again.",
+};
+const noLonger = (reason: TokenReason) =>
+  failure<SessionFailure>("token_invalid", details[reason], { members: { reason } });
 
 type TokenDeps = Pick<Deps, "lookUp" | "tokens" | "revocations">;
 
@@ -31,7 +42,7 @@ export async function authenticate(
     lookUp.adminById(actor.adminId),
     lookUp.organizationById(actor.organizationId),
   ]);
-  if (!organization || !admin || !holdsFor(admin, actor.claims)) throw invalidToken();
+  if (!organization || !admin || !holdsFor(admin, actor.claims)) throw noLonger("ended");
   if (!allowsAddress(organization, addressOf)) throw addressNotAllowed(addressOf());
   return { actor, admin, organization };
 }
@@ -47,7 +58,9 @@ async function readActor(
   // One that is seen for the first time while it isn't known which were ended doesn't become known by that.
   const isKnown = tokens.knows(token);
   const claims = await tokens.read(token, areKnown);
-  if (!claims || revocations.isEnded(claims)) throw invalidToken();
+  if (claims === "expired") throw noLonger("expired");
+  if (!claims) throw failure<SessionFailure>("token_invalid", "This is no access token of this service; sign in.");
+  if (revocations.isEnded(claims)) throw noLonger("ended");
   if (!areKnown && (intent === "write" || !isKnown)) {
     const detail = "It can't be checked at the moment whether this access token was revoked; try again shortly.";
     throw failure<SessionFailure>("revocations_unknown", detail, { retryAfterSeconds: 1 });
@@ -73,7 +86,7 @@ export async function authenticateOften(
     lookUp.recentAdminById(actor.adminId),
     leases.acquire(actor.organizationId),
   ]);
-  if (!lease || !holdsFor(admin, actor.claims)) throw invalidToken();
+  if (!lease || !holdsFor(admin, actor.claims)) throw noLonger("ended");
   if (lease.allows && !lease.allows(addressOf())) throw addressNotAllowed(addressOf());
   return actor;
 }

@@ -20,6 +20,10 @@ export type SessionFailure =
   | "session_not_found"
   | "revocations_unknown";
 
+/** Why a token that was one of ours is none any more: for its holder to know what to do, and told only of one rightly signed. */
+export const tokenReasons = ["expired", "ended"] as const;
+export type TokenReason = (typeof tokenReasons)[number];
+
 /** The organization's allow-list doesn't hold the caller's address. */
 export const addressNotAllowed = (address: string, about?: About): Failure<SessionFailure> =>
   failure(

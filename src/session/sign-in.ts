@@ -73,6 +73,6 @@ async function renew(deps: SignInDeps, adminId: ObjectId, from: string, password
   } catch (error) {
     // Too busy now: the next sign-in will do.
     if (!isFailure(error)) throw error;
-    deps.log.debug({ admin_id: adminId }, "password hash not renewed");
+    deps.log.debug({ admin_id: adminId }, "password hash could not be upgraded");
   }
 }

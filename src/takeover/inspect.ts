@@ -26,11 +26,11 @@ export type Finding =
 type DamagedRecord = Exclude<Finding, { collection: string }>;
 
 /** Reads the records, finds what is damaged in them, and logs each finding; it holds some hundred records at a time. */
-export async function inspect({ db, log }: Pick<Deps, "db" | "log">): Promise<Finding[]> {
+export async function inspect(deps: Pick<Deps, "db" | "deployments" | "log">): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const damages of [damagedRecords, damagedPlaces]) {
-    for await (const finding of damages(db)) {
-      log.warn(finding, "damaged record");
+    for await (const finding of damages(deps)) {
+      deps.log.warn(finding, "damaged record");
       findings.push(finding);
     }
   }
@@ -47,7 +47,7 @@ async function* establishedPages(db: Db): AsyncGenerator<OrganizationDocument[]>
 }
 
 /** What is wrong in the records themselves; changes nothing and guesses nothing. */
-export async function* damagedRecords(db: Db): AsyncGenerator<DamagedRecord> {
+export async function* damagedRecords({ db }: Pick<Deps, "db">): AsyncGenerator<DamagedRecord> {
   for await (const page of establishedPages(db)) yield* damagedOrganizations(db, page);
   yield* damagedAdmins(db);
 }
@@ -136,7 +136,8 @@ async function withOrganizations(
 }
 
 /** Organizations whose collection isn't there, and collections that no organization has, of those in the master database. */
-async function* damagedPlaces(db: Db): AsyncGenerator<Finding> {
+async function* damagedPlaces({ db, deployments }: Pick<Deps, "db" | "deployments">): AsyncGenerator<Finding> {
+  const home = { region: defaultRegion, database: db.databaseName };
   for await (const page of establishedPages(db)) {
     const here = page.flatMap(({ _id, placement }) =>
       placement && !isShared(placement) && placement.database === db.databaseName
@@ -144,13 +145,12 @@ async function* damagedPlaces(db: Db): AsyncGenerator<Finding> {
         : [],
     );
     const names = here.map(({ collection }) => collection);
-    const existing = await existingAmong(db, db.databaseName, names);
+    const existing = await existingAmong(deployments, home, names);
     for (const one of here) {
       if (!existing.has(one.collection)) yield { finding: "organization_without_collection", ...one };
     }
   }
-  const home = { region: defaultRegion, database: db.databaseName };
-  for await (const names of collectionNames(db, db.databaseName)) {
+  for await (const names of collectionNames(deployments, home)) {
     // A move has stages; what of these is left over `croupier doctor` finds.
     const own = names.filter((name) => isTenantCollection(name) && !isStage(name));
     if (own.length === 0) continue;

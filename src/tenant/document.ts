@@ -1,4 +1,4 @@
-import type { Document } from "mongodb";
+import { type Document, Timestamp } from "mongodb";
 import { isDocument } from "../lib/bson/bson.ts";
 import { invalid, under } from "../lib/invalid.ts";
 import { depthMax } from "../lib/json/json-reader.ts";
@@ -48,11 +48,22 @@ function assertId(id: unknown, pointer: string): void {
   if (idBytes(id) > idBytesMax) throw invalid(pointer, `must have at most ${idBytesMax} bytes`, "too_long");
 }
 
+/** MongoDB replaces it at the top of a document (manual, "Timestamps"), and the answer would say what isn't there. */
+const isEmptyTimestamp = (value: unknown): boolean => value instanceof Timestamp && value.isZero();
+
 /** Throws `invalid_request` unless a tenant may store this: its names, its depth, and its `_id` if it has one. */
 export function assertStorable(document: unknown, pointer = "#"): asserts document is Document {
   if (!isDocument(document)) throw invalid(pointer, "must be an object", "invalid_type");
   const reserved = Object.keys(document).find(isReserved);
   if (reserved) throw invalid(under(pointer, reserved), "is reserved for Croupier", "reserved_name");
+  const empty = Object.keys(document).find((name) => isEmptyTimestamp(document[name]));
+  if (empty !== undefined) {
+    throw invalid(
+      under(pointer, empty),
+      "is an empty Timestamp, for which the database may store its own time",
+      "empty_timestamp",
+    );
+  }
   if (Object.hasOwn(document, "_id")) assertId(document._id, under(pointer, "_id"));
   const path: (string | number)[] = [];
   assertStorableValue(document, path, () => path.reduce<string>(under, pointer));

@@ -4,6 +4,7 @@ import { failure } from "../lib/failure.ts";
 import { isUnavailable } from "../lib/mongo/mongo.ts";
 import type { Places } from "../lib/limit/places.ts";
 import { writeNotes } from "./copy/journal.ts";
+import type { Deployments } from "./deployments.ts";
 import type { Lease, Leases } from "./lease.ts";
 import { type Late, openScope, type TenantScope } from "./scope.ts";
 
@@ -13,7 +14,7 @@ export type TenantFailure = "tenant_gone" | "tenant_moving" | "documents_busy";
 export type Intent = "read" | { write: readonly unknown[] };
 
 /** The way to tenants' documents: connections that nothing else uses, and the places of those who are at work there. */
-export type Documents = { db: Db; places: Places };
+export type Documents = { deployments: Deployments; places: Places };
 
 /** `late` ends queries that nobody waits for any more; what is a matter of milliseconds is not ended by it. */
 export type DoorDeps = { db: Db; documents: Documents; leases: Leases; late?: Late };
@@ -32,12 +33,23 @@ export const busy = () =>
     retryAfterSeconds: 1,
   });
 
+/** What `use` throws when it needs something that takes long and isn't the database's to do: this is done, and `use` runs again. */
+export const aside = (work: () => Promise<void>): Error & { aside: () => Promise<void> } =>
+  Object.assign(new Error("to be done without a place"), { aside: work });
+
+const workAside = (error: unknown): (() => Promise<void>) => {
+  const work = (error as Partial<ReturnType<typeof aside>> | null)?.aside;
+  if (!work) throw error;
+  return work;
+};
+
 /**
  * The one door to a tenant's documents: whatever reads or writes them goes through it (protocol: rules 1 to 3).
  *
  * A write is noted first while the tenant is being copied. What came out is given to the caller only if the lease still
  * held when the database answered, or if the organization says that nothing has changed since; otherwise it is done again
- * where the documents are now. So `use` may run several times, and a write has to recognize its own first try.
+ * where the documents are now. So `use` may run several times, and a write has to recognize its own first try. Others have its
+ * place while it has something done `aside`.
  *
  * @throws Failure `tenant_gone`, `tenant_moving`, `documents_busy`; what `use` throws, when that is sure to be true of where the documents are
  */
@@ -49,12 +61,13 @@ export async function withTenant<T>(
 ): Promise<T> {
   if (!organizationId) throw new Error("There is no way to documents without a tenant");
   const writes = intent === "read" ? null : intent.write;
-  const deadline = performance.now() + waitMsMax;
+  let deadline = performance.now() + waitMsMax;
   for (let again = false; ; again = true) {
     if (again && performance.now() > deadline) throw moving();
     // Before the lease, which would run out meanwhile.
     const leave = await documents.places.enter(organizationId.toHexString());
     if (!leave) throw busy();
+    let work: (() => Promise<void>) | null = null;
     try {
       const lease = await leases.acquire(organizationId);
       if (!lease) throw failure<TenantFailure>("tenant_gone", "Organization not found.");
@@ -63,7 +76,7 @@ export async function withTenant<T>(
           if (writes && lease.move?.phase === "journal") await writeNotes(db, lease.move.operation_id, writes);
         };
         await note();
-        const outcome = await settle(() => use(openScope(documents.db, lease.placement, late)));
+        const outcome = await settle(() => use(openScope(documents.deployments, lease.placement, late)));
         if (leases.holds(lease)) return outcome();
         // The first note may have been worked off before the write took effect.
         await note();
@@ -71,11 +84,15 @@ export async function withTenant<T>(
         if (now && isUnchanged(lease, now)) return outcome();
         continue;
       }
+    } catch (error) {
+      work = workAside(error);
     } finally {
       leave();
     }
     // Without a place: others go on meanwhile.
-    await sleep(pollMs);
+    const startedMs = performance.now();
+    await (work ? work() : sleep(pollMs));
+    if (work) deadline += performance.now() - startedMs;
   }
 }
 

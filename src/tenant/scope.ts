@@ -1,4 +1,4 @@
-import type { AbstractCursor, Collection, Db, Document, Filter, Sort } from "mongodb";
+import { type AbstractCursor, type Collection, type Document, type Filter, MongoServerError, type Sort } from "mongodb";
 import { exactBson } from "../lib/bson/bson.ts";
 import { readBson } from "../lib/bson/bson-reader.ts";
 import {
@@ -16,6 +16,7 @@ import {
 import { documentOf, pickFields } from "../lib/bson/raw-bson.ts";
 import { createSlice } from "../lib/slices.ts";
 import { insertBytes, updateBytes } from "../lib/bson/write-raw.ts";
+import { databaseAt, type Deployments } from "./deployments.ts";
 import { isShared, type Placement } from "./placement.ts";
 import { idKey } from "./document-id.ts";
 import { idOrder, type Position, type Walk } from "./id-order.ts";
@@ -95,9 +96,10 @@ export type TenantScope = {
 
 /** The collection of a placement; only for `tenant/`. */
 export const collectionAt = (
-  db: Db,
-  { database, collection }: Pick<Placement, "database" | "collection">,
-): Collection<Document> => db.client.db(database).collection<Document>(collection, { ignoreUndefined: true });
+  deployments: Deployments,
+  placement: Pick<Placement, "region" | "database" | "collection">,
+): Collection<Document> =>
+  databaseAt(deployments, placement).collection<Document>(placement.collection, { ignoreUndefined: true });
 
 const queryTimeoutMs = 10_000;
 const metasMax = 2_000;
@@ -109,8 +111,8 @@ const piece = 16;
 /** What ends a query: a signal, and in the database that it has taken so many milliseconds. FerretDB goes on for a caller who is gone. */
 export type Late = { signal: AbortSignal; afterMs: number };
 
-export function openScope(db: Db, placement: Placement, late?: Late): TenantScope {
-  const collection = collectionAt(db, placement);
+export function openScope(deployments: Deployments, placement: Placement, late?: Late): TenantScope {
+  const collection = collectionAt(deployments, placement);
   const tenant = ofTenant(placement);
   const one = (id: unknown): Filter<Document> => ({ _id: storedId(placement, id) as never, ...tenant });
   const all = (filter: Document): Filter<Document> =>
@@ -127,7 +129,8 @@ export function openScope(db: Db, placement: Placement, late?: Late): TenantScop
     const inTime = within(documents.length === 1 ? undefined : queryTimeoutMs);
     if (documents.some(({ fields }) => isLarge(fields))) {
       const stored = documents.map((document) => documentOf(storedParts(placement, document)));
-      await insertBytes(collection, stored, inTime);
+      const refusals = await insertBytes(collection, stored, inTime);
+      if (refusals[0]) throw Object.assign(new MongoServerError(refusals[0]), { writeErrors: refusals });
       return;
     }
     const stored = documents.map((document) => toStored(placement, document));

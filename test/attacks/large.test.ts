@@ -109,6 +109,16 @@ describe.each(["starter", "professional"] as const)("a large document of the tie
     expect((await both("DELETE", path)).status).toBe(204);
   });
 
+  test("has all that patches bring which come at the same time", async () => {
+    await large.ask("POST", "/documents", padded('{"_id":"hot"}'));
+    const names = Array.from({ length: 8 }, (_, n) => `f${n}`);
+    const answers = await Promise.all(names.map((name) => large.ask("PATCH", "/documents/hot", { [name]: 1 })));
+    expect(answers.map(({ status }) => status)).toEqual(names.map(() => 200));
+    const { pad: _, ...found } = (await large.ask("GET", "/documents/hot")).body;
+    expect(found).toEqual({ _id: "hot", ...Object.fromEntries(names.map((name) => [name, 1])) });
+    await large.ask("DELETE", "/documents/hot");
+  });
+
   test("keeps the id that it has when it is replaced by an equal number of another type", async () => {
     await both("POST", "/documents", '{"_id":5.0}');
     const replaced = await both("PUT", "/documents/5", '{"_id":5,"n":1}');

@@ -609,11 +609,12 @@ describe("croupier doctor", () => {
   });
 
   test("says of an operation that it could not finish what went wrong, and that it isn't mended", async () => {
-    const _id = await abandoned(enterprise._id, "nowhere");
+    const _id = await abandoned(enterprise._id, "apply");
+    await operations(fleet.db).updateOne({ _id }, { $set: { "input.change": "no JSON" } });
     const [found, ...others] = await fleet.repair();
     expect(others).toEqual([]);
     expect(found).toMatchObject({ finding: "operation_abandoned", operation_id: _id.toHexString(), mended: false });
-    expect(found?.error).toContain("index/nowhere");
+    expect(found?.error).toContain("SyntaxError");
     await operations(fleet.db).deleteOne({ _id });
     expect(await fleet.examine()).toEqual([]);
   });

@@ -1,10 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { readConfig } from "../../src/config.ts";
-import { useService } from "../support/service.ts";
+import { testConfig, useService } from "../support/service.ts";
 
 const listed = ["https://app.acme.example", "http://localhost:5173"];
 const service = useService({ CORS_ORIGINS: ` ${listed[0]} ,${listed[1]},` });
 const closed = useService();
+const development = useService({ CROUPIER_ENV: "development" });
+const localPages = ["http://localhost:5173", "http://127.0.0.1:3000", "https://localhost", "http://[::1]:8080"];
 
 const corsHeaders = (headers: Headers) => [...headers.keys()].filter((name) => name.startsWith("access-control-"));
 const preflight = { "access-control-request-method": "PUT", "access-control-request-headers": "authorization,x-evil" };
@@ -72,11 +74,44 @@ describe("a page of an origin that isn't listed", () => {
   });
 
   test("a page of any origin is refused when none is listed, which is the default", async () => {
-    for (const origin of [...listed, "https://evil.example"]) {
+    for (const origin of [...listed, ...localPages, "https://evil.example"]) {
       const asked = await closed.send("GET", "/", { headers: { origin } });
       const before = await closed.send("OPTIONS", "/org/update", { headers: { origin, ...preflight } });
       expect([...corsHeaders(asked.headers), ...corsHeaders(before.headers)]).toEqual([]);
     }
+  });
+});
+
+describe("in development without CORS_ORIGINS", () => {
+  test.each(localPages)("a page of %s may ask and read", async (origin) => {
+    const before = await development.send("OPTIONS", "/org/update", { headers: { origin, ...preflight } });
+    const asked = await development.send("GET", "/", { headers: { origin } });
+    for (const { headers } of [before, asked]) expect(headers.get("access-control-allow-origin")).toBe(origin);
+  });
+
+  test.each([
+    "https://evil.example",
+    "http://localhost.evil.example",
+    "http://evil.example:localhost",
+    "http://notlocalhost:5173",
+    "http://localhost:5173/",
+    "http://localhost:5173.evil.example",
+    "http://127.0.0.1.evil.example",
+    "http://127.0.0.2:3000",
+    "http://192.168.0.7:3000",
+    "file://localhost",
+    "null",
+    "",
+  ])("a page of %p may neither ask nor read", async (origin) => {
+    const before = await development.send("OPTIONS", "/org/update", { headers: { origin, ...preflight } });
+    const asked = await development.send("GET", "/", { headers: { origin } });
+    expect([...corsHeaders(before.headers), ...corsHeaders(asked.headers)]).toEqual([]);
+    expect(asked.headers.get("vary")).toMatch(/\bOrigin\b/);
+  });
+
+  test("CORS_ORIGINS is all that is allowed where it is set", () => {
+    const config = testConfig({ CROUPIER_ENV: "development", CORS_ORIGINS: "https://app.example" });
+    expect(config.corsOrigins).toEqual(["https://app.example"]);
   });
 });
 

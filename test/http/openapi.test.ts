@@ -21,6 +21,7 @@ type Operation = {
   responses: Record<string, Response>;
 };
 let document: any;
+/** Responses, and examples of problems, as they are where they are referred to. */
 let operations: { method: string; path: string; operation: Operation }[];
 const find = (method: string, path: string) =>
   operations.find((each) => each.method === method && each.path === path)!.operation;
@@ -28,7 +29,11 @@ const find = (method: string, path: string) =>
 beforeAll(async () => {
   const answer = await service.send("GET", "/openapi.json");
   document = answer.body;
-  operations = Object.entries<Record<string, Operation>>(document.paths).flatMap(([path, item]) =>
+  const whole = (part: unknown): any =>
+    JSON.parse(JSON.stringify(part), (_name, value) =>
+      /^#\/components\/(responses|examples)\//.test(value?.$ref) ? whole(resolve(document, value.$ref)) : value,
+    );
+  operations = Object.entries<Record<string, Operation>>(whole(document.paths)).flatMap(([path, item]) =>
     Object.entries(item).map(([method, operation]) => ({ method, path, operation })),
   );
 });
@@ -67,14 +72,17 @@ describe("/openapi.json", () => {
     }
   });
 
-  test("resolves every reference, has no schema twice, and uses every one it has", () => {
+  test("resolves every reference, has no component twice, and uses every one it has", () => {
     const references = [...JSON.stringify(document).matchAll(/"\$ref":"([^"]+)"/g)].map(([, to = ""]) => to);
     for (const reference of references) expect(resolve(document, reference)).toBeObject();
-    const schemas = Object.entries<Schema>(document.components.schemas);
-    const texts = schemas.map(([, schema]) => JSON.stringify(schema));
-    expect(new Set(texts).size).toBe(texts.length);
-    expect(schemas.map(([name]) => `#/components/schemas/${name}`).sort()).toEqual([...new Set(references)].sort());
-    for (const [name] of schemas) expect(name).not.toMatch(/\d$|Output$|Input$/);
+    const { schemas, responses, examples } = document.components;
+    const names = Object.entries<object>({ schemas, responses, examples }).flatMap(([kind, components]) => {
+      const texts = Object.values(components).map((component) => JSON.stringify(component));
+      expect(new Set(texts).size).toBe(texts.length);
+      return Object.keys(components).map((name) => `#/components/${kind}/${name}`);
+    });
+    expect(names.sort()).toEqual([...new Set(references)].sort());
+    for (const name of Object.keys(schemas)) expect(name).not.toMatch(/\d$|Output$|Input$|^(Document|Index)$/);
   });
 
   test("has no object written inline where a component says the same", () => {
@@ -164,6 +172,11 @@ describe("/openapi.json", () => {
     }
   });
 
+  test("names every type of problem that there is, and no other", () => {
+    const { type } = resolve(document, "#/components/schemas/Problem").properties;
+    expect(type.enum).toEqual(Object.keys(problemTypes).map((code) => `urn:croupier:problem:${code}`));
+  });
+
   test("asks for the access token where it is needed, and nowhere else", () => {
     expect(document.components.securitySchemes).toEqual({
       accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
@@ -174,16 +187,21 @@ describe("/openapi.json", () => {
         /^\/(org\/(update|delete|documents|indexes|audit|allow-list|usage)|admin\/(me|logout|logout-all|sessions))\b/.test(
           path,
         );
-      const tenants = needed ? [{ accessToken: [] }] : undefined;
+      const tenants = needed ? [{ accessToken: [] }] : [];
       const operators = [{ operatorKey: [expect.stringMatching(new RegExp(`^(${scopes.join("|")})$`))] }];
       const expected = path.startsWith("/platform/") ? operators : tenants;
-      expect({ path, security: operation.security }).toEqual({ path, security: expected! });
+      expect({ path, security: operation.security }).toEqual({ path, security: expected });
     }
   });
 
-  test("has patterns that browsers read, and the limits that the service checks", () => {
+  test("has patterns that browsers, Python and Rust read, and the limits that the service checks", () => {
     const patterns = [...JSON.stringify(document).matchAll(/"pattern":("(?:[^"\\]|\\.)*")/g)];
-    for (const [, pattern = ""] of patterns) expect(() => new RegExp(JSON.parse(pattern), "u")).not.toThrow();
+    for (const [, text = ""] of patterns) {
+      const pattern = JSON.parse(text);
+      expect(() => new RegExp(pattern, "u")).not.toThrow();
+      // Python has no classes of characters by name, Rust no look-around.
+      expect(pattern).not.toMatch(/\\p|\(\?[=!<]/i);
+    }
     const request = resolve(
       document,
       find("post", "/org/create").requestBody!.content["application/json"]!.schema!.$ref!,
@@ -200,14 +218,11 @@ describe("/openapi.json", () => {
 
   const good = { organization_name: "described", email: "ada@described.example", password: "Correct-Horse-7" };
   test.each([
-    ["post", "/org/create", { ...good, password: "correct-horse-7" }],
-    ["post", "/org/create", { ...good, password: "CORRECT-HORSE-7" }],
-    ["post", "/org/create", { ...good, password: "Correct-Horse" }],
+    ["post", "/org/create", { ...good, password: "Horse-7" }],
     ["post", "/org/create", { ...good, password: "Correct\0Horse-7" }],
     ["post", "/org/create", { ...good, email: "ada\0@described.example" }],
     ["post", "/org/create", { ...good, organization_name: "described\n" }],
     ["put", "/org/update", {}],
-    ["put", "/org/update", { organization_name: null, email: null, password: null }],
     ["post", "/admin/login", { email: "ada@described.example", password: "\uFFFD" }],
     ["post", "/admin/login", { email: "ada\0@described.example", password: "Correct-Horse-7" }],
   ] as const)("what %s %s refuses is refused by its description too: %j", async (method, path, body) => {

@@ -176,6 +176,28 @@ test.each(["professional", "starter", "enterprise"] as const)(
   },
 );
 
+test("an empty Timestamp at the top is refused, as the server's time would be stored; beneath it is stored as it is", async () => {
+  const me = await joinAs(service);
+  const empty = { $timestamp: { t: 0, i: 0 } };
+  const kept = { _id: "kept", in: { t: empty }, list: [empty], one: { $timestamp: { t: 0, i: 1 } } };
+  expect((await me.ask("POST", "/documents", kept)).body).toEqual(kept);
+  expect((await me.ask("GET", "/documents/kept")).body).toEqual(kept);
+  const large = "x".repeat(200_000);
+  for (const fields of [{ t: empty }, { t: empty, large }])
+    for (const [method, at] of [
+      ["POST", "/documents"],
+      ["PUT", "/documents/kept"],
+      ["PATCH", "/documents/kept"],
+    ] as const) {
+      const answer = await me.ask(method, at, fields);
+      expectProblem(answer, { status: 422, type: "invalid_request", path: `/org${at}`, pointers: ["#/t"] });
+    }
+  expectProblem(await me.ask("POST", "/documents", [{ a: 1 }, { t: empty }]), {
+    ...{ status: 422, type: "invalid_request", path: "/org/documents", pointers: ["#/1/t"] },
+  });
+  expect((await me.ask("GET", "/documents")).body.documents).toEqual([kept]);
+});
+
 test("a patch of a name that stands twice is refused, at the top and beneath", async () => {
   const me = await joinAs(service);
   await storeOdd(service.db, (await placeOf(me)).collection, me.id);

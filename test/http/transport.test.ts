@@ -148,7 +148,7 @@ describe("the time limit", () => {
     expect((await me.ask("POST", "/documents", { a: many, b: many, c: many })).status).toBe(201);
     const pipeline = [{ $unwind: "$a" }, { $unwind: "$b" }, { $unwind: "$c" }, { $group: { _id: "$c" } }];
     let closed = 0;
-    service.running.deps.documents.db.client.on("connectionClosed", () => closed++);
+    service.running.deps.documents.deployments.all[0]!.home.client.on("connectionClosed", () => closed++);
     const path = "/documents/aggregate";
     expectProblem(await me.ask("POST", path, { pipeline }), { status: 503, type: "timeout", path: `/org${path}` });
     await until("the connection is closed", async () => closed > 0, 5_000);

@@ -1,9 +1,10 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { createThreads } from "../../src/lib/threads.ts";
 
-type Job = { ending?: "exit" | "throw" | "quote"; bytes: Uint8Array };
+type Job = { ending?: "exit" | "throw" | "quote" | "spin" | "silence"; bytes: Uint8Array };
 const program = new URL("../support/ending-worker.ts", import.meta.url);
-const threads = createThreads<Job, { bytes: Uint8Array }>({ program, threadsMax: 2 });
+const options = { program, jobMsMax: 20_000, late: () => new Error("late") };
+const threads = createThreads<Job, { bytes: Uint8Array }>({ ...options, threadsMax: 2 });
 afterAll(() => threads.close());
 const bytesOf = (value: number) => new Uint8Array([value]);
 
@@ -47,10 +48,27 @@ test("a job is made when a thread takes it, and one that can't be made keeps no 
 });
 
 test("threads that are closed end what they do and what waits for them", async () => {
-  const closing = createThreads<Job, { bytes: Uint8Array }>({ program, threadsMax: 1 });
+  const closing = createThreads<Job, { bytes: Uint8Array }>({ ...options, threadsMax: 1 });
   const run = () => closing.run("one", () => ({ bytes: bytesOf(0) }));
   const jobs = [run(), run()];
   closing.close();
   const outcomes = await Promise.allSettled([...jobs, run()]);
   for (const outcome of outcomes) expect(String((outcome as PromiseRejectedResult).reason)).toContain("are closed");
 });
+
+test.each(["spin", "silence"] as const)(
+  "a job that doesn't end in time is given up, and its thread is replaced: %s",
+  async (ending) => {
+    const few = createThreads<Job, { bytes: Uint8Array }>({ ...options, threadsMax: 1, jobMsMax: 800 });
+    const run = (job: Job) => few.run("one", () => job);
+    const [given, next] = [run({ ending, bytes: bytesOf(1) }), run({ bytes: bytesOf(1) })];
+    await expect(given).rejects.toThrow("late");
+    expect((await next).bytes).toEqual(bytesOf(2));
+    // What was in time leaves no limit behind that ends the thread of the next one.
+    for (let round = 0; round < 4; round++) {
+      await Bun.sleep(250);
+      expect((await run({ bytes: bytesOf(round) })).bytes).toEqual(bytesOf(round + 1));
+    }
+    few.close();
+  },
+);

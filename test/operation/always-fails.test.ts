@@ -77,7 +77,7 @@ describe("a step that always fails", () => {
 
   test("is passed by an operator: cancelled before the switch, resumed once it is mended after it", async () => {
     for (const { name, kind, step, lodger, deps, id } of mended!) {
-      if (flows[kind].undo?.[step]) {
+      if (flows[kind]!.undo?.[step]) {
         await cancelOperation(deps, id);
         await driveOn(deps, lodger);
         expect((await reload(fleet, id)).status, name).toBe(kind === "provision" ? "failed" : "cancelled");

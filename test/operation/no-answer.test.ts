@@ -34,7 +34,7 @@ test("a batch is read though the end of its cursor is never acknowledged", async
   await collectionOf(db, placement).insertMany(stored(placement, ids.slice(10), { megabyte }));
   proxy.swallow("killCursors");
   try {
-    const batch = await readBatch(db, placement, null);
+    const batch = await readBatch(fleet.deps.deployments, placement, null);
     expect(batch.length).toBeGreaterThan(3);
     expect(batch.length).toBeLessThan(20);
     expect(proxy.swallowed()).toBe(1);

@@ -1,6 +1,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { ObjectId } from "mongodb";
-import { insertRaw } from "../../src/lib/bson/insert-raw.ts";
+import { insertBytes } from "../../src/lib/bson/write-raw.ts";
+import { within } from "../../src/lib/mongo/mongo.ts";
 import { documentOf, element } from "../../src/lib/bson/raw-bson.ts";
 import { createLogger } from "../../src/log.ts";
 import { driveAbandoned, enqueue } from "../../src/operation/drive.ts";
@@ -86,11 +87,10 @@ test("documents that a foreign validator doesn't let be marked stop it with thei
   ];
   const good = element(8, "good", Buffer.from([1]));
   expect(
-    await insertRaw(
-      db,
-      placement!.collection,
+    await insertBytes(
+      db.collection(placement!.collection),
       odd.map((each) => documentOf([each, good])),
-      10_000,
+      within(),
     ),
   ).toEqual([]);
   await db.command({ collMod: placement!.collection, validator: { good: true }, validationLevel: "strict" });

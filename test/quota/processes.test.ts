@@ -4,7 +4,7 @@ import { type RunningService, startService } from "../../src/serve.ts";
 import { createLogger } from "../../src/log.ts";
 import { prepare } from "../../src/prepare.ts";
 import { createRecountChore } from "../../src/quota/count.ts";
-import { giveBack, type UsageRecord } from "../../src/quota/store.ts";
+import { claimCount, findDue, giveBack, type UsageRecord } from "../../src/quota/store.ts";
 import { withTenant } from "../../src/tenant/door.ts";
 import { startChild, until } from "../support/crash.ts";
 import { send, testConfig, useService } from "../support/service.ts";
@@ -98,6 +98,31 @@ describe("two processes on one database", () => {
     expect(await countOf(me)).toBe(documentsMax);
   });
 
+  test("count once for those who need it first, also for one who heard late that it is done", async () => {
+    const me = await join();
+    await insert(service.url, me, {});
+    const counting = { by: "late", until: new Date(Date.now() + 30_000) };
+    expect(await claimCount(service.db, new ObjectId(me.id), counting, new Date(), true)).toBeNull();
+  });
+
+  test("let others have the only place for documents while a write waits for the first count", async () => {
+    const [me, someone] = [await join(), await join()];
+    await insert(other.url, someone, { _id: 1 });
+    const counting = { by: "another process", until: new Date(Date.now() + 30_000) };
+    const unknown = { _id: new ObjectId(me.id), documents: 0, bytes: 0, due_at: counting.until, counting };
+    await records().replaceOne({ _id: unknown._id }, unknown, { upsert: true });
+    let isWaiting = true;
+    const waits = insert(other.url, me, {}).finally(() => (isWaiting = false));
+    const answers: number[] = [];
+    while (isWaiting) {
+      answers.push((await send(other.url, "GET", "/org/documents/1", { token: someone.token })).status);
+      await Bun.sleep(50);
+    }
+    expect((await waits).status).toBe(201);
+    expect(answers.length).toBeGreaterThan(5);
+    expect([...new Set(answers)]).toEqual([200]);
+  });
+
   test("let writes go on while nobody knows how much there is, and it is right when it was counted", async () => {
     const me = await join();
     const counting = { by: "another process", until: new Date(Date.now() + 30_000) };
@@ -133,6 +158,7 @@ describe("what organizations have is counted again", () => {
   test("and right after a write of which nobody knows what became of it, which counts until then", async () => {
     const me = await join();
     const whose = { organizationId: new ObjectId(me.id), tier: "professional" as const };
+    await service.running.deps.usage!.view(whose.organizationId, whose.tier);
     const lost = service.running.deps.usage!.growing(whose, { documents: 3, bytes: 30 }, async () => {
       throw new Error("no answer");
     });
@@ -176,6 +202,37 @@ describe("what organizations have is counted again", () => {
       await recount(me);
       return (await recordOf(me)).documents === written;
     });
+  });
+
+  test("and one that can't be is tried again after ever longer pauses, though it is written to meanwhile", async () => {
+    const me = await join();
+    const { deps } = service.running;
+    const organization = service.db.collection("organizations");
+    const which = { _id: new ObjectId(me.id) };
+    const { placement } = (await organization.findOne(which))!;
+    await organization.updateOne(which, { $set: { placement: null } });
+    const startedMs = Date.now();
+    const minutes: number[] = [];
+    for (const failures of [1, 2, 3, 12]) {
+      await records().updateOne(
+        which,
+        { $set: { due_at: new Date(0), postponed_until: new Date(0), failures: failures - 1 } },
+        { upsert: true },
+      );
+      await createRecountChore(deps, deps.usage!, 60_000, 1)();
+      await until("it has failed", async () => (await recordOf(me)).failures === failures);
+      minutes.push(Math.floor(((await recordOf(me)).postponed_until!.getTime() - startedMs) / 60_000));
+    }
+    expect(minutes).toEqual([10, 20, 40, 24 * 60]);
+    await giveBack(service.db, [{ id: which._id, less: { documents: -1, bytes: -1 } }], new Date());
+    await makeDue(me);
+    const due = await findDue(service.db, { now: new Date(), quietSince: new Date(), overdueSince: new Date() }, 1_000);
+    expect(due.filter(({ _id }) => _id.equals(which._id))).toEqual([]);
+    await organization.updateOne(which, { $set: { placement } });
+    await records().updateOne(which, { $set: { postponed_until: new Date(0) } });
+    await recount(me);
+    const { failures, postponed_until } = await recordOf(me);
+    expect([failures, postponed_until]).toEqual([undefined, undefined]);
   });
 
   test("an organization that is gone is forgotten", async () => {

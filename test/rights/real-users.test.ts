@@ -155,7 +155,7 @@ describe.skipIf(!adminUrl).each(users)("on a server with users, %s", (what, { ro
       had.includes("enterprise") ? ["database_without_organization"] : [],
     );
     await admin.db(left).dropDatabase();
-    expect((await findLacks(deps.db)).map(({ feature }) => String(feature))).toEqual(
+    expect((await findLacks({ home: deps.db })).map(({ feature }) => String(feature))).toEqual(
       tiers.filter((tier) => !had.includes(tier)),
     );
     await deps.close();

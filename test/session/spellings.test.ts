@@ -4,6 +4,7 @@ import { inspect } from "../../src/takeover/inspect.ts";
 import { createLogger } from "../../src/log.ts";
 import { takeOver } from "../../src/takeover/take-over.ts";
 import { newcomer, useService } from "../support/service.ts";
+import { deploymentsOf } from "../support/fleet.ts";
 
 setDefaultTimeout(60_000);
 const service = useService();
@@ -126,7 +127,7 @@ test("accounts that were stored in other forms are found, keep others out, and a
   expect(new Set(names).size).toBe(2);
   expect(names).not.toContain(undefined);
   const found = await admins.find({ email: { $in: both } }).toArray();
-  const findings = (await inspect({ db, log: createLogger("silent") })).filter(
+  const findings = (await inspect({ db, deployments: deploymentsOf(db), log: createLogger("silent") })).filter(
     ({ finding }) => finding === "emails_differ_in_case_only",
   );
   expect(findings).toEqual([

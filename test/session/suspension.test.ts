@@ -37,7 +37,7 @@ describe("a suspended organization", () => {
     for (const { method, path } of routes) {
       const at = path.replace(/:\w+/g, "x");
       const answer = await service.send(method, at, { token });
-      expectProblem(answer, { status: 401, type: "token_invalid", path: at });
+      expectProblem(answer, { status: 401, type: "token_invalid", reason: "ended", path: at });
     }
     expect((await refreshAt(service, refresh_token)).status).toBe(401);
     expect((await service.send("GET", `/org/get?organization_name=${one.organization_name}`)).status).toBe(404);

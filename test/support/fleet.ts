@@ -10,7 +10,8 @@ import type { Operation } from "../../src/operation/operation.ts";
 import { findById, operations } from "../../src/operation/store.ts";
 import { createOrganization } from "../../src/organization/create.ts";
 import { getById } from "../../src/organization/store.ts";
-import type { Placement, Tier } from "../../src/tenant/placement.ts";
+import { createDeployments } from "../../src/tenant/deployments.ts";
+import { defaultRegion, type Placement, type Tier } from "../../src/tenant/placement.ts";
 import { firstMeta, toStored } from "../../src/tenant/stored.ts";
 import { dropAll, newcomer, testConfig } from "./service.ts";
 
@@ -30,6 +31,8 @@ export type Fleet = {
 /** Documents as the door stores them. */
 export const stored = (placement: Placement, ids: readonly unknown[], fields: Document = {}): Document[] =>
   ids.map((id) => toStored(placement, { id, fields, meta: firstMeta("test") }));
+
+export const deploymentsOf = (db: Db) => createDeployments({ [defaultRegion]: db });
 
 export const collectionOf = (db: Db, { database, collection }: Pick<Placement, "database" | "collection">) =>
   db.client.db(database).collection<Document>(collection);

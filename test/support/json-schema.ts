@@ -22,6 +22,7 @@ export type Schema = {
   format?: string;
   description?: string;
   example?: unknown;
+  default?: unknown;
 };
 
 const annotations = new Set(["description", "example", "format", "title"]);

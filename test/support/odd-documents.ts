@@ -1,5 +1,6 @@
 import { Binary, BSON, Code, type Db, Decimal128, Double, Int32, Long, MaxKey, MinKey, Timestamp } from "mongodb";
-import { insertRaw } from "../../src/lib/bson/insert-raw.ts";
+import { insertBytes } from "../../src/lib/bson/write-raw.ts";
+import { within } from "../../src/lib/mongo/mongo.ts";
 import { documentOf, element, textValue } from "../../src/lib/bson/raw-bson.ts";
 
 // What other clients may have stored and JavaScript can't hold, or writes in another way. Each is the value of a field, or
@@ -90,7 +91,7 @@ export async function storeOdd(db: Db, collection: string, tenant: string | null
 
 /** Inserts documents as no driver would, an empty Timestamp at their top too. */
 export async function insertAsIs(db: Db, collection: string, documents: Buffer[]): Promise<void> {
-  const refused = await insertRaw(db, collection, documents, 30_000);
+  const refused = await insertBytes(db.collection(collection), documents, within(30_000));
   if (refused.length > 0) throw new Error(JSON.stringify(refused));
   const empty = new Timestamp({ t: 0, i: 0 });
   for (const name of ["a", "b"]) {

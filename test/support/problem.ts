@@ -7,6 +7,8 @@ export type ExpectedProblem = {
   type: string;
   /** What was asked for, without the query. */
   path: string;
+  /** Why a token is none any more, null when it must not be said; left out when it doesn't matter. */
+  reason?: "expired" | "ended" | null | undefined;
   /** Where the errors have to point, when it matters. */
   pointers?: string[];
 };
@@ -17,7 +19,8 @@ export const leaks = /\bat .+:\d+:\d+|\.ts\b|node_modules|mongo|ferret|E11000|EC
 const pointing = ["invalid_request", "expression_too_costly", "document_exists", "invalid_cursor", "unsupported_sort"];
 const mayPoint = [...pointing, "unique_violated", "index_unfit", "document_refused"];
 
-const challengeOf = ({ status, type }: ExpectedProblem) => {
+const challengeOf = ({ status, type }: ExpectedProblem, reason: string | undefined) => {
+  if (reason) return `Bearer error="invalid_token", error_description="The access token has ${reason}"`;
   if (type === "scope_missing") return expect.stringMatching(/^Bearer error="insufficient_scope", scope="[a-z:]+"$/);
   return status === 401 ? expect.stringMatching(/^Bearer( error="[a-z_]+")?$/) : null;
 };
@@ -31,7 +34,7 @@ export function expectProblem(answer: Answer, expected: ExpectedProblem): void {
     body: expect.any(String),
   });
   expect(headers.get("content-type")).toBe("application/problem+json");
-  const { errors, inserted_ids, quota, ...rest } = body;
+  const { errors, inserted_ids, quota, reason, ...rest } = body;
   expect(rest).toEqual({
     type: expect.any(String),
     title: expect.stringMatching(/\w+ \w+/),
@@ -46,6 +49,8 @@ export function expectProblem(answer: Answer, expected: ExpectedProblem): void {
   if (pointing.includes(expected.type)) expect(errors).toBeArray();
   if (!mayPoint.includes(expected.type)) expect(errors).toBeUndefined();
   if (expected.type !== "quota_exceeded") expect(quota).toBeUndefined();
+  if (expected.type !== "token_invalid") expect(reason).toBeUndefined();
+  if (expected.reason !== undefined) expect(reason ?? null).toBe(expected.reason);
   if (expected.status !== 409) expect(inserted_ids).toBeUndefined();
   for (const error of errors ?? []) {
     expect(error).toEqual({
@@ -57,7 +62,7 @@ export function expectProblem(answer: Answer, expected: ExpectedProblem): void {
   if (expected.pointers) {
     expect([...new Set(errors.map(({ pointer }: { pointer: string }) => pointer))]).toEqual(expected.pointers);
   }
-  expect(headers.get("www-authenticate")).toEqual(challengeOf(expected));
+  expect(headers.get("www-authenticate")).toEqual(challengeOf(expected, reason));
   expect(headers.get("allow")).toEqual(status === 405 ? expect.stringMatching(/^[A-Z]+(, [A-Z]+)*$/) : null);
   expect(headers.get("accept-encoding")).toBe(status === 415 ? "identity" : null);
   expect(headers.get("retry-after")).toEqual(

@@ -94,7 +94,7 @@ export type StuckDeps = Fleet["deps"] & DriveDeps;
 
 /** The fleet's deps, where one step has a trouble whenever it is taken; `first`: operations begin with it. */
 function troubled(fleet: Fleet, { kind, step }: Way, trouble: Trouble, first: string): StuckDeps {
-  const flow = flows[kind];
+  const flow = flows[kind]!;
   const steps = { ...flow.steps, [step]: trouble(flow.steps[step]!) };
   return { ...fleet.deps, flows: { ...flows, [kind]: { ...flow, first, steps } } };
 }
@@ -112,7 +112,7 @@ export const reload = async ({ db }: Fleet, id: ObjectId): Promise<Operation> =>
  */
 export async function meet(fleet: Fleet, way: Way, trouble: Trouble): Promise<Stuck> {
   const { kind, step, how, name } = way;
-  for (const first of [flows[kind].first, step]) {
+  for (const first of [flows[kind]!.first, step]) {
     let met = false;
     const noted: Trouble = (real) => {
       const worse = trouble(real);

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { expectProblem } from "./problem.ts";
+import { type ExpectedProblem, expectProblem } from "./problem.ts";
 import { type Answer, readAnswer, type Service } from "./service.ts";
 import { snapshot } from "./snapshot.ts";
 
@@ -9,6 +9,7 @@ export type Row = {
   status: number;
   type: string;
   pointers?: string[];
+  reason?: ExpectedProblem["reason"];
   method?: string;
   path?: string;
   /** Text and bytes go as they are, a stream goes chunked, anything else as JSON. */

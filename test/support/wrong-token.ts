@@ -57,15 +57,16 @@ export function wrongAuthorizations(service: Service, request: Pick<Row, "body">
     authorization: () => value,
     ...request,
   });
-  const invalid = (name: string, token: () => string): Row => ({
+  const invalid = (name: string, token: () => string, reason: Row["reason"] = null): Row => ({
     name: `token: ${name}`,
     status: 401,
     type: "token_invalid",
+    reason,
     authorization: () => `Bearer ${token()}`,
     ...request,
   });
-  const claiming = (name: string, changes: () => object): Row =>
-    invalid(name, () => makeToken({ ...claims(), ...changes() }, secret(), { alg: "HS256" }));
+  const claiming = (name: string, changes: () => object, reason?: Row["reason"]): Row =>
+    invalid(name, () => makeToken({ ...claims(), ...changes() }, secret(), { alg: "HS256" }), reason);
   const now = () => Math.floor(Date.now() / 1000);
 
   return [
@@ -115,9 +116,9 @@ export function wrongAuthorizations(service: Service, request: Pick<Row, "body">
       makeToken(claims(), "k", { alg: "HS256", jwk: { kty: "oct", k: "aw" } }),
     ),
     invalid("a critical extension", () => makeToken(claims(), secret(), { alg: "HS256", crit: ["x"], x: 1 })),
-    claiming("expired a minute ago", () => ({ exp: now() - 60 })),
-    claiming("expired this second", () => ({ exp: now() })),
-    claiming("exp: 0", () => ({ exp: 0 })),
+    claiming("expired a minute ago", () => ({ exp: now() - 60 }), "expired"),
+    claiming("expired this second", () => ({ exp: now() }), "expired"),
+    claiming("exp: 0", () => ({ exp: 0 }), "expired"),
     claiming("exp as text", () => ({ exp: String(now() + 600) })),
     claiming("no exp", () => ({ exp: undefined })),
     claiming("exp: null", () => ({ exp: null })),
@@ -131,20 +132,29 @@ export function wrongAuthorizations(service: Service, request: Pick<Row, "body">
     claiming("no jti", () => ({ jti: undefined })),
     claiming("no admin_id", () => ({ admin_id: undefined })),
     claiming("no organization_id", () => ({ organization_id: undefined })),
-    claiming("another's organization_id", () => ({ organization_id: readClaims(other).organization_id })),
-    claiming("another's admin_id", () => ({ admin_id: readClaims(other).admin_id })),
-    claiming("an organization that never was", () => ({ organization_id: new ObjectId().toHexString() })),
+    claiming("another's organization_id", () => ({ organization_id: readClaims(other).organization_id }), "ended"),
+    claiming("another's admin_id", () => ({ admin_id: readClaims(other).admin_id }), "ended"),
+    claiming("an organization that never was", () => ({ organization_id: new ObjectId().toHexString() }), "ended"),
+    claiming("expired and ended", () => ({ ...readClaims(ended), exp: now() - 60 }), "expired"),
+    invalid("expired, signed with another secret", () =>
+      makeToken({ ...claims(), exp: now() - 60 }, "another-secret-of-more-than-32-bytes", { alg: "HS256" }),
+    ),
+    invalid("ended, signed with another secret", () =>
+      makeToken(readClaims(ended), "another-secret-of-more-than-32-bytes", { alg: "HS256" }),
+    ),
     claiming("an operator as organization_id", () => ({ organization_id: { $ne: null } })),
     claiming("an operator as admin_id", () => ({ admin_id: { $gt: "" } })),
     claiming("an id in upper case", () => ({ organization_id: String(claims().organization_id).toUpperCase() + "A" })),
     claiming("a generation as text", () => ({ gen: "9" })),
     claiming("a generation that is none", () => ({ gen: -1 })),
-    invalid("a deleted organization", () => gone),
-    invalid("one that was ended", () => ended),
-    invalid("one that was ended, its claims signed again", () =>
-      makeToken({ ...readClaims(ended), exp: now() + 999 }, secret(), { alg: "HS256" }),
+    invalid("a deleted organization", () => gone, "ended"),
+    invalid("one that was ended", () => ended, "ended"),
+    claiming(
+      "one that was ended, its claims signed again",
+      () => ({ ...readClaims(ended), exp: now() + 999 }),
+      "ended",
     ),
-    invalid("one that was ended with all of its admin's", () => endedWithAll),
-    invalid("one of before a change of the password", () => endedByPassword),
+    invalid("one that was ended with all of its admin's", () => endedWithAll, "ended"),
+    invalid("one of before a change of the password", () => endedByPassword, "ended"),
   ];
 }

@@ -5,6 +5,7 @@ import { type RunningService, startService } from "../../src/serve.ts";
 import { createLogger } from "../../src/log.ts";
 import { type Finding, inspect } from "../../src/takeover/inspect.ts";
 import { croupier, linesOf } from "../support/command.ts";
+import { deploymentsOf } from "../support/fleet.ts";
 import { createLegacyIndexes, dumpBesideStamps, type Legacy, legacyPasswords, plantLegacy } from "../support/legacy.ts";
 import { type Answer, freshDatabaseName, goodPassword, newcomer, send, testConfig } from "../support/service.ts";
 
@@ -116,7 +117,7 @@ const collectionOf = ({ body }: Answer): string => body.connection_details.repla
 describe("a damaged database of the first Croupier", () => {
   test("has each damage reported exactly once, and nothing else", async () => {
     const log = createLogger("silent");
-    expect(inOrder(await inspect({ db, log }))).toEqual(inOrder(expected));
+    expect(inOrder(await inspect({ db, deployments: deploymentsOf(db), log }))).toEqual(inOrder(expected));
   });
 
   test("is reported when the service starts, without names and emails", async () => {

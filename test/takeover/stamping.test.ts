@@ -119,7 +119,7 @@ describe("documents of the first Croupier", () => {
     await useDocuments(legacy, 0);
     await useDocuments(legacy, 2_400);
 
-    await stampBatch(legacy.deps.db, (await getById(legacy.deps.db, id)).placement!, null);
+    await stampBatch(legacy.deps.deployments, (await getById(legacy.deps.db, id)).placement!, null);
     const partly = (await legacy.stored()).filter(isStamped(id)).length;
     expect(partly).toBeGreaterThan(900);
     expect(partly).toBeLessThan(2_400);

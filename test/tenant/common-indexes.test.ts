@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { type Db, ObjectId } from "mongodb";
+import { ObjectId } from "mongodb";
 import { createIndex, dropIndex } from "../../src/document/indexes.ts";
 import { settleCommon } from "../../src/flows/indexes/common-index.ts";
 import { cancelOperation, moveOrganization } from "../../src/organization/move.ts";
@@ -7,6 +7,7 @@ import { getById } from "../../src/organization/store.ts";
 import { driveAbandoned } from "../../src/operation/drive.ts";
 import { run } from "../../src/operation/run.ts";
 import type { TenantIndex, Tier } from "../../src/tenant/placement.ts";
+import { meddling, says } from "../support/meddling.ts";
 import { createRandom } from "../support/random.ts";
 import { collectionOf, type Fleet, type Lodger, driveToRest, openFleet, stored } from "../support/fleet.ts";
 
@@ -104,48 +105,11 @@ describe("an index of one field in the shared collection, which all who have it 
 });
 
 describe("of those who add and drop the same one at once", () => {
-  /** The database, but for something that happens right before or after one statement on the organizations. */
-  function meddling(
-    method: "findOne" | "updateOne",
-    when: "before" | "after",
-    isMeant: (filter: object, change?: object) => boolean,
-    act: () => Promise<unknown>,
-  ): Db {
-    let done = false;
-    const collection = (name: string) => {
-      const real = fleet.db.collection(name);
-      if (name !== "organizations") return real;
-      return new Proxy(real, {
-        get(target, property) {
-          const value = Reflect.get(target, property);
-          if (property !== method) return typeof value === "function" ? value.bind(target) : value;
-          return async (...given: [object, object]) => {
-            const now = !done && isMeant(...given);
-            if (now) done = true;
-            if (now && when === "before") await act();
-            const answer = await value.apply(target, given);
-            if (now && when === "after") await act();
-            return answer;
-          };
-        },
-      });
-    };
-    return new Proxy(fleet.db, {
-      get(target, property) {
-        const value = Reflect.get(target, property);
-        return property === "collection" ? collection : typeof value === "function" ? value.bind(target) : value;
-      },
-    });
-  }
-  const says =
-    (text: string) =>
-    (value: object, change: object = {}) =>
-      JSON.stringify([value, change]).includes(text);
   const index = (name: string): TenantIndex => ({ name: `${name}_1`, key: { [name]: 1 }, unique: false });
 
   test("one who adds it between the other's look and drop has it", async () => {
     await add(one!, "x");
-    const db = meddling("findOne", "after", says('"placement.indexes"'), () => add(other!, "x"));
+    const db = meddling(fleet.db, "findOne", "after", says('"placement.indexes"'), () => add(other!, "x"));
     await dropIndex({ ...fleet.deps, db }, one!._id, "x_1");
     expect(await listed(other!)).toEqual(["x_1"]);
     expect(await common()).toEqual(["shared~x_1"]);
@@ -153,15 +117,15 @@ describe("of those who add and drop the same one at once", () => {
 
   test("one who has found it there, and lists it when the other has dropped it, has it", async () => {
     await add(one!, "y");
-    const db = meddling("updateOne", "before", says('"placement.indexes":[{'), () => drop(one!, "y"));
+    const db = meddling(fleet.db, "updateOne", "before", says('"placement.indexes":[{'), () => drop(one!, "y"));
     await createIndex({ ...fleet.deps, db }, other!._id, index("y"));
     expect(await listed(other!)).toEqual(["y_1"]);
     expect(await common()).toEqual(["shared~y_1"]);
   });
 
   test("a look that is old harms nothing: what it has dropped it makes again", async () => {
-    const db = meddling("findOne", "after", says('"placement.indexes"'), () => add(one!, "z"));
-    await settleCommon({ deps: { db }, operation: null }, [index("z")]);
+    const db = meddling(fleet.db, "findOne", "after", says('"placement.indexes"'), () => add(one!, "z"));
+    await settleCommon({ deps: { ...fleet.deps, db }, operation: null }, [index("z")]);
     expect(await common()).toEqual(["shared~z_1"]);
   });
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { Binary, Decimal128, type Document, Double, Int32, Long, MongoClient, ObjectId, UUID } from "mongodb";
-import { insertRaw } from "../../src/lib/bson/insert-raw.ts";
+import { insertBytes } from "../../src/lib/bson/write-raw.ts";
+import { within } from "../../src/lib/mongo/mongo.ts";
 import { documentOf, element, elementsOf } from "../../src/lib/bson/raw-bson.ts";
 import { compareBatch, type Compared, compareDocuments } from "../../src/tenant/copy/compare.ts";
 import { copyBatch, copyDocuments, findStored } from "../../src/tenant/copy/copy.ts";
@@ -10,19 +11,21 @@ import { toStage } from "../../src/tenant/copy/portable.ts";
 import { collectionAt } from "../../src/tenant/scope.ts";
 import { createSharedCollection } from "../../src/tenant/place/storage.ts";
 import { firstMeta, nextMeta, toStored } from "../../src/tenant/stored.ts";
+import { deploymentsOf } from "../support/fleet.ts";
 import { oddFields, storeOdd } from "../support/odd-documents.ts";
 
 setDefaultTimeout(60_000);
 
 const client = new MongoClient(process.env.MONGODB_URL!, { writeConcern: { w: "majority" } });
 const db = client.db(`croupier_copy_${process.pid}`);
+const deployments = deploymentsOf(db);
 const organizationId = new ObjectId().toHexString();
 const where = { masterDatabase: db.databaseName, organizationId, organizationName: "copied" };
 const enterprise = offerPlace("enterprise", where, 1).database;
 
 beforeAll(async () => {
   await db.dropDatabase();
-  await createSharedCollection(db);
+  await createSharedCollection({ home: db });
 });
 afterAll(async () => {
   await db.dropDatabase();
@@ -73,13 +76,13 @@ const metaOf = (index: number) =>
 
 async function fill(place: Placement): Promise<void> {
   const documents = ids.map((id, index) => toStored(place, { id, fields: fieldsOf(index), meta: metaOf(index) }));
-  await collectionAt(db, place).insertMany(documents, { ordered: false });
+  await collectionAt(deployments, place).insertMany(documents, { ordered: false });
 }
 
 async function copyAll(from: Placement, to: Placement, size: number, byHand = false): Promise<number> {
   let at: Position = null;
   for (let copied = 0; ;) {
-    const batch = await copyBatch(db, from, to, at, { documentsMax: size, byHand }, () => {});
+    const batch = await copyBatch(deployments, from, to, at, { documentsMax: size, byHand }, () => {});
     copied += batch.copied;
     expect(batch.refused).toEqual([]);
     if (batch.next === null) return copied;
@@ -91,7 +94,7 @@ async function differences(a: Placement, b: Placement): Promise<{ documents: num
   const all = { documents: 0, differing: [] as unknown[] };
   let at: Compared = [null, null];
   for (;;) {
-    const batch = await compareBatch(db, a, b, at);
+    const batch = await compareBatch(deployments, a, b, at);
     if (!batch) return all;
     expect(batch.at).not.toEqual(at);
     at = batch.at;
@@ -109,7 +112,7 @@ describe("copying a tenant's documents", () => {
         expect(await copyAll(source, stage, size)).toBe(ids.length);
         const { documents, differing } = await differences(source, stage);
         expect({ documents, differing }).toEqual({ documents: ids.length, differing: [] });
-        const one = await collectionAt(db, stage).findOne({ "_croupier.h": "w3", tenant_id: stage.key });
+        const one = await collectionAt(deployments, stage).findOne({ "_croupier.h": "w3", tenant_id: stage.key });
         expect(one).toEqual({
           ...fieldsOf(3),
           _id: expect.anything(),
@@ -134,19 +137,19 @@ describe("copying a tenant's documents", () => {
     const old = ids
       .slice(8, 23)
       .map((id) => toStored(stage, { id, fields: { old: true }, meta: { v: 1, h: ["old"] } }));
-    await collectionAt(db, stage).insertMany(old);
+    await collectionAt(deployments, stage).insertMany(old);
     await copyAll(source, stage, 25);
     expect((await differences(source, stage)).differing).toEqual([]);
   });
 
   test("what a unique index of the other side refuses is named", async () => {
     const [source, stage] = [placeOf("professional"), placeOf("enterprise")];
-    await collectionAt(db, stage).createIndex({ value: 1 }, { unique: true });
+    await collectionAt(deployments, stage).createIndex({ value: 1 }, { unique: true });
     const [a, b, c] = [new ObjectId(), new ObjectId(), new ObjectId()];
     const stored = (id: unknown, value: number) =>
       toStored(source, { id, fields: { value }, meta: { v: 1, h: ["a"] } });
-    await collectionAt(db, source).insertMany([stored(a, 1), stored(b, 1), stored(c, 2)]);
-    const batch = await copyBatch(db, source, stage, null, { documentsMax: 100, byHand: false }, () => {});
+    await collectionAt(deployments, source).insertMany([stored(a, 1), stored(b, 1), stored(c, 2)]);
+    const batch = await copyBatch(deployments, source, stage, null, { documentsMax: 100, byHand: false }, () => {});
     expect(batch).toEqual({ next: { id: c }, copied: 3, refused: [b], isSlow: false });
     expect((await differences(source, stage)).differing).toEqual([b]);
   });
@@ -155,7 +158,7 @@ describe("copying a tenant's documents", () => {
     const source: Placement = { ...placeOf("professional"), unstamped: true };
     const stage = placeOf("starter");
     const id = new ObjectId();
-    await collectionAt(db, source).insertOne({ _id: id, "a.b": 1, z: 2, a: 3 } as Document);
+    await collectionAt(deployments, source).insertOne({ _id: id, "a.b": 1, z: 2, a: 3 } as Document);
     await copyAll(source, stage, 10);
     expect((await differences(source, stage)).differing).toEqual([]);
     const found = await db.collection(sharedCollection).findOne({ tenant_id: stage.key });
@@ -173,11 +176,11 @@ describe("copying a tenant's documents", () => {
       expect(await differences(source, stage)).toMatchObject({ documents: all.length, differing: [] });
       // Over what is there, as in a move that goes on after an interruption, and one by one, as when they were written to.
       await copyAll(source, stage, 10, true);
-      expect(await copyDocuments(db, source, stage, all, () => {})).toEqual([]);
+      expect(await copyDocuments(deployments, source, stage, all, () => {})).toEqual([]);
       expect(await differences(source, stage)).toMatchObject({ documents: all.length, differing: [] });
-      expect(await compareDocuments(db, source, stage, all)).toEqual([]);
+      expect(await compareDocuments(deployments, source, stage, all)).toEqual([]);
       // A comparison might overlook it as the copy did.
-      for await (const batch of findStored(db, stage, all)) {
+      for await (const batch of findStored(deployments, stage, all)) {
         for (const bytes of batch) {
           const { id } = toStage(stage, source, bytes);
           const fields = elementsOf(bytes).filter(({ name }) => !["_id", "tenant_id", "_croupier"].includes(name));
@@ -197,11 +200,17 @@ describe("copying a tenant's documents", () => {
     ["a late date", element(9, "_id", Buffer.alloc(8, 0x7f))],
   ])("an _id that can't be carried ends the copying and is named: %s", async (_, id) => {
     const source: Placement = { ...placeOf("professional"), unstamped: true };
-    const at = db.client.db(source.database);
-    await insertRaw(at, source.collection, [documentOf([id, element(10, "a", none)])], 10_000);
-    await collectionAt(db, source).insertMany([{ _id: "A" }, { _id: "B" }] as never[]);
+    await insertBytes(collectionAt(deployments, source), [documentOf([id, element(10, "a", none)])], within());
+    await collectionAt(deployments, source).insertMany([{ _id: "A" }, { _id: "B" }] as never[]);
     for (const byHand of [true, false]) {
-      const copied = copyBatch(db, source, placeOf("enterprise"), null, { documentsMax: 10, byHand }, () => {});
+      const copied = copyBatch(
+        deployments,
+        source,
+        placeOf("enterprise"),
+        null,
+        { documentsMax: 10, byHand },
+        () => {},
+      );
       const error = await copied.catch((thrown) => thrown);
       expect(error).toMatchObject({ stops: true, shown: expect.stringContaining("the _id ") });
       expect(error.message).not.toContain("_id");
@@ -213,7 +222,7 @@ describe("copying a tenant's documents", () => {
     await fill(source);
     await fill({ ...other, key: `${source.key}0` });
     expect(await copyAll(source, stage, 30)).toBe(ids.length);
-    expect(await collectionAt(db, stage).countDocuments()).toBe(ids.length);
+    expect(await collectionAt(deployments, stage).countDocuments()).toBe(ids.length);
   });
 
   test("a comparison finds what differs by type, by order, or is on one side only", async () => {
@@ -221,14 +230,14 @@ describe("copying a tenant's documents", () => {
     await fill(a);
     await copyAll(a, b, 100);
     const change = async (index: number, fields: Document) =>
-      await collectionAt(db, a).replaceOne(
+      await collectionAt(deployments, a).replaceOne(
         { _id: ids[index] as never },
         toStored(a, { id: ids[index], fields, meta: metaOf(index) }),
       );
     await change(0, { ...fieldsOf(0), value: new Double(0) });
     await change(1, { text: "$text", ...fieldsOf(1), value: new Double(1) });
-    await collectionAt(db, a).deleteOne({ _id: ids[2] as never });
-    await collectionAt(db, b).deleteOne({ tenant_id: b.key, "_id.i": ids[20] as never });
+    await collectionAt(deployments, a).deleteOne({ _id: ids[2] as never });
+    await collectionAt(deployments, b).deleteOne({ tenant_id: b.key, "_id.i": ids[20] as never });
     const { differing } = await differences(a, b);
     expect(differing.map(String).sort()).toEqual([0, 1, 2, 20].map((index) => String(ids[index])).sort());
   });
@@ -238,7 +247,7 @@ describe("copying a tenant's documents", () => {
   const sorted = (some: unknown[]) => some.map(String).sort();
   const put = async (at: Placement, some: unknown[], value = 1) => {
     const documents = some.map((id) => toStored(at, { id, fields: { value }, meta: { v: 1, h: ["a"] } }));
-    await collectionAt(db, at).insertMany(documents);
+    await collectionAt(deployments, at).insertMany(documents);
   };
 
   test.each([
@@ -268,11 +277,13 @@ describe("copying a tenant's documents", () => {
     const some = texts(0, 20);
     const text = "x".repeat(1024 * 1024);
     for (const id of some) {
-      await collectionAt(db, source).insertOne(toStored(source, { id, fields: { text }, meta: { v: 1, h: ["a"] } }));
+      await collectionAt(deployments, source).insertOne(
+        toStored(source, { id, fields: { text }, meta: { v: 1, h: ["a"] } }),
+      );
     }
-    for await (const batch of findStored(db, source, some)) expect(batch.length).toBeLessThan(6);
-    expect(await copyDocuments(db, source, stage, some, () => {})).toEqual([]);
-    expect(await compareDocuments(db, source, stage, some)).toEqual([]);
+    for await (const batch of findStored(deployments, source, some)) expect(batch.length).toBeLessThan(6);
+    expect(await copyDocuments(deployments, source, stage, some, () => {})).toEqual([]);
+    expect(await compareDocuments(deployments, source, stage, some)).toEqual([]);
     expect(await differences(source, stage)).toEqual({ documents: 20, differing: [] });
   });
 });

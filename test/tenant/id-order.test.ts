@@ -11,12 +11,14 @@ import { collectionAt, openScope, type TenantScope } from "../../src/tenant/scop
 import { createPlace, createSharedCollection } from "../../src/tenant/place/storage.ts";
 import { firstMeta, readStored, toStored } from "../../src/tenant/stored.ts";
 import { anyId } from "../support/bson-values.ts";
+import { deploymentsOf } from "../support/fleet.ts";
 import { freshDatabaseName } from "../support/service.ts";
 
 setDefaultTimeout(60_000);
 
 const client = createClient(process.env.MONGODB_URL!);
 const db = client.db(freshDatabaseName());
+const deployments = deploymentsOf(db);
 const offer = (tier: Tier, organizationId: string, candidate: number) =>
   offerPlace(tier, { masterDatabase: db.databaseName, organizationId, organizationName: "walked" }, candidate);
 /** Of one organization's stays the keys are alike, and other organizations' lie on both sides. */
@@ -30,8 +32,8 @@ const neighbours = [
 const plain = db.collection("plain", exactBson);
 
 beforeAll(async () => {
-  await createSharedCollection(db);
-  await createPlace(db, places[1]!);
+  await createSharedCollection({ home: db });
+  await createPlace(deployments, places[1]!);
 });
 afterAll(async () => {
   await db.dropDatabase();
@@ -40,7 +42,9 @@ afterAll(async () => {
 
 const meta = firstMeta("w");
 async function fill(place: Placement, ids: unknown[]): Promise<void> {
-  await collectionAt(db, place).insertMany(ids.map((id) => toStored(place, { id, fields: { of: place.key }, meta })));
+  await collectionAt(deployments, place).insertMany(
+    ids.map((id) => toStored(place, { id, fields: { of: place.key }, meta })),
+  );
 }
 
 async function walk(scope: TenantScope, direction: Direction, from: Position, limit: number): Promise<string[]> {
@@ -70,7 +74,7 @@ test("in every tier a walk shows a tenant's documents in the order that their id
       fc.nat(),
       fc.integer({ min: 1, max: 5 }),
       async (all, direction, gone, limit) => {
-        for (const place of [...places, ...neighbours]) await collectionAt(db, place).deleteMany({});
+        for (const place of [...places, ...neighbours]) await collectionAt(deployments, place).deleteMany({});
         await plain.deleteMany({});
         // The document at which a walk goes on may have been deleted.
         const from = all[gone % all.length];
@@ -80,7 +84,7 @@ test("in every tier a walk shows a tenant's documents in the order that their id
         for (const place of neighbours) await fill(place, all);
         for (const place of places) {
           if (left.length > 0) await fill(place, left);
-          const scope = openScope(db, place);
+          const scope = openScope(deployments, place);
           const rest = ordered.filter((id) => id !== idKey(from));
           expect(await walk(scope, direction, null, limit)).toEqual(rest);
           expect(await walk(scope, direction, { id: from }, limit)).toEqual(

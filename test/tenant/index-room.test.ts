@@ -2,13 +2,17 @@ import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, te
 import { type Document, ObjectId } from "mongodb";
 import { createIndex, dropIndex } from "../../src/document/indexes.ts";
 import { countDocuments } from "../../src/document/query.ts";
+import type { Report } from "../../src/fleet/doctor.ts";
 import { isFailure } from "../../src/lib/failure.ts";
+import { createClient } from "../../src/lib/mongo/client.ts";
 import { driveAbandoned, type DriveDeps } from "../../src/operation/drive.ts";
-import { takeBuildTurn } from "../../src/operation/build-turn.ts";
+import { awaitBuildTurn, endBuildTurn, takeBuildTurn } from "../../src/operation/build-turn.ts";
+import type { Operation } from "../../src/operation/operation.ts";
 import { advance, findById, operations, start } from "../../src/operation/store.ts";
 import { moveOrganization } from "../../src/organization/move.ts";
 import { getById } from "../../src/organization/store.ts";
-import { collectionOf, type Fleet, type Lodger, openFleet, stored } from "../support/fleet.ts";
+import { collectionOf, deploymentsOf, type Fleet, type Lodger, openFleet, stored } from "../support/fleet.ts";
+import { startRefusingProxy } from "../support/refusing-proxy.ts";
 import { createMonitored } from "../support/monitored.ts";
 
 setDefaultTimeout(60_000);
@@ -135,7 +139,10 @@ describe("an index that all share", () => {
       ),
     );
     await shared().insertMany(documents);
-    const ask = () => Promise.all(nothings.map((filter) => countDocuments(fleet.deps, lodger._id, filter)));
+    const ask = async () => {
+      const counted = nothings.map((filter) => countDocuments(fleet.deps, lodger._id, filter));
+      return (await Promise.all(counted)).map(({ count }) => count);
+    };
     const before = await ask();
     for (const field of ["f", "g.f"]) await add(lodger, field);
     expect(await ask()).toEqual(before);
@@ -161,6 +168,35 @@ describe("an index that all share", () => {
     await add(lodger, "old");
     const made = (await indexes()).find(({ name }) => name === "shared~old_1");
     expect(made!.partialFilterExpression).toEqual({ old: { $exists: true } });
+  });
+
+  test("is there again, though it could not be made when an earlier version's had been dropped for it", async () => {
+    const proxy = await startRefusingProxy(fleet.deps.config.mongodbUrl);
+    const client = createClient(proxy.url);
+    const db = client.db(fleet.db.databaseName);
+    const deps = { ...fleet.deps, db, deployments: deploymentsOf(db) };
+    const [one, other] = [await settleWith(0), await settleWith(0)];
+    const made = async () => (await indexes()).find(({ name }) => name === "shared~again_1")?.partialFilterExpression;
+    const lose = async () => {
+      await shared().dropIndex("shared~again_1");
+      await shared().createIndex({ tenant_id: 1, again: 1 }, { name: "shared~again_1" });
+      const full = { ok: 0, errmsg: "too many indexes", code: 67, codeName: "CannotCreateIndex" };
+      proxy.answer(({ name }) => (name === "createIndexes" ? full : null));
+      expect(await outcome(createIndex(deps, other._id, { key: { again: 1 } }))).toBe("index_limit");
+      expect((await indexes()).map(({ name }) => name)).not.toContain("shared~again_1");
+    };
+    await add(one, "again");
+    await lose();
+    const where = { database: fleet.db.databaseName, collection: "tenant_documents", index: "shared~again_1" };
+    const missing = { finding: "index_missing", organization_id: one.id, ...where };
+    expect(await fleet.repair()).toContainEqual({ ...missing, mended: true } as Report);
+    expect(await made()).toEqual({ again: { $exists: true } });
+    await lose();
+    proxy.answer(null);
+    expect(await outcome(createIndex(deps, other._id, { key: { again: 1 } }))).toBe("made");
+    expect(await made()).toEqual({ again: { $exists: true } });
+    await client.close();
+    await proxy.close();
   });
 });
 
@@ -218,6 +254,40 @@ describe("in the shared collection indexes are built one at a time:", () => {
     expect((await indexes()).map(({ name }) => name)).toContain("shared~brought_1");
   });
 
+  test("the turn goes to who has waited longest, not to one who asks again and again, nor to one that nobody drives", async () => {
+    const [first, second, third, died] = await Promise.all(
+      ["first", "second", "third", "died"].map(async (name) => {
+        const { _id: organization_id } = await settleWith(0);
+        const wanted = {
+          _id: new ObjectId(),
+          organization_id,
+          kind: "index" as const,
+          step: "look",
+          input: change(name),
+        };
+        return (await start(fleet.db, wanted, "test", name === "died" ? 0 : 60_000))!;
+      }),
+    );
+    const take = (operation: Operation | undefined) => takeBuildTurn(fleet.db, operation!);
+    expect(await take(first)).toBe(true);
+    await awaitBuildTurn(fleet.db, died!);
+    await awaitBuildTurn(fleet.db, second!);
+    await endBuildTurn(fleet.db, first!);
+    expect([await take(first), await take(third)]).toEqual([false, false]);
+    await awaitBuildTurn(fleet.db, first!);
+    await awaitBuildTurn(fleet.db, third!);
+    expect([await take(third), await take(first), await take(second)]).toEqual([false, false, true]);
+    // Taken over, it has the turn still, and waits for none of those who wait for it.
+    expect(await take((await findById(fleet.db, second!._id))!)).toBe(true);
+    await endBuildTurn(fleet.db, second!);
+    expect([await take(third), await take(first)]).toEqual([false, true]);
+    await endBuildTurn(fleet.db, first!);
+    // One that is at something else by now doesn't wait any more.
+    expect(await advance(fleet.db, third!, "undo", {}, 60_000)).not.toBeNull();
+    expect(await take(first)).toBe(true);
+    await operations(fleet.db).deleteMany({ "lease.owner": "test" });
+  });
+
   test("the turn ends with an operation that is cancelled, and is nobody's in the end", async () => {
     const [dead, one] = [await settleWith(0), await settleWith(0)];
     const left = await dieBuilding(dead, 60_000);
@@ -264,7 +334,10 @@ describe("in the shared collection indexes are built one at a time:", () => {
         }
         await client.connect();
         const db = client.db(fleet.db.databaseName);
-        return { deps: { ...fleet.deps, db, owner: `process ${n}` }, close: () => client.close() };
+        return {
+          deps: { ...fleet.deps, db, deployments: deploymentsOf(db), owner: `process ${n}` },
+          close: () => client.close(),
+        };
       }),
     );
     const lodgers = await Promise.all([0, 1, 2, 3, 4, 5].map(() => settleWith(0)));

@@ -48,7 +48,11 @@ const settleWithUnique = async (count: number): Promise<Lodger> => {
   const lodger = await fleet.settle("professional");
   await fleet.db.collection(lodger.placement.collection).deleteMany({});
   for (let n = 1; n <= count; n++) {
-    await createIndex(fleet.db, lodger.placement, { name: `u_${n}`, key: { [`u${n}`]: 1 }, unique: true });
+    await createIndex(fleet.deps.deployments, lodger.placement, {
+      name: `u_${n}`,
+      key: { [`u${n}`]: 1 },
+      unique: true,
+    });
   }
   return lodger;
 };

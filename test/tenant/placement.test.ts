@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { ObjectId } from "mongodb";
+import { MongoClient, ObjectId } from "mongodb";
 import { createLeases } from "../../src/tenant/lease.ts";
 import { createPlaces } from "../../src/lib/limit/places.ts";
-import { withTenant } from "../../src/tenant/door.ts";
+import { aside, withTenant } from "../../src/tenant/door.ts";
 import {
   enterpriseDatabase,
   isTenantCollection,
@@ -101,7 +101,8 @@ describe("the place of a tenant", () => {
 });
 
 describe("the one door", () => {
-  const documents = { db: {} as never, places: createPlaces({ atOnce: 1, waitingMax: 0, waitMs: 0 }) };
+  const where = { masterDatabase: "d", organizationName: "acme" };
+  const documents = { deployments: {} as never, places: createPlaces({ atOnce: 1, waitingMax: 0, waitMs: 0 }) };
   const leases = createLeases({
     read: async () => null,
     leaseMs: 100,
@@ -112,6 +113,32 @@ describe("the one door", () => {
   test.each([undefined, null, ""])("doesn't open without a tenant: %p", async (tenant) => {
     const opening = withTenant({ db: {} as never, documents, leases }, tenant as never, "read", async () => "open");
     await expect(opening).rejects.toThrow("without a tenant");
+  });
+
+  test("lets others have the place of who has something done aside, and then begins anew with a lease that holds", async () => {
+    const placement = offerPlace("professional", { ...where, organizationId: "0123456789abcdef01234567" }, 1);
+    const standing = createLeases({
+      read: async () => ({ placement }),
+      leaseMs: 20,
+      knownUntilMs: () => Number.POSITIVE_INFINITY,
+      primary: { generation: () => 0, settled: async () => {} },
+    });
+    const client = new MongoClient("mongodb://127.0.0.1:1/");
+    const deps = { db: client.db("d"), documents: { ...documents, db: client.db("d") }, leases: standing };
+    const enter = (use: () => Promise<string>) => withTenant(deps, new ObjectId(), "read", use);
+    let isDone = false;
+    const found = await enter(async () => {
+      if (isDone) return "done";
+      throw aside(async () => {
+        expect(await enter(async () => "others go on")).toBe("others go on");
+        await Bun.sleep(30);
+        isDone = true;
+      });
+    });
+    expect(found).toBe("done");
+    const failing = () => enter(() => Promise.reject(aside(() => Promise.reject(new Error("what went wrong")))));
+    await expect(failing()).rejects.toThrow("what went wrong");
+    expect(await enter(async () => "the place is free again")).toBe("the place is free again");
   });
 
   test("doesn't open for a tenant that isn't there", async () => {

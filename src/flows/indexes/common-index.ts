@@ -9,7 +9,8 @@ import { isShared, type Placement, type TenantIndex } from "../../tenant/placeme
 import { makeShared } from "./shared-index.ts";
 
 /** An operation's step; or one who isn't any, and takes no turn for what it hardly ever has to build. */
-type Settling = { deps: StepDeps; operation: Operation } | { deps: Pick<StepDeps, "db">; operation: null };
+type Settling =
+  { deps: StepDeps; operation: Operation } | { deps: Pick<StepDeps, "db" | "deployments">; operation: null };
 
 /**
  * Brings those of these indexes that tenants of the shared collection have in common to what all lists say: one that is
@@ -27,7 +28,7 @@ export async function settleCommon(settling: Settling, indexes: readonly TenantI
     let wanted = await isListed(deps.db, index, operation);
     for (;;) {
       if (operation) deps.assertHeld();
-      await (wanted ? make(settling, index) : removeCommon(deps.db, index));
+      await (wanted ? make(settling, index) : removeCommon(deps.deployments, commonPlace(deps.db), index));
       const seen = await isListed(deps.db, index, operation);
       if (seen === wanted) break;
       wanted = seen;
@@ -46,7 +47,7 @@ export async function tendCommon(deps: StepDeps, operation: Operation, indexes: 
     } catch (error) {
       if ((isUnavailable(error) && !isLate(error)) || (isFailure(error) && error.failure === "operation_pending"))
         throw error;
-      deps.log.warn({ err: error }, "a common index is left for later");
+      deps.log.warn({ err: error }, "common index postponed");
     }
   }
 }
@@ -55,7 +56,7 @@ export async function tendCommon(deps: StepDeps, operation: Operation, indexes: 
 const make = ({ deps, operation }: Settling, index: TenantIndex): Promise<void> =>
   operation
     ? makeShared(deps, operation, { placement: commonPlace(deps.db), index }, Infinity)
-    : createIndex(deps.db, commonPlace(deps.db), index);
+    : createIndex(deps.deployments, commonPlace(deps.db), index);
 
 /** The moves first: one that has ended in between has arrived by then. */
 async function isListed(db: Db, index: TenantIndex, own: Operation | null): Promise<boolean> {

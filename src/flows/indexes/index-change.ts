@@ -49,10 +49,10 @@ async function record(
 }
 
 /** Looks first, as what is to be undone depends on it. Here no other change of them is under way. */
-const look = at(async ({ db, config }, operation, placement) => {
+const look = at(async ({ deployments, config }, operation, placement) => {
   const { create } = changeOf(operation);
   const indexesMax = indexesMaxAt(placement, config.starterIndexes);
-  const existed = create !== undefined && hasIndex(await listIndexes(db, placement), create, indexesMax);
+  const existed = create !== undefined && hasIndex(await listIndexes(deployments, placement), create, indexesMax);
   return { go: "apply", progress: { existed } };
 });
 
@@ -68,7 +68,7 @@ const apply = at(async (deps, operation, placement) => {
       await makeShared(deps, operation, { placement, index: create, ...(!operation.progress.existed && { beside }) });
     } else {
       deps.mayTake(buildMs);
-      await createIndex(deps.db, placement, create);
+      await createIndex(deps.deployments, placement, create);
     }
     await record(deps, operation, placement, (others) => [...others, create]);
     try {
@@ -81,7 +81,7 @@ const apply = at(async (deps, operation, placement) => {
   } else if (drop) {
     await record(deps, operation, placement, (others) => others);
     if (isShared(placement)) await tendCommon(deps, operation, [drop]);
-    await dropIndex(deps.db, placement, drop);
+    await dropIndex(deps.deployments, placement, drop);
   }
   return { done: true };
 });
@@ -91,7 +91,7 @@ async function takeBack(deps: StepDeps, operation: Operation<Input, Progress>, p
   const { create } = changeOf(operation);
   await record(deps, operation, placement, (others) => others);
   if (isShared(placement)) await tendCommon(deps, operation, [create!]);
-  await dropIndex(deps.db, placement, create!);
+  await dropIndex(deps.deployments, placement, create!);
 }
 
 /** One that the tenant is told to be gone is: what is left of it the doctor removes. */
@@ -99,7 +99,7 @@ const undo = at(async (deps, operation, placement) => {
   const { create, drop } = changeOf(operation);
   if (create && operation.progress.existed === false) await takeBack(deps, operation, placement);
   if (create) return { cancelled: true };
-  const isThere = (await listIndexes(deps.db, placement)).some(({ name }) => name === drop!.name);
+  const isThere = (await listIndexes(deps.deployments, placement)).some(({ name }) => name === drop!.name);
   return isThere ? { cancelled: true } : { done: true };
 });
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { failure } from "../../lib/failure.ts";
 import type { Operation, StepDeps } from "../../operation/operation.ts";
-import { endBuildTurn, takeBuildTurn } from "../../operation/build-turn.ts";
+import { awaitBuildTurn, endBuildTurn, takeBuildTurn } from "../../operation/build-turn.ts";
 import * as organizationStore from "../../organization/store.ts";
 import { assertRoom, readSharedRoom } from "../../tenant/place/index-room.ts";
 import { buildMs, createIndex, type IndexFailure, isCommon, removeCommon } from "../../tenant/place/indexes.ts";
@@ -27,27 +27,27 @@ type ToShare = {
  * @throws Failure `index_busy`, `index_limit`; of `createIndex`
  */
 export async function makeShared(
-  deps: Pick<StepDeps, "db" | "keepHeld" | "assertHeld" | "mayTake">,
+  deps: Pick<StepDeps, "db" | "deployments" | "keepHeld" | "assertHeld" | "mayTake">,
   operation: Operation,
   { placement, index, beside }: ToShare,
   waitMs = turnMs,
 ): Promise<void> {
-  const { db } = deps;
+  const { db, deployments } = deps;
   const build = async () => {
     deps.assertHeld();
     deps.mayTake(buildMs);
-    await createIndex(db, placement, index);
+    await createIndex(deployments, placement, index);
   };
-  if ((await readSharedRoom(db, placement)).has(index)) return await build();
-  await takeTurn(deps, operation, waitMs);
+  if ((await readSharedRoom(deployments, placement)).has(index)) return await build();
   try {
-    const room = await readSharedRoom(db, placement);
+    await takeTurn(deps, operation, waitMs);
+    const room = await readSharedRoom(deployments, placement);
     // What others list has its place, though it may not be there just now.
     const isNew = beside && !room.isTaken(index) && !(await isOthers(deps, operation, index));
     if (isNew) assertRoom(room.free, await countTaken(deps, operation, beside));
     deps.assertHeld();
     // An earlier version's, which the server takes for another of the same name.
-    if (room.isTaken(index) && !room.has(index)) await removeCommon(db, index);
+    if (room.isTaken(index) && !room.has(index)) await removeCommon(deployments, placement, index);
     await build();
   } finally {
     await endBuildTurn(db, operation);
@@ -60,6 +60,8 @@ async function takeTurn(
   waitMs: number,
 ): Promise<void> {
   const deadline = performance.now() + waitMs;
+  if (await takeBuildTurn(db, operation)) return;
+  await awaitBuildTurn(db, operation);
   while (!(await takeBuildTurn(db, operation))) {
     if (performance.now() > deadline) {
       const detail = "Another index is being made in the shared collection, one at a time; try again shortly.";

@@ -14,43 +14,43 @@ import type { Flow, StepDeps } from "../../operation/operation.ts";
 
 /** Removes what drivers of this move copied and the tenant never lived in. */
 async function removeLeftovers(deps: StepDeps, operation: MoveOperation, live: string): Promise<void> {
-  const { db, keepHeld, assertHeld } = deps;
+  const { db, deployments, keepHeld, assertHeld } = deps;
   const { to, keys = [], abandoned = [] } = operation.progress as MoveProgress;
   for (const key of keys) {
-    if (isShared(to) && placeKey({ ...to, key }) !== live) await removeShared(db, { ...to, key }, keepHeld);
+    if (isShared(to) && placeKey({ ...to, key }) !== live) await removeShared(deployments, { ...to, key }, keepHeld);
   }
   await keepHeld();
   if (await mayBeMade(deps, operation)) {
-    await removeStages(db, to);
+    await removeStages(deployments, to);
     for (const place of [...abandoned, to]) {
-      if (placeKey(place) !== live) await removeUnveiled(db, place, operation._id, assertHeld);
+      if (placeKey(place) !== live) await removeUnveiled(deployments, place, operation._id, assertHeld);
     }
   }
   await removeNotes(db, operation._id);
 }
 
 /** As long as no driver had a stage, a place that the database's user may not look at was never made. */
-async function mayBeMade({ db }: StepDeps, { progress }: MoveOperation): Promise<boolean> {
+async function mayBeMade({ deployments }: StepDeps, { progress }: MoveOperation): Promise<boolean> {
   const { stage, to } = progress as Partial<MoveProgress> & Pick<MoveProgress, "to">;
   if (stage) return true;
-  return (await unlessUnauthorized(() => collectionsNamed(db, to.database, to.collection))) !== null;
+  return (await unlessUnauthorized(() => collectionsNamed(deployments, to, to.collection))) !== null;
 }
 
 /** After the cutover: nothing of the tenant stays at the old place. What arrives there late was never acknowledged. */
 export const clean: MoveStep = async (deps, operation) => {
-  const { db, keepHeld } = deps;
+  const { db, deployments, keepHeld } = deps;
   const organization = await organizationStore.findById(db, operation.organization_id);
   const { from, source, to, keys } = operation.progress as MoveProgress;
   if (!organization?.placement) return { failed: organizationMissing };
   const live = organization.placement;
-  await removeMarker(db, live);
+  await removeMarker(deployments, live);
   await keepHeld();
   await retirePlace(db, from, {
     organization_id: operation.organization_id,
     stages: isShared(to) ? keys.map((key) => ({ ...to, key })) : [to],
     move_id: operation._id,
   });
-  await removePlace(db, from, source, deps);
+  await removePlace(deployments, from, source, deps);
   await tendCommon(deps, operation, from.indexes ?? []);
   await removeLeftovers(deps, operation, placeKey(live));
   await guarded.releasePlaces(db, organizationOf(operation));
@@ -59,7 +59,7 @@ export const clean: MoveStep = async (deps, operation) => {
 
 /** Before the cutover: the tenant goes on where it is, and nothing stays of the copy. */
 export const cancelMove: MoveStep = async (deps, operation) => {
-  const { db, assertHeld } = deps;
+  const { db, deployments, assertHeld } = deps;
   const organization = await organizationStore.findById(db, operation.organization_id);
   const { from, to, failed } = operation.progress as Partial<MoveProgress>;
   if (!from || !to) {
@@ -74,7 +74,7 @@ export const cancelMove: MoveStep = async (deps, operation) => {
   // The new database was nobody's yet.
   if (to.tier === "enterprise" && (await mayBeMade(deps, operation))) {
     assertHeld();
-    await removePlace(db, to, null, deps);
+    await removePlace(deployments, to, null, deps);
   }
   await guarded.releasePlaces(db, organizationOf(operation));
   return failed ? { failed } : { cancelled: true };
@@ -91,9 +91,9 @@ export const removeMoved: NonNullable<Flow<MoveInput, MoveProgress>["removeLeft"
   await removeLeftovers(deps, operation, placeKey(live));
   for (const place of [from, to]) {
     if (placeKey(place) === placeKey(live)) continue;
-    if (place === from) await removePlace(deps.db, from, source ?? null, deps);
+    if (place === from) await removePlace(deps.deployments, from, source ?? null, deps);
     // The new database was nobody's yet; under another name there is nothing but what has just been removed.
-    else if (to.tier === "enterprise") await removePlace(deps.db, to, null, deps);
+    else if (to.tier === "enterprise") await removePlace(deps.deployments, to, null, deps);
   }
   await tendCommon(deps, operation, [...(from.indexes ?? []), ...(to.indexes ?? [])]);
 };

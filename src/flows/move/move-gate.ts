@@ -45,7 +45,7 @@ async function passGate(deps: StepDeps, operation: MoveOperation, deadlineMs: nu
   await afterMoveLeases(deps);
 
   const sides = { source: from, stage, operationId: operation._id, verified };
-  const drained = await drainAll(db, sides, deadlineMs, { assertHeld, keepHeld, proveHeld });
+  const drained = await drainAll(deps, sides, deadlineMs, { assertHeld, keepHeld, proveHeld });
   await compareIndexes(deps, from, stage);
   if (performance.now() > deadlineMs) throw gateTooLong();
   const organization = await organizationStore.getById(db, operation.organization_id);
@@ -63,8 +63,8 @@ async function passGate(deps: StepDeps, operation: MoveOperation, deadlineMs: nu
 }
 
 /** @throws Error when the two sides don't have the same indexes */
-async function compareIndexes({ db }: StepDeps, from: Placement, stage: Placement): Promise<void> {
-  const [before, after] = await Promise.all([from, stage].map((side) => listIndexes(db, side)));
+async function compareIndexes({ deployments }: StepDeps, from: Placement, stage: Placement): Promise<void> {
+  const [before, after] = await Promise.all([from, stage].map((side) => listIndexes(deployments, side)));
   if (!Bun.deepEquals(before, after)) throw new Error("the sides differ in their indexes");
 }
 
@@ -78,7 +78,7 @@ async function unveil(
   const abandoned = [...progress.abandoned];
   let { to, candidate } = progress;
   for (;;) {
-    if (await unveilStage(deps.db, progress.stage, to)) return { to, abandoned };
+    if (await unveilStage(deps.deployments, progress.stage, to)) return { to, abandoned };
     abandoned.push(to);
     const next =
       to.tier === "professional"

@@ -1,4 +1,3 @@
-import type { Db } from "mongodb";
 import { isFailure } from "../../lib/failure.ts";
 import { isUnauthorized } from "../../lib/mongo/mongo.ts";
 import type { Next, StepDeps } from "../../operation/operation.ts";
@@ -6,6 +5,7 @@ import { leftOf, paceFrom } from "../../operation/pace.ts";
 import * as guarded from "../../organization/guarded.ts";
 import type { OrganizationDocument } from "../../organization/organization.ts";
 import * as organizationStore from "../../organization/store.ts";
+import type { Deployments } from "../../tenant/deployments.ts";
 import { assertPortable, buildMs, copyIndexes, listIndexes } from "../../tenant/place/indexes.ts";
 import { isShared, offerPlace, type Placement, placeKey, type TenantIndex } from "../../tenant/placement.ts";
 import { countDocuments } from "../../tenant/place/count.ts";
@@ -33,7 +33,7 @@ async function choose(
   operation: MoveOperation,
   organization: OrganizationDocument | null,
 ): Promise<Next<MoveProgress>> {
-  const { db } = deps;
+  const { deployments } = deps;
   const from = operation.progress.from ?? organization?.placement;
   if (!organization || !from) return { failed: organizationMissing };
   if (from.tier === operation.input.tier) {
@@ -41,12 +41,12 @@ async function choose(
   }
   try {
     const offered = offerPlace(operation.input.tier, whereOf(deps, organization), 1);
-    await assertPortable(db, from, offered, deps.config.starterIndexes);
+    await assertPortable(deployments, from, offered, deps.config.starterIndexes);
   } catch (error) {
     if (!isFailure(error)) throw error;
     return { failed: { code: error.failure, detail: error.message } };
   }
-  const unavailable = await findUnavailable(db, [from.tier, operation.input.tier]);
+  const unavailable = await findUnavailable(deployments.of(from.region), [from.tier, operation.input.tier]);
   if (unavailable) return { failed: tierUnavailable(unavailable) };
   const chosen = await choosePlace(deps, operation, organization, 1);
   if (!chosen) return { failed: { code: "move_pointless", detail: "No place is available in this tier." } };
@@ -54,11 +54,11 @@ async function choose(
     go: "journal",
     progress: {
       from,
-      source: isShared(from) ? null : await identify(db, from),
+      source: isShared(from) ? null : await identify(deployments, from),
       candidate: chosen.candidate,
-      ...(await announced(db, from, chosen.to, [])),
+      ...(await announced(deployments, from, chosen.to, [])),
       abandoned: [],
-      total: await countDocuments(db, from),
+      total: await countDocuments(deployments, from),
       copied: 0,
     },
   };
@@ -68,12 +68,14 @@ async function choose(
  * What is recorded of a place in the shared collection before anything is made there: its key, as what is under one that
  * nobody knows is never removed; and the indexes, as those that all share stay as long as somebody is said to want them.
  */
-const announced = async (db: Db, from: Placement, to: Placement, keys: string[]) =>
-  isShared(to) ? { to: { ...to, indexes: await listIndexes(db, from) }, keys: [...keys, to.key] } : { to, keys };
+const announced = async (deployments: Deployments, from: Placement, to: Placement, keys: string[]) =>
+  isShared(to)
+    ? { to: { ...to, indexes: await listIndexes(deployments, from) }, keys: [...keys, to.key] }
+    : { to, keys };
 
 /** Makes ready a stage of this driver's own and lets all processes know that from now on they note what they write. */
 export const journal: MoveStep = async (deps, operation) => {
-  const { db, assertHeld, mayTake } = deps;
+  const { db, deployments, assertHeld, mayTake } = deps;
   const { from, to, keys } = operation.progress as MoveProgress;
   const organization = await organizationStore.findById(db, operation.organization_id);
   if (!organization?.placement) return { failed: organizationMissing };
@@ -84,18 +86,18 @@ export const journal: MoveStep = async (deps, operation) => {
   const target = isShared(to) ? offerPlace("starter", whereOf(deps, organization), fence + 1) : to;
   // After `plan` it is; a driver that takes over has another key.
   if (isShared(target) && !keys.includes(target.key)) {
-    return { go: "journal", progress: await announced(db, from, target, keys) };
+    return { go: "journal", progress: await announced(deployments, from, target, keys) };
   }
   const phase = { operation_id: operation._id, phase: "journal" as const };
   if ((await guarded.enterPhase(db, organizationOf(operation), phase)) !== "written") {
     return { failed: organizationMissing };
   }
   // What drivers before this one copied under keys of theirs is of no use any more.
-  for (const key of keys) if (isShared(to) && key !== target.key) await dropSharedIndexes(db, { ...to, key });
+  for (const key of keys) if (isShared(to) && key !== target.key) await dropSharedIndexes(deployments, { ...to, key });
   let stage: Stage;
   let indexes: TenantIndex[];
   try {
-    stage = await claimStage(db, target, operation._id, fence);
+    stage = await claimStage(deployments, target, operation._id, fence);
     const { placement } = stage;
     const share = (index: TenantIndex, beside: readonly TenantIndex[]) =>
       makeShared(deps, operation, { placement, index, beside });
@@ -103,10 +105,10 @@ export const journal: MoveStep = async (deps, operation) => {
       assertHeld();
       mayTake(buildMs);
     };
-    indexes = await copyIndexes(db, from, placement, beforeEach, share);
+    indexes = await copyIndexes(deployments, from, placement, beforeEach, share);
   } catch (error) {
     if (isUnauthorized(error)) {
-      deps.log.error({ operation_id: operation._id, err: error }, "the database's user lacks a right");
+      deps.log.error({ operation_id: operation._id, err: error }, "database user lacks a right");
       return { go: "cancel", progress: { failed: tierUnavailable(target.tier) } };
     }
     if (!isFailure(error) || error.failure === "operation_pending") throw error;

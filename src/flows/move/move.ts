@@ -1,6 +1,4 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { isRefusedDocument } from "../../lib/mongo/mongo.ts";
-import { stopping } from "../../operation/drive.ts";
 import type { Flow, Operation, Step, StepDeps } from "../../operation/operation.ts";
 import { leftOf, type Pace, paceFrom } from "../../operation/pace.ts";
 import { compareBatch, type Compared } from "../../tenant/copy/compare.ts";
@@ -58,21 +56,14 @@ export type MoveStep = Step<MoveInput, MoveProgress>;
 /** Another driver's stage is not this one's to write to. */
 const ofThisDriver =
   (step: MoveStep): MoveStep =>
-  async (deps, operation) => {
-    if (operation.progress.fence !== operation.lease.guard) return { go: "journal" };
-    try {
-      return await step(deps, operation);
-    } catch (error) {
-      if (!isRefusedDocument(error)) throw error;
-      throw stopping("The database refuses a document at the new place, by a validator or as it is too large there.");
-    }
-  };
+  async (deps, operation) =>
+    operation.progress.fence === operation.lease.guard ? await step(deps, operation) : { go: "journal" };
 
 /** How long one run of a step goes on before its progress is recorded. */
 const recordEveryMs = 1_000;
 
 const copy: MoveStep = async (deps, operation) => {
-  const { db, config, assertHeld, keepHeld } = deps;
+  const { db, deployments, config, assertHeld, keepHeld } = deps;
   const { from, stage, fence, total, pace, ...progress } = operation.progress as MoveProgress;
   const perSecond = config.moveDocumentsPerSecond;
   const startedMs = performance.now();
@@ -81,12 +72,12 @@ const copy: MoveStep = async (deps, operation) => {
     const batchMs = performance.now();
     await keepHeld();
     const how = { documentsMax: size, ...((upTo === null || byHand > 0) && { byHand: true }) };
-    const batch = await copyBatch(db, from, stage, upTo, how, assertHeld);
+    const batch = await copyBatch(deployments, from, stage, upTo, how, assertHeld);
     await writeNotes(db, operation._id, batch.refused);
     copied += batch.copied;
     if (batch.next === null) return await toDrain(deps, operation, { copied });
     upTo = batch.next;
-    await saveCheckpoint(db, { placement: stage, checkpoint: { upTo, copied } }, fence);
+    await saveCheckpoint(deployments, { placement: stage, checkpoint: { upTo, copied } }, fence);
     const tookMs = performance.now() - batchMs;
     size = nextBatch(size, tookMs, perSecond);
     byHand = batch.isSlow ? byHandBatches : Math.max(0, byHand - 1);
@@ -123,10 +114,9 @@ const drainMs = 3_000;
 const vainMax = 10;
 
 const drainNotes: MoveStep = async (deps, operation) => {
-  const { db } = deps;
   const { from, stage, verified, copied, pace, ...before } = operation.progress as MoveProgress;
   const sides = { source: from, stage, operationId: operation._id, verified };
-  const left = await drain(db, sides, () => moveLeasesLastMs(deps), drainMs, deps);
+  const left = await drain(deps, sides, () => moveLeasesLastMs(deps), drainMs, deps);
   const isFewer = before.fewest === null || left < before.fewest;
   const looks = { fewest: isFewer ? left : before.fewest, vain: isFewer ? 0 : before.vain + 1 };
   // Between here and the gate it may be written to for a while, again and again.
@@ -145,13 +135,13 @@ const drainNotes: MoveStep = async (deps, operation) => {
 
 /** Compares everything while the gate is still open. What was written meanwhile may differ, and is noted by its writer. */
 const verify: MoveStep = async (deps, operation) => {
-  const { db, keepHeld } = deps;
+  const { db, deployments, keepHeld } = deps;
   const { from, stage, copied, pace, ...progress } = operation.progress as MoveProgress;
   const startedMs = performance.now();
   let { compared_to: at, compared } = progress;
   do {
     await keepHeld();
-    const batch = await compareBatch(db, from, stage, at);
+    const batch = await compareBatch(deployments, from, stage, at);
     if (!batch) return await toDrain(deps, operation, { compared, verified: true });
     await writeNotes(db, operation._id, batch.differing);
     at = batch.at;

@@ -2,6 +2,7 @@ import type { ObjectId } from "mongodb";
 import * as adminStore from "../../admin/store.ts";
 import { unlessUnauthorized } from "../../lib/mongo/mongo.ts";
 import type { Flow, Step, StepDeps } from "../../operation/operation.ts";
+import type { OrganizationDocument } from "../../organization/organization.ts";
 import * as organizationStore from "../../organization/store.ts";
 import { isShared } from "../../tenant/placement.ts";
 import { identify, isBare, removePlace } from "../../tenant/place/storage.ts";
@@ -20,18 +21,22 @@ export async function discardUnfinished(
   organization_id: ObjectId,
   { untouched = false }: DiscardInput,
 ): Promise<boolean> {
-  const { db } = deps;
-  const given = await organizationStore.startDiscarding(db, organization_id);
-  const organization = await organizationStore.findById(db, organization_id);
-  if (organization && !given) return false;
+  const { db, deployments } = deps;
+  let organization: OrganizationDocument | null;
+  do {
+    await organizationStore.startDiscarding(db, organization_id);
+    organization = await organizationStore.findById(db, organization_id);
+    // It has come late, from who was overtaken, in between.
+  } while (organization?.status === "provisioning");
+  if (organization && organization.status !== "deleting") return false;
   await adminStore.removeAll(db, organization_id);
   const placement = organization?.placement;
   // In the shared collection there is nothing yet.
   if (placement && !isShared(placement) && !untouched) {
     // A database that may not be looked into any more held nothing but an empty collection.
-    const identity = await unlessUnauthorized(() => identify(db, placement));
+    const identity = await unlessUnauthorized(() => identify(deployments, placement));
     // Anything else was there before, or came from others.
-    if (identity && (await isBare(db, placement))) await removePlace(db, placement, identity, deps);
+    if (identity && (await isBare(deployments, placement))) await removePlace(deployments, placement, identity, deps);
   }
   await forgetOrganization(deps, organization_id);
   await organizationStore.removeRecord(db, organization_id, { untouched });

@@ -19,7 +19,7 @@ export async function forgetOrganization(
   if (areKept(config.quotas)) await removeUsage(db, organizationId);
   while (await forgetSomeInserts(db, organizationId)) await keepHeld();
   for await (const operations of forgetEnded(db, organizationId)) {
-    for (const { _id } of operations.filter(({ kind }) => flows[kind].takesNotes)) {
+    for (const { _id } of operations.filter(({ kind }) => flows[kind]?.takesNotes ?? true)) {
       await removeNotes(db, _id);
       await keepHeld();
     }

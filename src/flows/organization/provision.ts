@@ -44,7 +44,7 @@ const ifAllowed =
       return await step(deps, operation);
     } catch (error) {
       if (!isUnauthorized(error)) throw error;
-      deps.log.error({ operation_id: operation._id, err: error }, "the database's user lacks a right");
+      deps.log.error({ operation_id: operation._id, err: error }, "database user lacks a right");
       return undo(tierUnavailable(operation.input.tier));
     }
   };
@@ -58,7 +58,7 @@ async function insertOrganization(
   const { organization_name, email } = namesOf(operation);
   const where = whereOf(deps, { _id: organization_id, organization_name });
   const places =
-    input.tier === "professional" ? freePlaces(db, where, 1, 0) : [{ to: offerPlace(input.tier, where, 1) }];
+    input.tier === "professional" ? freePlaces(deps, where, 1, 0) : [{ to: offerPlace(input.tier, where, 1) }];
   for await (const { to: placement } of places) {
     const organization: OrganizationDocument = {
       _id: organization_id,
@@ -97,12 +97,12 @@ const insertAdmin: ProvisionStep = async (deps, operation) => {
   return written === "written" ? { go: "storage" } : undo(emailTaken);
 };
 
-const createStorage: ProvisionStep = async ({ db }, { organization_id }) => {
+const createStorage: ProvisionStep = async ({ db, deployments }, { organization_id }) => {
   const organization = await organizationStore.findById(db, organization_id);
   if (!organization?.placement) return undo(interrupted);
   const { placement } = organization;
   // Who had the place before has retired it before it could be claimed; and something may have come late in between.
-  const isOwn = !(await isRetired(db, placement)) && (await createPlace(db, placement));
+  const isOwn = !(await isRetired(db, placement)) && (await createPlace(deployments, placement));
   return isOwn ? { go: "activate" } : undo(interrupted);
 };
 

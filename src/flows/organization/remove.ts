@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as adminStore from "../../admin/store.ts";
+import { flowOf } from "../../operation/known.ts";
 import type { Flow, Operation, Step, StepDeps } from "../../operation/operation.ts";
 import * as organizationStore from "../../organization/store.ts";
 import type { Placement } from "../../tenant/placement.ts";
@@ -24,18 +25,18 @@ const hide: RemoveStep = async ({ db }, { organization_id }) =>
  * next one of that name.
  */
 const locate: RemoveStep = async (deps, { organization_id, superseded }) => {
-  const { db } = deps;
+  const { db, deployments } = deps;
   await sleep(Math.max(await leasesLastMs(deps), superseded?.held_ms ?? 0));
   const placement = (await organizationStore.findById(db, organization_id))?.placement;
   return placement
-    ? { go: "storage", progress: { placement, identity: await identify(db, placement) } }
+    ? { go: "storage", progress: { placement, identity: await identify(deployments, placement) } }
     : { go: "admins" };
 };
 
 const removeStorage: RemoveStep = async (deps, operation) => {
   const { placement, identity } = operation.progress as Progress;
   await removeLeft(deps, operation, placement);
-  if (identity) await removePlace(deps.db, placement, identity, deps);
+  if (identity) await removePlace(deps.deployments, placement, identity, deps);
   await tendCommon(deps, operation, placement.indexes ?? []);
   return { go: "admins" };
 };
@@ -43,7 +44,7 @@ const removeStorage: RemoveStep = async (deps, operation) => {
 /** What an operation into whose place the deletion has come has left beside the place where the tenant lives. */
 async function removeLeft(deps: StepDeps, operation: Operation, live: Placement): Promise<void> {
   const { superseded, ...by } = operation;
-  if (superseded) await deps.flows[superseded.kind].removeLeft?.(deps, { ...by, ...superseded }, live);
+  if (superseded) await flowOf(deps.flows, superseded.kind).removeLeft?.(deps, { ...by, ...superseded }, live);
 }
 
 const removeAdmins: RemoveStep = async (deps, { organization_id }) => {

@@ -62,12 +62,12 @@ const reservePlace: RenameStep = async (deps, operation) => {
   const own = candidateNumbers(1, owner.guard).find(
     (number) => offerPlace("professional", where, number).collection === from.collection,
   );
-  const free = freePlaces(deps.db, where, progress.candidate ?? 1, owner.guard);
+  const free = freePlaces(deps, where, progress.candidate ?? 1, owner.guard);
   const chosen = await claimPlace(deps, owner, before(free, own));
   // It has the best place that there is; or there is none, and it stays where it is.
   if (!chosen) return { go: "open" };
   const { to, candidate } = chosen;
-  const source = await identify(deps.db, from);
+  const source = await identify(deps.deployments, from);
   return { go: "close", progress: { from, to: { ...from, collection: to.collection }, candidate, source } };
 };
 
@@ -101,22 +101,22 @@ const seal: RenameStep = async ({ db }, operation) => {
 };
 
 const renameStorage: RenameStep = async (deps, operation) => {
-  const { db, assertHeld } = deps;
+  const { db, deployments, assertHeld } = deps;
   const { from, to, source } = operation.progress as RenameProgress;
   // A driver that had opened the gate again died before it could say so.
   const { move } = await organizationStore.getById(db, operation.organization_id);
   if (move?.phase !== "sealed") return { go: "close" };
   assertHeld();
-  const outcome = source ? await renameCollection(db, from, to.collection, source) : "source_missing";
+  const outcome = source ? await renameCollection(deployments, from, to.collection, source) : "source_missing";
   if (outcome === "renamed") return { go: "placement" };
   // The first try of this step, whoever made it.
-  if (isSameCollection(source, await identify(db, to))) return { go: "placement" };
+  if (isSameCollection(source, await identify(deployments, to))) return { go: "placement" };
   if (typeof outcome === "object") {
-    deps.log.warn({ operation_id: operation._id, err: outcome.refused }, "the database refuses the rename");
+    deps.log.warn({ operation_id: operation._id, err: outcome.refused }, "rename refused by the database");
     return await reopen(deps, operation);
   }
   // There is nothing to be renamed.
-  if (outcome === "source_missing" && (await createPlace(db, to))) return { go: "placement" };
+  if (outcome === "source_missing" && (await createPlace(deployments, to))) return { go: "placement" };
   return await passOver(deps, operation);
 };
 
@@ -129,7 +129,7 @@ async function passOver({ db }: StepDeps, { organization_id, progress }: RenameO
 
 /** Lets readers and writers in again where they were, and tries the rename again later, or not at all. */
 async function reopen(deps: StepDeps, operation: RenameOperation): ReturnType<RenameStep> {
-  const { db, assertHeld } = deps;
+  const { db, deployments, assertHeld } = deps;
   const { to, source, sealed_by, refused = 0 } = operation.progress as RenameProgress;
   const owner = organizationOf(operation);
   const isUnanswered = sealed_by !== owner.guard;
@@ -137,8 +137,8 @@ async function reopen(deps: StepDeps, operation: RenameOperation): ReturnType<Re
   if (isUnanswered) {
     // From here on the name is taken, so that the rename which got no answer fails, or has happened.
     assertHeld();
-    await createPlace(db, to);
-    if (isSameCollection(source, await identify(db, to))) return { go: "placement" };
+    await createPlace(deployments, to);
+    if (isSameCollection(source, await identify(deployments, to))) return { go: "placement" };
     next = await passOver(deps, operation);
   }
   await guarded.leaveMove(db, owner, operation._id);
@@ -149,7 +149,7 @@ async function reopen(deps: StepDeps, operation: RenameOperation): ReturnType<Re
 
 /** The cutover, which opens the gate; what arrived late under the old name goes before another can have it. */
 const writePlacement: RenameStep = async (deps, operation) => {
-  const { db } = deps;
+  const { db, deployments } = deps;
   const { from, to } = operation.progress as RenameProgress;
   const owner = organizationOf(operation);
   const { placement } = await organizationStore.getById(db, operation.organization_id);
@@ -157,7 +157,7 @@ const writePlacement: RenameStep = async (deps, operation) => {
     const written = await guarded.cutOver(db, owner, operation._id, placement, { ...placement, ...to });
     if (written !== "written") return { go: "open" };
   }
-  await sweepPlace(db, from, deps);
+  await sweepPlace(deployments, from, deps);
   await guarded.releasePlaces(db, owner);
   return { done: true };
 };
@@ -183,9 +183,9 @@ export const removeRenamed = async (deps: StepDeps, { progress }: RenameOperatio
   const { from, to, source = null } = progress;
   for (const place of [from, to]) {
     if (!place || placeKey(place) === placeKey(live)) continue;
-    const found = await identify(deps.db, place);
+    const found = await identify(deps.deployments, place);
     deps.assertHeld();
-    if (isSameCollection(found, source)) await dropCollection(deps.db, place, found);
-    else await sweepPlace(deps.db, place, deps);
+    if (isSameCollection(found, source)) await dropCollection(deps.deployments, place, found);
+    else await sweepPlace(deps.deployments, place, deps);
   }
 };

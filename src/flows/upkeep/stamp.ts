@@ -12,7 +12,7 @@ type Progress = { stamped: number; refused: number; fence: number; upTo: Positio
 type StampStep = Step<Record<string, never>, Progress>;
 
 /** Marks the documents that a collection of the first Croupier brought along with their tenant. They can be used all the time. */
-const mark: StampStep = async ({ db, keepHeld }, { organization_id, progress, lease: { fence } }) => {
+const mark: StampStep = async ({ db, deployments, keepHeld }, { organization_id, progress, lease: { fence } }) => {
   const placement = (await organizationStore.findById(db, organization_id))?.placement;
   if (!placement) return { failed: organizationMissing };
   if (!placement.unstamped) return { done: true };
@@ -20,7 +20,7 @@ const mark: StampStep = async ({ db, keepHeld }, { organization_id, progress, le
   const { stamped = 0, upTo = null } = progress;
   // Whoever comes next looks at them again.
   const before = progress.fence === fence ? (progress.refused ?? 0) : 0;
-  const { next, found, refused } = await stampBatch(db, placement, upTo);
+  const { next, found, refused } = await stampBatch(deployments, placement, upTo);
   if (next) {
     const counted = { stamped: stamped + found - refused, refused: before + refused };
     return { go: "mark", progress: { ...counted, fence, upTo: next } };

@@ -25,7 +25,7 @@ type SweepStep = Step<SweepInput>;
  * Invariant: nobody claims a place that is retired, so what is there is a stray, or was always somebody else's.
  */
 const sweepRetired: SweepStep = async (deps, operation) => {
-  const { db, log } = deps;
+  const { db, deployments, log } = deps;
   const retired = await findRetired(db, operation.input.retired_id);
   if (!retired?.due_at) return { done: true };
   const organization = await organizationStore.findById(db, operation.organization_id);
@@ -37,27 +37,27 @@ const sweepRetired: SweepStep = async (deps, operation) => {
   // Other places carry the tenant's id.
   const isHeld = (place: Placement) =>
     place.tier !== "professional" || (organization?.place_keys?.includes(placeKey(place)) ?? false);
-  await sweepStages(db, retired, { live, isHeld }, deps);
+  await sweepStages(deployments, retired, { live, isHeld }, deps);
   const key = placeKey(retired.placement);
   const outcome = live === key ? "clean" : await sweepOnce(deps, operation.organization_id, retired.placement);
   if (outcome === "left") {
     const organization_id = operation.organization_id.toHexString();
-    log.warn({ organization_id, place: key }, "others' documents at a place that was left");
+    log.warn({ organization_id, place: key }, "foreign documents in a place that was left");
   }
   // As a version before held it.
   if (organization && live !== key) await guarded.releasePlaces(db, organizationOf(operation));
   // What was noted, begun or remembered late.
   await removeNotes(db, retired.move_id ?? retired._id);
   if (!organization) await forgetOrganization(deps, operation.organization_id);
-  await (outcome === "swept" ? postponeRetired(db, retired, "found") : settleRetired(db, retired));
+  await (outcome === "swept" ? postponeRetired(db, retired, "found") : settleRetired(deps, retired));
   return { done: true };
 };
 
 async function sweepOnce(deps: StepDeps, organizationId: ObjectId, placement: Placement) {
   const holder = await organizationStore.findByPlace(deps.db, placeKey(placement));
-  if (!holder || holder._id.equals(organizationId)) return await sweepPlace(deps.db, placement, deps);
+  if (!holder || holder._id.equals(organizationId)) return await sweepPlace(deps.deployments, placement, deps);
   // A version before let another tenant have it.
-  await removeStrays(deps.db, placement);
+  await removeStrays(deps.deployments, placement);
   return "clean";
 }
 

@@ -1,20 +1,12 @@
 import { zValidator } from "@hono/zod-validator";
-import type { Context, Hono, MiddlewareHandler } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import * as z from "zod";
-import {
-  createDocument,
-  type ZodOpenApiOperationObject,
-  type ZodOpenApiResponseObject,
-  type ZodOpenApiResponsesObject,
-} from "zod-openapi";
-import type { Config } from "../../config.ts";
+import type { ZodOpenApiOperationObject, ZodOpenApiResponsesObject } from "zod-openapi";
 import { type FieldError, failure } from "../../lib/failure.ts";
-import { service, version } from "../../lib/version.ts";
 import { receive } from "../edge/receive.ts";
-import { firstErrorsSchema, isOfFirst } from "./first-errors.ts";
-import { type HttpFailure, problemOf, problemSchema, problemTypes } from "./problems.ts";
+import type { HttpFailure, problemTypes } from "./problems.ts";
 
-type ProblemCode = keyof typeof problemTypes;
+export type ProblemCode = keyof typeof problemTypes;
 
 /** What a middleware adds to the description of the routes that it stands on. */
 export type Description = Pick<
@@ -33,6 +25,7 @@ type Described = { [described]?: Description };
 /** Hangs a description on a middleware; `openApiDocument` finds it there, so neither can be true without the other. */
 export const withDescription = <M extends MiddlewareHandler>(middleware: M, description: Description): M =>
   Object.assign(middleware, { [described]: description });
+export const descriptionOf = (handler: object): Description | undefined => (handler as Described)[described];
 
 /** A middleware that does nothing but describe its route. */
 export const describe = (description: Description): MiddlewareHandler =>
@@ -45,7 +38,9 @@ function exampleOf(schema: z.ZodType): unknown {
   return Object.fromEntries(Object.entries(schema.shape).map(([name, field]) => [name, exampleOf(field as z.ZodType)]));
 }
 
-const json = (schema: z.ZodType, example: unknown = exampleOf(schema)) => ({ "application/json": { schema, example } });
+export const json = (schema: z.ZodType, example: unknown = exampleOf(schema)) => ({
+  "application/json": { schema, example },
+});
 
 /** Describes an answer in JSON; `differs` are the fields whose example is another one than the schema's. */
 export const answer = (description: string, schema: z.ZodObject, differs: Record<string, unknown> = {}) => ({
@@ -56,7 +51,7 @@ export const answer = (description: string, schema: z.ZodObject, differs: Record
 /** An answer doesn't grow with the number of mistakes. */
 const errorsMax = 20;
 
-function invalid(errors: FieldError[]) {
+export function invalid(errors: FieldError[]) {
   const told = errors.slice(0, errorsMax);
   const more = errors.length > told.length ? [`and ${errors.length - told.length} more`] : [];
   const detail = [...told.map(({ pointer, message }) => `${pointer} ${message}`), ...more].join("; ");
@@ -184,12 +179,12 @@ export const pathParameters = <S extends z.ZodObject>(schema: S) =>
   );
 
 /** Problems that every route under the error handler may answer with. */
-const everywhere = {
+export const everywhere = {
   bad_request: "The Host header is invalid or occurs twice",
   internal_error: "An internal error of the service",
 };
 /** What only reads is sent on to HTTPS instead, where there is a PUBLIC_ORIGIN. */
-const whereChanged = { ...everywhere, https_required: "The request was sent by HTTP, and ENFORCE_HTTPS is on" };
+export const whereChanged = { ...everywhere, https_required: "The request was sent by HTTP, and ENFORCE_HTTPS is on" };
 
 /** Problems of the routes that wait until the service is ready and ask the database. */
 export const databaseProblems = {
@@ -207,104 +202,3 @@ export const bodilessProblems = {
 
 /** Problems of the routes whose effect is recorded. */
 export const recordProblems = { audit_unavailable: "The audit log can't be written at the moment" };
-
-const retryAfter = z.string().meta({ description: "In seconds", example: "1" });
-const headersOf: Partial<Record<string, ZodOpenApiResponseObject["headers"]>> = {
-  401: z.object({ "WWW-Authenticate": z.string().meta({ example: "Bearer" }) }),
-  409: z.object({ "Retry-After": retryAfter.optional() }),
-  412: z.object({
-    ETag: z.string().optional().meta({ description: "ETag of the current document", example: '"2-q83vEjRWeJCrze8B"' }),
-  }),
-  415: z.object({ "Accept-Encoding": z.string().meta({ example: "identity" }) }),
-  429: z.object({
-    "Retry-After": z.string().meta({ description: "In seconds", example: "30" }),
-    RateLimit: z.string().meta({
-      description: "Remaining requests, and seconds until the window resets",
-      example: '"organization";r=0;t=30',
-    }),
-    "RateLimit-Policy": z
-      .string()
-      .meta({ description: "The limit and its window in seconds", example: '"organization";q=6000;w=60' }),
-  }),
-  403: z.object({
-    "WWW-Authenticate": z.string().optional().meta({
-      description: "If the key lacks a scope (RFC 6750, 3)",
-      example: 'Bearer error="insufficient_scope", scope="moves:write"',
-    }),
-  }),
-  503: z.object({ "Retry-After": retryAfter }),
-};
-
-function problemResponses(path: string, { problems = {}, wrongField }: Description): ZodOpenApiResponsesObject {
-  const byStatus = Object.groupBy(
-    Object.entries(problems) as [ProblemCode, string][],
-    ([code]) => problemTypes[code].status,
-  );
-  const responses: ZodOpenApiResponsesObject = {};
-  for (const [status, listed] of Object.entries(byStatus)) {
-    const examples = listed!.map(([code, detail]) => {
-      const problem = code === "invalid_request" && wrongField ? invalid([wrongField]) : failure(code, `${detail}.`);
-      const value = problemOf(problem, path, "7d5c5b1e-5f0f-4a3e-8f5e-0f8a2b3c4d5e");
-      return [code, { summary: problemTypes[code].title, value }] as const;
-    });
-    responses[status as `${1 | 2 | 3 | 4 | 5}${string}`] = {
-      description: listed!.map(([, detail]) => detail).join("; "),
-      content: { "application/problem+json": { schema: problemSchema, examples: Object.fromEntries(examples) } },
-      ...(headersOf[status] && { headers: headersOf[status] }),
-    };
-  }
-  return responses;
-}
-
-/** OpenAPI 3.1 of all routes of an app that are described, made from the schemas that validate. */
-export function openApiDocument(
-  app: Hono<any>,
-  components: { securitySchemes: Record<string, object> },
-  validationErrors: Config["validationErrors"],
-) {
-  const operations = new Map<string, Description>();
-  for (const { method, path, handler } of app.routes) {
-    const part = (handler as Described)[described];
-    if (!part) continue;
-    const place = `${method.toLowerCase()} ${path}`;
-    const sofar: Description = operations.get(place) ?? { problems: method === "GET" ? everywhere : whereChanged };
-    operations.set(place, {
-      ...sofar,
-      ...part,
-      problems: { ...sofar.problems, ...part.problems },
-      ...(sofar.requestParams && { requestParams: { ...sofar.requestParams, ...part.requestParams } }),
-    });
-  }
-  const paths: Record<string, Record<string, ZodOpenApiOperationObject>> = {};
-  for (const [place, description] of operations) {
-    const { answers, problems, wrongField, ...operation } = description;
-    const [method = "", path = ""] = place.split(" ");
-    // A status that the route answers with itself is its own to describe.
-    const responses = { ...problemResponses(path, description), ...answers };
-    const isFirst = validationErrors === "v1" && isOfFirst(method.toUpperCase(), path);
-    if (isFirst && responses["422"]) responses["422"] = { ...responses["422"], content: json(firstErrorsSchema) };
-    const template = path.replace(/:(\w+)/g, "{$1}");
-    paths[template] = { ...paths[template], [method]: { ...operation, responses } };
-  }
-  return createDocument({
-    openapi: "3.1.0",
-    info: {
-      title: service,
-      version,
-      description: [
-        "Multi-tenancy for MongoDB: every organization gets a place for its documents and an admin who signs in.",
-        "To try it on this page: `POST /org/create`, then `POST /admin/login`, and enter the `access_token` under *Authorize*.",
-      ].join("\n\n"),
-    },
-    // In the order in which a newcomer needs them.
-    tags: [
-      { name: "Organizations", description: "The tenants" },
-      { name: "Admins", description: "Who signs in for an organization" },
-      { name: "Documents", description: "An organization's own data, with the same behaviour in every tier" },
-      { name: "Platform", description: "For operators: organizations, moves and operations" },
-      { name: "Service", description: "For operators: health, readiness and keys" },
-    ],
-    paths,
-    components,
-  } as Parameters<typeof createDocument>[0]);
-}

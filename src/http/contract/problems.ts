@@ -13,7 +13,7 @@ import { wordsOf } from "../../lib/scrub.ts";
 import type { OperatorFailure } from "../../operator/key.ts";
 import type { OperationFailure } from "../../operation/drive.ts";
 import type { OrganizationFailure } from "../../organization/organization.ts";
-import type { SessionFailure } from "../../session/session.ts";
+import { type SessionFailure, tokenReasons } from "../../session/session.ts";
 import type { TenantFailure } from "../../tenant/door.ts";
 import type { IndexFailure } from "../../tenant/place/indexes.ts";
 import type { QuotaFailure } from "../../quota/quota.ts";
@@ -132,10 +132,12 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   starting: { status: 503, title: "The service is starting" },
 };
 
+const typeOf = (code: FailureCode) => `urn:croupier:problem:${code}` as const;
+
 export const problemSchema = z
   .object({
     type: z
-      .string()
+      .enum((Object.keys(problemTypes) as FailureCode[]).map(typeOf))
       .meta({ description: "Identifies the type of problem", example: "urn:croupier:problem:invalid_request" }),
     title: z.string(),
     status: z.int(),
@@ -150,6 +152,10 @@ export const problemSchema = z
       .array(z.unknown())
       .optional()
       .meta({ description: "When some of several documents were rejected: the ids of those that were stored" }),
+    reason: z
+      .enum(tokenReasons)
+      .optional()
+      .meta({ description: "Of `token_invalid`, when it was a token: `expired`: renew it; `ended`: sign in again" }),
     quota: z
       .object({
         name: z.enum(["documents", "bytes", "organizations"]),
@@ -196,9 +202,8 @@ export function problemOf(
   requestId: string,
 ): Problem {
   const { status, title } = problemTypes[code];
-  const type = `urn:croupier:problem:${code}`;
   return {
-    type,
+    type: typeOf(code),
     title,
     status,
     detail: message,
@@ -216,7 +221,7 @@ const requestPath = (c: Context): string => /^(?:https?:\/\/[^/?#]*)?([^?#]*)/.e
 export function sendProblem(c: Context, error: Failure<FailureCode>, headers: Record<string, string> = {}): Response {
   const { status } = problemTypes[error.failure];
   const body = problemOf(error, requestPath(c), c.get("requestId") ?? "");
-  if (status === 401) headers["WWW-Authenticate"] = challenge(error.failure);
+  if (status === 401) headers["WWW-Authenticate"] = challenge(error);
   if (error.scope !== undefined)
     headers["WWW-Authenticate"] = `Bearer error="insufficient_scope", scope="${error.scope}"`;
   // RFC 9110, 15.5.16.
@@ -227,9 +232,12 @@ export function sendProblem(c: Context, error: Failure<FailureCode>, headers: Re
   return c.body(printExtendedJson(body), status, { ...headers, "Content-Type": "application/problem+json" });
 }
 
-/** RFC 6750, 3: the error is named only when a token was sent. */
-const challenge = (code: FailureCode) =>
-  ["token_invalid", "tenant_gone", "operator_key_invalid"].includes(code) ? 'Bearer error="invalid_token"' : "Bearer";
+/** RFC 6750, 3: the error is named only when a token was sent, and described as the problem is. */
+function challenge({ failure: code, members }: Failure<FailureCode>): string {
+  if (!["token_invalid", "tenant_gone", "operator_key_invalid"].includes(code)) return "Bearer";
+  const description = members?.reason ? `, error_description="The access token has ${members.reason}"` : "";
+  return `Bearer error="invalid_token"${description}`;
+}
 
 /** The one place where errors become answers. */
 export function handleError({ log, config }: Pick<Deps, "log" | "config">): (error: unknown, c: Context) => Response {
@@ -239,13 +247,13 @@ export function handleError({ log, config }: Pick<Deps, "log" | "config">): (err
     const requestId = c.get("requestId");
     if (problem.failure === "internal_error") log.error({ request_id: requestId, err: error }, "request failed");
     else if (problem.failure === "database_unavailable")
-      log.warn({ request_id: requestId, err: error }, "database away");
+      log.warn({ request_id: requestId, err: error }, "database unavailable");
     const refusal = [error, problem.cause].find(isUnauthorized);
     // Once for each right and kind of database, not for each request.
     const what = refusal === undefined ? null : wordsOf(refusal).replace(/[0-9a-f]{24}/, "*");
     if (what !== null && !told.has(what)) {
       told.add(what);
-      log.error({ request_id: requestId, err: refusal }, "the database's user lacks a right");
+      log.error({ request_id: requestId, err: refusal }, "database user lacks a right");
     }
     const isFirst = config.validationErrors === "v1" && isOfFirst(c.req.method, c.req.path);
     if (isFirst && problemTypes[problem.failure].status === 422) return c.json(firstErrorsOf(problem), 422);

@@ -153,7 +153,7 @@ export function documentRoutes(deps: Deps) {
       queryBody(countRequest, { some: { filter: { color: "red" } } }, filterValuesMax),
       async (c) => {
         const { filter } = readMembers(c, ["filter"]);
-        return sendExtended(c, 200, { count: await countDocuments(inTime(c), organizationOf(c), filter) });
+        return sendExtended(c, 200, await countDocuments(inTime(c), organizationOf(c), filter));
       },
     )
     .post(
@@ -173,9 +173,7 @@ export function documentRoutes(deps: Deps) {
       ),
       async (c) => {
         const { pipeline } = readMembers(c, ["pipeline"]);
-        return await sendPage(c, keyOf(c), {
-          documents: await aggregateDocuments(inTime(c), organizationOf(c), pipeline),
-        });
+        return await sendPage(c, keyOf(c), await aggregateDocuments(inTime(c), organizationOf(c), pipeline));
       },
     )
     .get(

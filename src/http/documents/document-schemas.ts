@@ -9,8 +9,9 @@ import { stageFieldsMax } from "../../tenant/query/stages.ts";
 export const exampleDocument = { _id: { $oid: "6743a1f0c2a4b8d9e0f1a2b3" }, color: "red", weight: 12.5 };
 
 /** Documents are whatever a tenant keeps; the code that stores them says what can't be. */
-export const documentSchema = z.looseObject({}).meta({
-  id: "Document",
+const _id = z.unknown().optional().meta({ description: "A new ObjectId where a new document has none" });
+export const documentSchema = z.looseObject({ _id }).meta({
+  id: "StoredDocument",
   description:
     "A document in MongoDB Extended JSON. The top-level field names `tenant_id` and `_croupier` are reserved.",
 });
@@ -29,24 +30,34 @@ export const insertAnswer = z.union([inserted, documentSchema]).meta({
   description: "The document, or for an array how many were inserted and their ids",
 });
 
+const warnings = z
+  .array(z.object({ pointer: z.string(), message: z.string(), code: z.enum(["date_as_text"]) }).meta({ id: "Warning" }))
+  .optional()
+  .meta({
+    description:
+      "When nothing was found: values of the filter that are text and look like dates, which no date is equal to or compares with",
+  });
 const documents = z.array(documentSchema).meta({ example: [exampleDocument] });
 
 export const listAnswer = z
   .object({
     documents,
     next_cursor: z.string().nullable().meta({ description: "For the next page; null on the last page", example: null }),
+    warnings,
   })
   .meta({ id: "Documents" });
 
-export const aggregateAnswer = z.object({ documents }).meta({ id: "AggregatedDocuments" });
+export const aggregateAnswer = z.object({ documents, warnings }).meta({ id: "AggregatedDocuments" });
 
-export const countAnswer = z.object({ count: z.int().meta({ example: 42 }) }).meta({ id: "Count" });
+export const countAnswer = z.object({ count: z.int().meta({ example: 42 }), warnings }).meta({ id: "Count" });
 
 /** More fits into no URL: with the headers it may have 16 kB. */
 const text = z.string().max(8_192, "is too long");
 
 export const listQuery = z.strictObject({
-  filter: text.optional().meta({ description: "Extended JSON", example: '{"color":"red"}' }),
+  filter: text
+    .optional()
+    .meta({ description: 'Extended JSON, where a date is `{"$date": …}`', example: '{"color":"red"}' }),
   sort: text
     .optional()
     .meta({ description: `At most ${sortFieldsMax} fields beside _id, or JSON: {"weight":-1}`, example: "-weight" }),
@@ -63,7 +74,9 @@ export const pipelineValuesMax = 8_000;
 const filter = z
   .looseObject({})
   .optional()
-  .meta({ description: `The body may hold at most ${filterValuesMax} values` });
+  .meta({
+    description: `The body may hold at most ${filterValuesMax} values. A date is \`{"$date": "2026-11-24T09:30:00Z"}\`; text is no date`,
+  });
 export const findRequest = z
   .strictObject({
     filter,
@@ -102,7 +115,7 @@ export const indexSchema = z
     key: z.record(z.string(), direction).meta({ example: { color: 1 } }),
     unique: z.boolean().meta({ example: false }),
   })
-  .meta({ id: "Index" });
+  .meta({ id: "IndexDefinition" });
 
 export const indexesAnswer = z
   .object({ indexes: z.array(indexSchema).meta({ example: [{ name: "color_1", key: { color: 1 }, unique: false }] }) })

@@ -10,7 +10,8 @@ const security = [{ accessToken: [] }];
 const tokenProblems = {
   ...organizationProblems,
   token_missing: "No access token was sent",
-  token_invalid: "The token is malformed or expired, has been revoked, or its organization no longer exists",
+  token_invalid:
+    "The token is malformed, or it has expired (`reason` is `expired`: renew it), or it was revoked or its organization no longer exists (`ended`: sign in again)",
   revocations_unknown: "It can't be checked at the moment whether the token was revoked",
   address_not_allowed: "The organization's allow-list doesn't include your address",
 };

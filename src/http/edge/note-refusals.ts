@@ -18,7 +18,7 @@ async function ownerOf({ tokens }: NoteDeps, c: Context<Env>): Promise<Partial<A
   if (actor) return { organizationId: actor.organizationId };
   const token = bearerOf(c.req.header("authorization"));
   const claims = token === undefined ? null : await tokens.read(token, false).catch(() => null);
-  if (!claims) return { organizationId: null };
+  if (!claims || claims === "expired") return { organizationId: null };
   return { organizationId: new ObjectId(claims.organization_id), who: { kind: "admin", id: claims.admin_id } };
 }
 

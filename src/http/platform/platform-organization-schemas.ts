@@ -25,7 +25,14 @@ export const organizationsQuery = z.strictObject({
 const reason = z
   .string()
   .regex(/^[^\p{C}\p{Zl}\p{Zp}\uFFFD]{1,500}$/u, "must be one line of 1 to 500 characters")
-  .meta({ description: "For operators only", example: "The invoice of October is not paid" });
+  .meta({
+    description: "One line; for operators only",
+    example: "The invoice of October is not paid",
+    minLength: 1,
+    maxLength: 500,
+    // Not all that read a description know `\p`.
+    pattern: "^[^\\u0000-\\u001F\\u007F-\\u009F\\u2028\\u2029\\uFFFD]*$",
+  });
 
 export const suspendRequest = z.strictObject({ reason: reason.optional() }).meta({ id: "SuspendOrganization" });
 

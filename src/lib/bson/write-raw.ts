@@ -21,24 +21,28 @@ async function execute<D extends Document>({ db }: { db: Collection<D>["db"] }, 
 const namespaceOf = ({ dbName, collectionName }: Collection) => new MongoDBNamespace(dbName, collectionName);
 const optionsFor = (inTime: InTime) => ({ ordered: false, ...durable, ...inTime });
 
+/** Which document was refused, by its place, and the server's code; `errmsg` may quote the document. */
+export type RawRefusal = { index: number; code: number; errmsg: string };
+
 /**
- * Inserts documents, each by itself.
+ * Inserts documents, each by itself, for the majority.
  *
- * @throws MongoServerError of the first that was refused, with all of them as `writeErrors`; the others are there
+ * @returns those that the server refused; the others are there
+ * @throws what leaves open which are there
  */
 export async function insertBytes(
   collection: Collection,
   documents: readonly Uint8Array[],
   inTime: InTime,
-): Promise<void> {
+): Promise<RawRefusal[]> {
   const operation = new InsertOperation(
     namespaceOf(collection),
     documents.map(() => ({})),
     optionsFor(inTime),
     documents,
   );
-  const { writeErrors } = await execute(collection, operation);
-  if (writeErrors?.[0]) throw Object.assign(new MongoServerError(writeErrors[0]), { writeErrors });
+  const { writeErrors = [] } = await execute(collection, operation);
+  return writeErrors;
 }
 
 /** Changes one document. @param statement `{q, u}` @returns how many it found. @throws MongoServerError when it is refused */

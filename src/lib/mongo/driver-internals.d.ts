@@ -1,11 +1,4 @@
 // The driver itself sends documents that are bytes already so; its public functions take decoded ones only.
-declare module "mongodb/lib/cmap/commands.js" {
-  export class DocumentSequence {
-    constructor(field: string);
-    push(document: object, bytes: Uint8Array): number;
-  }
-}
-
 declare module "mongodb/lib/operations/insert.js" {
   export class InsertOperation {
     constructor(ns: unknown, documents: object[], options: object, serialized: readonly Uint8Array[]);

@@ -101,7 +101,7 @@ export function createRevocations(options: {
       if (stopping.signal.aborted) return;
       try {
         await look();
-        if (failing) log.info("revocations are known again");
+        if (failing) log.info("revocations available again");
         failing = false;
       } catch (error) {
         if (!failing && !stopping.signal.aborted) log.warn({ err: error }, "revocations could not be read");

@@ -30,9 +30,9 @@ export type TokenIssuer = {
   ): Promise<{ token: string; expiresInSeconds: number }>;
   /**
    * @param remember whether the next time this process knows it
-   * @returns what the token says, or null when it is not one of ours, altered, or too old
+   * @returns what the token says; "expired" when only its time is over; null when it is not one of ours or altered
    */
-  read(token: string, remember?: boolean): Promise<Claims | null>;
+  read(token: string, remember?: boolean): Promise<Claims | "expired" | null>;
   /** Whether this process has found it right before. */
   knows(token: string): boolean;
   /** The public keys for whoever verifies tokens elsewhere (RFC 7517); empty with a shared secret. */
@@ -75,17 +75,18 @@ export async function createTokenIssuer(jwt: Config["jwt"], now: () => Date): Pr
   const verified = new LRUCache<string, Claims>({ max: verifiedMax });
 
   /** RFC 7519, 4.1.4 to 4.1.6; clocks of those who sign and those who verify may differ by the leeway. */
-  const isTimely = ({ exp, iat, nbf = iat }: Claims): boolean => {
+  const inTime = (claims: Claims): Claims | "expired" | null => {
+    const { exp, iat, nbf = iat } = claims;
     const seconds = now().getTime() / 1000;
-    return exp + leewaySeconds > seconds && Math.max(iat, nbf) - leewaySeconds <= seconds;
+    if (Math.max(iat, nbf) - leewaySeconds > seconds) return null;
+    return exp + leewaySeconds > seconds ? claims : "expired";
   };
   const wanted = { alg: algorithm, iss: issuer, aud: audience, exp: false, nbf: false, iat: false };
 
   /** The algorithm is ours to say, never the token's (RFC 8725, 3.1); a claim that is missing is refused by the schema. */
   const check = async (token: string, key: CryptoKey): Promise<Claims | null> => {
     try {
-      const claims = claimsSchema.parse(await verify(token, key as never, wanted));
-      return isTimely(claims) ? claims : null;
+      return claimsSchema.parse(await verify(token, key as never, wanted));
     } catch {
       return null;
     }
@@ -98,16 +99,17 @@ export async function createTokenIssuer(jwt: Config["jwt"], now: () => Date): Pr
     return null;
   };
 
-  async function read(token: string, remember = true): Promise<Claims | null> {
+  async function read(token: string, remember = true): Promise<Claims | "expired" | null> {
     const known = verified.get(token);
-    if (known) return isTimely(known) ? known : null;
+    if (known) return inTime(known);
     if (!isCanonical(token)) return null;
     const used = keys;
     const claims = await verifyWith(used, token).catch(() => null);
     // The keys were changed meanwhile: its own may be gone.
     if (used !== keys) return read(token, remember);
-    if (claims && remember) verified.set(token, claims);
-    return claims;
+    const timely = claims && inTime(claims);
+    if (claims && timely === claims && remember) verified.set(token, claims);
+    return timely;
   }
 
   return {

@@ -1,6 +1,7 @@
 import { createSlice, type Slice } from "../../lib/slices.ts";
-import { BSON, type Db } from "mongodb";
+import { BSON } from "mongodb";
 import { findStored, readBatch } from "./copy.ts";
+import type { Deployments } from "../deployments.ts";
 import { idOrder, type Position } from "../id-order.ts";
 import { isShared, type Placement } from "../placement.ts";
 import { exactId } from "./portable.ts";
@@ -72,14 +73,23 @@ export type Comparison = { at: Compared; documents: number; differing: unknown[]
  * @returns how far they are compared now, and the ids that are on one side only or differ (while the tenant is written to,
  * those of the writes in between); null when nothing is left on either side
  */
-export async function compareBatch(db: Db, a: Placement, b: Placement, at: Compared): Promise<Comparison | null> {
+export async function compareBatch(
+  deployments: Deployments,
+  a: Placement,
+  b: Placement,
+  at: Compared,
+): Promise<Comparison | null> {
   // Requests go first, again and again.
   const slice = createSlice(a.key);
-  const [left, right] = await Promise.all([readPrints(db, a, at[0], slice), readPrints(db, b, at[1], slice)]);
+  const [left, right] = await Promise.all([
+    readPrints(deployments, a, at[0], slice),
+    readPrints(deployments, b, at[1], slice),
+  ]);
   if (left.length === 0 && right.length === 0) return null;
   let { lefts, rights, differing } = pair(left, right);
   if (lefts === 0 && rights === 0) {
-    const isAhead = left.length > 0 && right.length > 0 ? await findAfter(db, a, idIn(left.at(-1)!.id), right) : null;
+    const isAhead =
+      left.length > 0 && right.length > 0 ? await findAfter(deployments, a, idIn(left.at(-1)!.id), right) : null;
     if (!isAhead || isAhead.size > 0) lefts = left.length;
     if (!isAhead || isAhead.size === 0) rights = right.length;
     else rights = right.findIndex(({ id }) => isAhead.has(id));
@@ -109,8 +119,13 @@ function pair(left: Print[], right: Print[]): { lefts: number; rights: number; d
   return { lefts, rights, differing };
 }
 
-async function readPrints(db: Db, placement: Placement, after: Position, slice: Slice): Promise<Print[]> {
-  const batch = await readBatch(db, placement, after);
+async function readPrints(
+  deployments: Deployments,
+  placement: Placement,
+  after: Position,
+  slice: Slice,
+): Promise<Print[]> {
+  const batch = await readBatch(deployments, placement, after);
   const prints: Print[] = [];
   for (const bytes of batch) {
     prints.push(printOf(placement, bytes));
@@ -120,11 +135,16 @@ async function readPrints(db: Db, placement: Placement, after: Position, slice: 
 }
 
 /** Which of these documents a placement has after an id. */
-async function findAfter(db: Db, placement: Placement, id: unknown, prints: Print[]): Promise<Set<string>> {
+async function findAfter(
+  deployments: Deployments,
+  placement: Placement,
+  id: unknown,
+  prints: Print[],
+): Promise<Set<string>> {
   const ids = prints.map((one) => idIn(one.id));
   const found = new Set<string>();
   for (const range of idOrder(placement, 1, { id }).ranges) {
-    for await (const batch of findStored(db, placement, ids, range)) {
+    for await (const batch of findStored(deployments, placement, ids, range)) {
       for (const bytes of batch) found.add(printOf(placement, bytes).id);
     }
   }
@@ -133,14 +153,14 @@ async function findAfter(db: Db, placement: Placement, id: unknown, prints: Prin
 
 /** Which of these documents differ between two placements, or are at one of them only. */
 export async function compareDocuments(
-  db: Db,
+  deployments: Deployments,
   a: Placement,
   b: Placement,
   ids: readonly unknown[],
 ): Promise<unknown[]> {
   const hashes = async (placement: Placement) => {
     const found = new Map<string, bigint>();
-    for await (const batch of findStored(db, placement, ids)) {
+    for await (const batch of findStored(deployments, placement, ids)) {
       for (const one of batch.map((bytes) => printOf(placement, bytes))) found.set(one.id, one.hash);
     }
     return found;

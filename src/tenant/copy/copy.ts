@@ -1,5 +1,5 @@
-import { type AnyBulkWriteOperation, type Db, type Document, MongoServerError, ObjectId, Timestamp } from "mongodb";
-import { insertRaw } from "../../lib/bson/insert-raw.ts";
+import { type AnyBulkWriteOperation, type Document, MongoServerError, ObjectId, Timestamp } from "mongodb";
+import { insertBytes } from "../../lib/bson/write-raw.ts";
 import {
   closeInTime,
   durable,
@@ -11,6 +11,7 @@ import {
   within,
 } from "../../lib/mongo/mongo.ts";
 import { elementsOf } from "../../lib/bson/raw-bson.ts";
+import type { Deployments } from "../deployments.ts";
 import { idOrder, type Position } from "../id-order.ts";
 import { isShared, type Placement } from "../placement.ts";
 import { exactId, type Portable, toStage, uncarried } from "./portable.ts";
@@ -32,7 +33,7 @@ const mergeMsMax = 2_000;
 
 /** The next stored documents after a position, as bytes, in the order of `_id`, exact for ids of all types; none at the end. */
 export async function readBatch(
-  db: Db,
+  deployments: Deployments,
   placement: Placement,
   after: Position,
   documentsMax = batchDocumentsMax,
@@ -41,7 +42,7 @@ export async function readBatch(
   const batch: Uint8Array[] = [];
   let bytes = 0;
   for (const range of ranges) {
-    const cursor = collectionAt(db, placement).find(
+    const cursor = collectionAt(deployments, placement).find(
       { $and: [ofTenant(placement), range] },
       { sort, batchSize: documentsMax, limit: documentsMax, raw: true, ...majority, ...within(statementMs) },
     );
@@ -76,29 +77,34 @@ export type Batch = {
  * The first batch is copied by hand too, so that the server doesn't plan for an empty collection.
  */
 export async function copyBatch(
-  db: Db,
+  deployments: Deployments,
   source: Placement,
   stage: Placement,
   after: Position,
   { documentsMax, byHand = after === null }: { documentsMax: number; byHand?: boolean },
   beforeWrite: () => void,
 ): Promise<Batch> {
-  if (byHand) return await copyByHand(db, source, stage, after, documentsMax, beforeWrite);
-  const ids = await readIds(db, source, after, documentsMax);
+  if (byHand) return await copyByHand(deployments, source, stage, after, documentsMax, beforeWrite);
+  const ids = await readIds(deployments, source, after, documentsMax);
   const [first, last] = [ids[0], ids.at(-1)];
   if (ids.length === 0) return { next: null, copied: 0, refused: [], isSlow: false };
   let merged: Merged = "refused";
   if (isRange(first, last)) {
     beforeWrite();
-    merged = await merge(db, source, stage, between(source, first, last));
+    merged = await merge(deployments, source, stage, between(source, first, last));
     if (merged === "done") return { next: { id: last }, copied: ids.length, refused: [], isSlow: false };
   }
-  const batch = await copyByHand(db, source, stage, after, documentsMax, beforeWrite);
+  const batch = await copyByHand(deployments, source, stage, after, documentsMax, beforeWrite);
   return { ...batch, isSlow: merged === "too_slow" };
 }
 
 /** The ids of the next documents, as many as a statement may copy. */
-async function readIds(db: Db, placement: Placement, after: Position, documentsMax: number): Promise<unknown[]> {
+async function readIds(
+  deployments: Deployments,
+  placement: Placement,
+  after: Position,
+  documentsMax: number,
+): Promise<unknown[]> {
   const { sort, ranges } = idOrder(placement, 1, after);
   for (const range of ranges) {
     const stages = [
@@ -108,7 +114,7 @@ async function readIds(db: Db, placement: Placement, after: Position, documentsM
       { $project: { _id: 0, id: `$${idPath(placement)}`, bytes: { $bsonSize: "$$ROOT" } } },
     ];
     const options = { batchSize: documentsMax, raw: true, ...majority, ...within(statementMs) };
-    const found = await collectionAt(db, placement).aggregate<Uint8Array>(stages, options).toArray();
+    const found = await collectionAt(deployments, placement).aggregate<Uint8Array>(stages, options).toArray();
     const sized = found.map((each) => {
       const fields = Object.fromEntries(elementsOf(each).map((field) => [field.name, field]));
       return { id: fields.id!, bytes: Buffer.from(fields.bytes!.value).readInt32LE() };
@@ -164,7 +170,7 @@ const oneOf = (placement: Placement, ids: readonly unknown[]): Document => ({
  * @returns whether it is done; when not, it is over, and part of them may be there
  * @throws what leaves open whether it is over
  */
-async function merge(db: Db, source: Placement, stage: Placement, _id: Document): Promise<Merged> {
+async function merge(deployments: Deployments, source: Placement, stage: Placement, _id: Document): Promise<Merged> {
   const into = { db: stage.database, coll: stage.collection };
   const stages = [
     { $match: { ...ofTenant(source), _id } },
@@ -174,7 +180,7 @@ async function merge(db: Db, source: Placement, stage: Placement, _id: Document)
   const limits = { maxTimeMS: mergeMsMax, ...within(statementMs) };
   const options = { ...majority, ...durable, ...limits };
   try {
-    await collectionAt(db, source).aggregate(stages, options).toArray();
+    await collectionAt(deployments, source).aggregate(stages, options).toArray();
     return "done";
   } catch (error) {
     if (!(error instanceof MongoServerError)) throw error;
@@ -185,19 +191,19 @@ async function merge(db: Db, source: Placement, stage: Placement, _id: Document)
 }
 
 async function copyByHand(
-  db: Db,
+  deployments: Deployments,
   source: Placement,
   stage: Placement,
   after: Position,
   documentsMax: number,
   beforeWrite: () => void,
 ): Promise<Batch> {
-  const batch = await readBatch(db, source, after, Math.min(documentsMax, batchDocumentsMax));
+  const batch = await readBatch(deployments, source, after, Math.min(documentsMax, batchDocumentsMax));
   const documents = batch.map((bytes) => toStage(source, stage, bytes));
   const last = documents.at(-1);
   if (!last) return { next: null, copied: 0, refused: [], isSlow: false };
   beforeWrite();
-  const refused = await put(db, stage, documents);
+  const refused = await put(deployments, stage, documents);
   return { next: { id: last.id }, copied: documents.length, refused, isSlow: false };
 }
 
@@ -207,7 +213,7 @@ async function copyByHand(
  * @returns the ids of those that a unique index refused: others in their way have changed too, and come later
  */
 export async function copyDocuments(
-  db: Db,
+  deployments: Deployments,
   source: Placement,
   stage: Placement,
   ids: readonly unknown[],
@@ -216,26 +222,26 @@ export async function copyDocuments(
   if (ids.length === 0) return [];
   beforeWrite();
   // Nobody reads the stage, so for a moment they may be missing there.
-  await removeFrom(db, stage, ids);
+  await removeFrom(deployments, stage, ids);
   const refused: unknown[] = [];
-  for await (const batch of findStored(db, source, ids)) {
+  for await (const batch of findStored(deployments, source, ids)) {
     beforeWrite();
     const documents = batch.map((bytes) => toStage(source, stage, bytes));
-    refused.push(...(await put(db, stage, documents)));
+    refused.push(...(await put(deployments, stage, documents)));
   }
   return refused;
 }
 
 /** The documents with these ids as they are stored, as bytes, a few megabytes at a time. */
 export async function* findStored(
-  db: Db,
+  deployments: Deployments,
   placement: Placement,
   ids: readonly unknown[],
   only?: Document,
 ): AsyncGenerator<Uint8Array[]> {
   const these = { _id: oneOf(placement, ids) as never, ...ofTenant(placement) };
   const options = { raw: true, ...majority, ...within(statementMs) };
-  const cursor = collectionAt(db, placement).find(only ? { $and: [these, only] } : these, options);
+  const cursor = collectionAt(deployments, placement).find(only ? { $and: [these, only] } : these, options);
   try {
     let batch: Uint8Array[] = [];
     let bytes = 0;
@@ -254,26 +260,25 @@ export async function* findStored(
   }
 }
 
-const removeFrom = (db: Db, placement: Placement, ids: readonly unknown[]) =>
-  collectionAt(db, placement).deleteMany(
+const removeFrom = (deployments: Deployments, placement: Placement, ids: readonly unknown[]) =>
+  collectionAt(deployments, placement).deleteMany(
     { _id: oneOf(placement, ids) as never, ...ofTenant(placement) },
     within(statementMs),
   );
 
 /** Writes documents to the stage, over those that an interrupted batch left. @returns the ids of those refused */
-async function put(db: Db, stage: Placement, documents: Portable[]): Promise<unknown[]> {
-  const failed = await insert(db, stage, documents);
+async function put(deployments: Deployments, stage: Placement, documents: Portable[]): Promise<unknown[]> {
+  const failed = await insert(deployments, stage, documents);
   if (failed.length === 0) return [];
   const ids = failed.map(({ id }) => id);
-  await removeFrom(db, stage, ids);
-  return (await insert(db, stage, failed)).map(({ id }) => id);
+  await removeFrom(deployments, stage, ids);
+  return (await insert(deployments, stage, failed)).map(({ id }) => id);
 }
 
 /** @returns those that met a duplicate key. @throws as `uncarried` */
-async function insert(db: Db, stage: Placement, documents: Portable[]): Promise<Portable[]> {
-  const at = db.client.db(stage.database);
+async function insert(deployments: Deployments, stage: Placement, documents: Portable[]): Promise<Portable[]> {
   const bytes = documents.map((document) => document.bytes);
-  const refusals = await insertRaw(at, stage.collection, bytes, statementMs);
+  const refusals = await insertBytes(collectionAt(deployments, stage), bytes, within(statementMs));
   for (const refusal of refusals) {
     if (isDuplicateKeyOfAny(refusal)) continue;
     if (isRefusedAlways(refusal)) {
@@ -283,7 +288,7 @@ async function insert(db: Db, stage: Placement, documents: Portable[]): Promise<
   }
   const places = new Set(refusals.map(({ index }) => index));
   await emptyTimestamps(
-    db,
+    deployments,
     stage,
     documents.filter((_, index) => !places.has(index)),
   );
@@ -294,12 +299,12 @@ async function insert(db: Db, stage: Placement, documents: Portable[]): Promise<
  * An empty Timestamp at the top of a document is the server's time as soon as it is inserted (MongoDB manual, "Timestamps");
  * not so when a field is set.
  */
-async function emptyTimestamps(db: Db, stage: Placement, documents: Portable[]): Promise<void> {
+async function emptyTimestamps(deployments: Deployments, stage: Placement, documents: Portable[]): Promise<void> {
   const writes = documents.flatMap(({ id, empty }): AnyBulkWriteOperation<Document>[] => {
     if (empty.length === 0) return [];
     const $set = Object.fromEntries(empty.map((name) => [name, new Timestamp({ t: 0, i: 0 })]));
     return [{ updateOne: { filter: { _id: storedId(stage, id) as never, ...ofTenant(stage) }, update: { $set } } }];
   });
   if (writes.length === 0) return;
-  await collectionAt(db, stage).bulkWrite(writes, { ordered: false, ...within(statementMs) });
+  await collectionAt(deployments, stage).bulkWrite(writes, { ordered: false, ...within(statementMs) });
 }

@@ -3,6 +3,7 @@ import { compareDocuments } from "./compare.ts";
 import { copyDocuments } from "./copy.ts";
 import { idKey } from "../document-id.ts";
 import { countNotes, findNotes, type Note, settleNotes, writeNotes } from "./journal.ts";
+import type { Deployments } from "../deployments.ts";
 import type { Placement } from "../placement.ts";
 
 /** So many notes the gate can work off in the time that it has. */
@@ -11,6 +12,7 @@ export const notesInGateMax = 2_000;
 const seenMax = 10_000;
 const copyMax = 500;
 
+type DrainDeps = { db: Db; deployments: Deployments };
 /** `verified`: both sides have been compared as a whole, and what is copied from then on is compared by itself. */
 type Sides = { source: Placement; stage: Placement; operationId: ObjectId; verified: boolean };
 type Lease = { assertHeld(): void; keepHeld(): Promise<void>; proveHeld(): Promise<void> };
@@ -28,12 +30,13 @@ type Lease = { assertHeld(): void; keepHeld(): Promise<void>; proveHeld(): Promi
  *
  * @returns how many documents were not done
  */
-async function workOff(db: Db, sides: Sides, notes: Note[][], lease: Lease): Promise<number> {
+async function workOff(deps: DrainDeps, sides: Sides, notes: Note[][], lease: Lease): Promise<number> {
+  const { db, deployments } = deps;
   const { source, stage, verified } = sides;
   const ids = notes.map(([first]) => first!.id);
   await lease.keepHeld();
-  const refused = await copyDocuments(db, source, stage, ids, lease.assertHeld);
-  const differing = verified ? await compareDocuments(db, source, stage, ids) : [];
+  const refused = await copyDocuments(deployments, source, stage, ids, lease.assertHeld);
+  const differing = verified ? await compareDocuments(deployments, source, stage, ids) : [];
   await lease.proveHeld();
   const undone = new Map([...refused, ...differing].map((id) => [idKey(id), id]));
   await writeNotes(db, sides.operationId, [...undone.values()]);
@@ -59,7 +62,7 @@ function* parts(notes: Note[]): Generator<Note[][]> {
  * @returns how many notes are left
  */
 export async function drain(
-  db: Db,
+  deps: DrainDeps,
   sides: Sides,
   leasesLastMs: () => Promise<number>,
   forMs: number,
@@ -68,17 +71,17 @@ export async function drain(
   const seenMs = new Map<string, number>();
   const untilMs = performance.now() + (await leasesLastMs()) + forMs;
   for (;;) {
-    const notes = await findNotes(db, sides.operationId, seenMax, null);
+    const notes = await findNotes(deps.db, sides.operationId, seenMax, null);
     const nowMs = performance.now();
     for (const { _id } of notes) if (!seenMs.has(_id.toHexString())) seenMs.set(_id.toHexString(), nowMs);
     const leaseMs = await leasesLastMs();
     const ripe = notes.filter(({ _id }) => seenMs.get(_id.toHexString())! + leaseMs <= nowMs);
     for (const some of parts(ripe)) {
-      await workOff(db, sides, some, lease);
+      await workOff(deps, sides, some, lease);
       if (performance.now() > untilMs) break;
     }
     if (notes.length <= notesInGateMax && ripe.length < copyMax / 2) return notes.length;
-    if (performance.now() > untilMs) return await countNotes(db, sides.operationId);
+    if (performance.now() > untilMs) return await countNotes(deps.db, sides.operationId);
     if (ripe.length === 0) await Bun.sleep(leaseMs / 4);
     await lease.keepHeld();
   }
@@ -89,14 +92,14 @@ export async function drain(
  *
  * @throws Error when it takes too long, or when documents differ however often they are copied
  */
-export async function drainAll(db: Db, sides: Sides, deadlineMs: number, lease: Lease): Promise<number> {
+export async function drainAll(deps: DrainDeps, sides: Sides, deadlineMs: number, lease: Lease): Promise<number> {
   for (let [count, before] = [0, Number.POSITIVE_INFINITY]; ;) {
-    const notes = await findNotes(db, sides.operationId, seenMax, null);
+    const notes = await findNotes(deps.db, sides.operationId, seenMax, null);
     if (notes.length === 0) return count;
     let undone = 0;
     for (const some of parts(notes)) {
       if (performance.now() > deadlineMs) throw gateTooLong();
-      undone += await workOff(db, sides, some, lease);
+      undone += await workOff(deps, sides, some, lease);
     }
     // What takes effect late may come between a copy and its comparison once, and not again.
     if (undone >= before) throw new Error(`the sides differ in ${undone} documents`);

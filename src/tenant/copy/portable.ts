@@ -14,6 +14,8 @@ export const uncarried = (id: unknown, why: string): Error & { stops: true; show
     shown: `the document with the _id ${printExtendedJson(id).slice(0, 500)} can't be carried as it is: ${why}`,
   });
 
+/** What MongoDB stores, and FerretDB. */
+const storedBytesMax = 16 * 1024 * 1024;
 const unstamped = BSON.serialize({ v: 0, h: [] });
 
 /**
@@ -42,6 +44,8 @@ export function toStage(source: Placement, stage: Placement, stored: Uint8Array)
     element(bsonType.string, "tenant_id", textValue(stage.key)),
     element(bsonType.object, "_croupier", meta),
   ]);
+  // Of one that is too large the servers don't say which of a statement it is.
+  if (bytes.byteLength > storedBytesMax) throw uncarried(id, "with what the service adds it is larger than 16 MiB");
   return { id, bytes, empty: emptyOf(id, fields) };
 }
 

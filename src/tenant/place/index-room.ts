@@ -1,6 +1,6 @@
-import type { Db } from "mongodb";
 import { within } from "../../lib/mongo/mongo.ts";
 import { isCommon, noRoom, sharedIndexName } from "./indexes.ts";
+import type { Deployments } from "../deployments.ts";
 import type { Placement, TenantIndex } from "../placement.ts";
 import { collectionAt } from "../scope.ts";
 
@@ -13,8 +13,8 @@ const keptForFewer = 20;
 export type SharedRoom = { has(index: TenantIndex): boolean; isTaken(index: TenantIndex): boolean; free: number };
 
 /** `has`: it is there as it is made today; `isTaken`: it needs no room that isn't its own already. */
-export async function readSharedRoom(db: Db, placement: Placement): Promise<SharedRoom> {
-  const all = await collectionAt(db, placement).listIndexes(within()).toArray();
+export async function readSharedRoom(deployments: Deployments, placement: Placement): Promise<SharedRoom> {
+  const all = await collectionAt(deployments, placement).listIndexes(within()).toArray();
   const named = new Map(all.map((one) => [String(one.name), one]));
   return {
     has(index) {

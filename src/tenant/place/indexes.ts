@@ -8,6 +8,7 @@ import {
   isViolatedAtBuild,
   within,
 } from "../../lib/mongo/mongo.ts";
+import type { Deployments } from "../deployments.ts";
 import { isShared, offerPlace, type Placement, type TenantIndex } from "../placement.ts";
 import { collectionAt } from "../scope.ts";
 import { baseIndexNames, buildIndex, dropIndexNamed } from "./storage.ts";
@@ -31,16 +32,18 @@ export const buildMs = 10 * 60_000;
 
 const own = new Set(["_id_", ...baseIndexNames]);
 
-const readOwn = async (db: Db, placement: Placement): Promise<IndexDescriptionInfo[]> =>
-  (await collectionAt(db, placement).listIndexes(within()).toArray()).filter(({ name }) => !own.has(String(name)));
+const readOwn = async (deployments: Deployments, placement: Placement): Promise<IndexDescriptionInfo[]> =>
+  (await collectionAt(deployments, placement).listIndexes(within()).toArray()).filter(
+    ({ name }) => !own.has(String(name)),
+  );
 
 /**
  * The tenant's indexes at a placement. In the shared collection the placement says which they are; elsewhere the collection
  * does, and one that somebody made by hand and that has more than a key, a name and `unique` is `index_not_portable`.
  */
-export async function listIndexes(db: Db, placement: Placement): Promise<TenantIndex[]> {
+export async function listIndexes(deployments: Deployments, placement: Placement): Promise<TenantIndex[]> {
   if (isShared(placement)) return [...(placement.indexes ?? [])].sort(byName);
-  return (await readOwn(db, placement))
+  return (await readOwn(deployments, placement))
     .map(({ name, key, unique }) => ({
       name: String(name),
       key: key as TenantIndex["key"],
@@ -60,22 +63,22 @@ const portable = new Set(["v", "key", "name", "unique", "ns", "background", "sto
  * @throws Failure `index_limit`, `index_exists`; of `share`
  */
 export async function copyIndexes(
-  db: Db,
+  deployments: Deployments,
   from: Placement,
   to: Placement,
   beforeEach: () => void,
   share: (index: TenantIndex, beside: readonly TenantIndex[]) => Promise<void>,
 ): Promise<TenantIndex[]> {
-  const wanted = await listIndexes(db, from);
+  const wanted = await listIndexes(deployments, from);
   if (isShared(from) || isShared(to)) {
     for (const [place, index] of wanted.entries()) {
       beforeEach();
-      await (isShared(to) ? share(index, wanted.slice(0, place)) : createIndex(db, to, index));
+      await (isShared(to) ? share(index, wanted.slice(0, place)) : createIndex(deployments, to, index));
     }
   } else {
-    for (const { key, v: _, ns: __, storageEngine: ___, ...options } of await readOwn(db, from)) {
+    for (const { key, v: _, ns: __, storageEngine: ___, ...options } of await readOwn(deployments, from)) {
       beforeEach();
-      await buildIndex(db, to, key, { ...options, name: String(options.name) }, buildMs);
+      await buildIndex(deployments, to, key, { ...options, name: String(options.name) }, buildMs);
     }
   }
   return wanted;
@@ -85,9 +88,14 @@ export async function copyIndexes(
  * @throws Failure `index_not_portable` when an index of one place can't be had at the other, `index_limit` when there are more
  * than the other may have
  */
-export async function assertPortable(db: Db, from: Placement, to: Placement, starterIndexes: number): Promise<void> {
+export async function assertPortable(
+  deployments: Deployments,
+  from: Placement,
+  to: Placement,
+  starterIndexes: number,
+): Promise<void> {
   if (isShared(from) || !isShared(to)) return;
-  const indexes = await readOwn(db, from);
+  const indexes = await readOwn(deployments, from);
   if (indexes.length > starterIndexes) throw tooMany(starterIndexes);
   for (const index of indexes) {
     const more = Object.keys(index).filter((option) => !portable.has(option));
@@ -191,12 +199,12 @@ const tookTooLong = 50;
 const optionsConflict = [85, 86];
 
 /** @throws Failure `index_violated`, `index_unfit`, `index_limit`, `index_exists` (another one of that name, or of that key) */
-export async function createIndex(db: Db, placement: Placement, index: TenantIndex): Promise<void> {
+export async function createIndex(deployments: Deployments, placement: Placement, index: TenantIndex): Promise<void> {
   const { key, options } = isShared(placement)
     ? sharedIndex(placement, index)
     : { key: index.key, options: { name: index.name, ...(index.unique && { unique: true }) } };
   try {
-    await buildIndex(db, placement, key, options, buildMs);
+    await buildIndex(deployments, placement, key, options, buildMs);
   } catch (error) {
     if (isUnindexable(error)) {
       throw failure<IndexFailure>(
@@ -225,14 +233,14 @@ export async function createIndex(db: Db, placement: Placement, index: TenantInd
 }
 
 /** Removes the shared collection's index for all tenants who have this one: for `settleCommon`, which knows them. */
-export const removeCommon = (db: Db, index: TenantIndex): Promise<void> =>
-  dropIndexNamed(db, commonPlace(db), sharedIndexName(commonPlace(db), index));
+export const removeCommon = (deployments: Deployments, shared: Placement, index: TenantIndex): Promise<void> =>
+  dropIndexNamed(deployments, shared, sharedIndexName(shared, index));
 /** Where indexes are that all share. */
 export const commonPlace = ({ databaseName }: Db): Placement =>
   offerPlace("starter", { masterDatabase: databaseName, organizationId: "", organizationName: "" }, 1);
 
 /** Drops an index that is the tenant's alone; of the shared collection's others `settleCommon` says whether they go. */
-export async function dropIndex(db: Db, placement: Placement, index: TenantIndex): Promise<void> {
+export async function dropIndex(deployments: Deployments, placement: Placement, index: TenantIndex): Promise<void> {
   if (isShared(placement) && !isAlone(index)) return;
-  await dropIndexNamed(db, placement, isShared(placement) ? sharedIndexName(placement, index) : index.name);
+  await dropIndexNamed(deployments, placement, isShared(placement) ? sharedIndexName(placement, index) : index.name);
 }

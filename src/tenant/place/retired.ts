@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { type Collection, type Db, type Document, type Filter, ObjectId } from "mongodb";
 import { heedsCollectionUuid } from "../../lib/mongo/collection-uuid.ts";
 import { majority, buildIndexes, within } from "../../lib/mongo/mongo.ts";
+import type { Deployments } from "../deployments.ts";
 import { isShared, type Placement, placeKey, placeOfKey } from "../placement.ts";
 import { collectionAt } from "../scope.ts";
 import { removeStages, removeStagesOf } from "../copy/stage.ts";
@@ -112,9 +113,13 @@ const change = (db: Db, { _id, due_at }: RetiredPlace, update: Document): Promis
   retired(db).updateOne({ _id, due_at } as Filter<RetiredPlace>, update, within());
 
 /** Nothing comes there any more: its name can be had again, or never. */
-export async function settleRetired(db: Db, place: RetiredPlace): Promise<void> {
+export async function settleRetired(
+  { db, deployments }: { db: Db; deployments: Deployments },
+  place: RetiredPlace,
+): Promise<void> {
   const { _id, due_at, placement } = place;
-  if (isShared(placement) || placement.tier === "enterprise" || (await heedsCollectionUuid(db))) {
+  const { home } = deployments.of(placement.region);
+  if (isShared(placement) || placement.tier === "enterprise" || (await heedsCollectionUuid(home))) {
     await retired(db).deleteOne({ _id, due_at } as Filter<RetiredPlace>, within());
   } else {
     // The collection's name tells the organization's, which may be gone.
@@ -135,21 +140,22 @@ export async function postponeRetired(db: Db, place: RetiredPlace, why: "found" 
  * @param isHeld whether it holds a place: beside others there may be stages of whoever does
  */
 export async function sweepStages(
-  db: Db,
+  deployments: Deployments,
   { _id, move_id = _id, stages = [] }: RetiredPlace,
   { live, isHeld }: { live: string; isHeld: (place: Placement) => boolean },
   lease: PlaceLease,
 ): Promise<void> {
   for (const stage of stages) {
     await lease.keepHeld();
-    if (!isShared(stage)) await (isHeld(stage) ? removeStages(db, stage) : removeStagesOf(db, stage, move_id));
-    else if (placeKey(stage) !== live) await removePlace(db, stage, null, lease);
+    if (!isShared(stage))
+      await (isHeld(stage) ? removeStages(deployments, stage) : removeStagesOf(deployments, stage, move_id));
+    else if (placeKey(stage) !== live) await removePlace(deployments, stage, null, lease);
   }
 }
 
 /** Removes what arrived late at a place that another tenant has by now: only what carries the one that left. */
-export async function removeStrays(db: Db, placement: Placement): Promise<void> {
-  await collectionAt(db, placement).deleteMany({ tenant_id: placement.key }, within(strayMs));
+export async function removeStrays(deployments: Deployments, placement: Placement): Promise<void> {
+  await collectionAt(deployments, placement).deleteMany({ tenant_id: placement.key }, within(strayMs));
 }
 
 /**
@@ -158,16 +164,20 @@ export async function removeStrays(db: Db, placement: Placement): Promise<void> 
  *
  * @returns whether there was nothing, something that is gone now, or something that was left
  */
-export async function sweepPlace(db: Db, placement: Placement, lease: PlaceLease): Promise<"clean" | "swept" | "left"> {
+export async function sweepPlace(
+  deployments: Deployments,
+  placement: Placement,
+  lease: PlaceLease,
+): Promise<"clean" | "swept" | "left"> {
   if (isShared(placement)) {
-    const found = await collectionAt(db, placement).findOne({ tenant_id: placement.key }, within());
-    await removePlace(db, placement, null, lease);
+    const found = await collectionAt(deployments, placement).findOne({ tenant_id: placement.key }, within());
+    await removePlace(deployments, placement, null, lease);
     return found ? "swept" : "clean";
   }
-  const identity = await identify(db, placement);
+  const identity = await identify(deployments, placement);
   if (!identity) return "clean";
-  const foreign = await collectionAt(db, placement).findOne({ tenant_id: { $ne: placement.key } }, within());
+  const foreign = await collectionAt(deployments, placement).findOne({ tenant_id: { $ne: placement.key } }, within());
   if (foreign) return "left";
-  await removePlace(db, placement, identity, lease);
+  await removePlace(deployments, placement, identity, lease);
   return "swept";
 }

@@ -1,7 +1,7 @@
-import type { Db } from "mongodb";
 import type { Logger } from "pino";
 import { failure } from "../../lib/failure.ts";
 import { isUnavailable, within } from "../../lib/mongo/mongo.ts";
+import type { Deployment, Deployments } from "../deployments.ts";
 import { sharedCollection, type Tier } from "../placement.ts";
 
 export type RightsFailure = "tier_unavailable";
@@ -66,11 +66,11 @@ export const lacksOf = (privileges: readonly Privilege[], database: string): Lac
  * What the database's user may not do. Nothing as far as is known where the server lists no privileges: FerretDB, one
  * without users, or one that doesn't know the question. What is refused there shows when it is tried.
  */
-export async function findLacks(db: Db): Promise<Lack[]> {
+export async function findLacks({ home }: Deployment): Promise<Lack[]> {
   try {
-    const { authInfo } = await db.command({ connectionStatus: 1, showPrivileges: true }, within());
+    const { authInfo } = await home.command({ connectionStatus: 1, showPrivileges: true }, within());
     const privileges = authInfo?.authenticatedUserPrivileges;
-    return Array.isArray(privileges) && privileges.length > 0 ? lacksOf(privileges, db.databaseName) : [];
+    return Array.isArray(privileges) && privileges.length > 0 ? lacksOf(privileges, home.databaseName) : [];
   } catch (error) {
     if (isUnavailable(error)) throw error;
     return [];
@@ -78,10 +78,12 @@ export async function findLacks(db: Db): Promise<Lack[]> {
 }
 
 /** Says in the log what the database's user may not do, and what that is for. */
-export async function reportLacks({ db, log }: { db: Db; log: Logger }): Promise<void> {
-  for (const { feature, reach, actions } of await findLacks(db)) {
-    const on = reach === "own" ? db.databaseName : "every database";
-    log.warn({ for: feature, actions, on, without: without[feature] }, "the database's user lacks rights");
+export async function reportLacks({ deployments, log }: { deployments: Deployments; log: Logger }): Promise<void> {
+  for (const deployment of deployments.all) {
+    for (const { feature, reach, actions } of await findLacks(deployment)) {
+      const on = reach === "own" ? deployment.home.databaseName : "every database";
+      log.warn({ for: feature, actions, on, without: without[feature] }, "database user lacks rights");
+    }
   }
 }
 
@@ -92,14 +94,14 @@ export const tierUnavailable = (tier: Tier): { code: RightsFailure; detail: stri
 });
 
 /** The first of these tiers that the database's user lacks rights for; null when it has them all. */
-export async function findUnavailable(db: Db, tiers: readonly Tier[]): Promise<Tier | null> {
-  const lacking = new Set<string>((await findLacks(db)).map(({ feature }) => feature));
+export async function findUnavailable(deployment: Deployment, tiers: readonly Tier[]): Promise<Tier | null> {
+  const lacking = new Set<string>((await findLacks(deployment)).map(({ feature }) => feature));
   return tiers.find((tier) => lacking.has(tier)) ?? null;
 }
 
 /** @throws Failure `tier_unavailable` */
-export async function assertAvailable(db: Db, tiers: readonly Tier[]): Promise<void> {
-  const tier = await findUnavailable(db, tiers);
+export async function assertAvailable(deployment: Deployment, tiers: readonly Tier[]): Promise<void> {
+  const tier = await findUnavailable(deployment, tiers);
   if (tier === null) return;
   const { code, detail } = tierUnavailable(tier);
   throw failure(code, detail, { retryAfterSeconds: 60 });

@@ -1,6 +1,6 @@
-import type { Db } from "mongodb";
 import { isRefusedDocument, majority, within } from "../../lib/mongo/mongo.ts";
 import { elementsOf } from "../../lib/bson/raw-bson.ts";
+import type { Deployments } from "../deployments.ts";
 import { idOrder, type Position } from "../id-order.ts";
 import type { Placement } from "../placement.ts";
 import { exactId } from "../copy/portable.ts";
@@ -17,11 +17,11 @@ const withoutTenant = { tenant_id: null };
  * refuses to mark, by a validator, as they would be too large, or as it can't be asked for their `_id`
  */
 export async function stampBatch(
-  db: Db,
+  deployments: Deployments,
   placement: Placement,
   after: Position,
 ): Promise<{ next: Position; found: number; refused: number }> {
-  const collection = collectionAt(db, placement);
+  const collection = collectionAt(deployments, placement);
   const { sort, ranges } = idOrder(placement, 1, after);
   let odd = 0;
   for (const range of ranges) {

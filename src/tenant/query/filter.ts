@@ -119,6 +119,7 @@ function checkCondition(value: unknown, pointer: string): void {
   if (pattern === undefined) throw refuse(under(pointer, "$options"), "needs $regex beside it");
   if (pattern instanceof BSONRegExp && pattern.options)
     throw refuse(under(pointer, "$options"), "is in the $regex already");
+  checkPattern(pattern as string | BSONRegExp, under(pointer, "$regex"), options);
 }
 
 function checkQuery(query: unknown, pointer: string, check: typeof checkPath, scope?: FilterScope): void {
@@ -140,6 +141,15 @@ function checkQuery(query: unknown, pointer: string, check: typeof checkPath, sc
 const isPattern = (value: unknown) => value instanceof BSONRegExp;
 const further: ReadonlySet<string> = new Set([...joiningOperators, "$elemMatch", "$not"]);
 
+/** Each is looked at letter by letter: so they are counted before. */
+function countPatterns(value: unknown): number {
+  if (isPattern(value)) return 1;
+  if (Array.isArray(value)) return value.reduce<number>((sum, part) => sum + countPatterns(part), 0);
+  if (!isDocument(value)) return 0;
+  const parts = Object.entries(value);
+  return parts.reduce((sum, [name, part]) => sum + (name === "$regex" ? 1 : countPatterns(part)), 0);
+}
+
 /** How many conditions a filter that was checked has: each may go through the same array. */
 export function countConditions(query: unknown): number {
   if (Array.isArray(query)) return query.reduce<number>((sum, part) => sum + countConditions(part), 0);
@@ -156,9 +166,10 @@ export function countConditions(query: unknown): number {
 /** A tenant's filter if it is one that may be asked, else throws `invalid_request`, `expression_too_costly`. No filter is the empty one. */
 export function readFilter(value: unknown, pointer = "#/filter", scope?: FilterScope): Document {
   if (value === undefined) return {};
+  const tooMany = () =>
+    tooCostly(pointer, `has more than ${walksMax} conditions`, "ask with $in, or in several queries");
+  if (countPatterns(value) > walksMax) throw tooMany();
   checkQuery(value, pointer, (path, at) => checkOwnPath(path, at, scope?.beneathId), scope);
-  if (countConditions(value) > walksMax) {
-    throw tooCostly(pointer, `has more than ${walksMax} conditions`, "ask with $in, or in several queries");
-  }
+  if (countConditions(value) > walksMax) throw tooMany();
   return value as Document;
 }

@@ -20,13 +20,16 @@ export async function startFleet(settings: {
   config: Record<string, string>;
   /** More settings of one process. */
   configOf?: (index: number) => Record<string, string>;
-  program?: string;
+  /** A crash-child.ts of another copy of the code, for each process. */
+  programOf?: (index: number) => string | undefined;
 }): Promise<Fleet> {
-  const { size, config, configOf, ...rest } = settings;
+  const { size, config, configOf, programOf, ...rest } = settings;
   const listeners = new Set<(index: number, moment: Moment) => void>();
   const start = async (index: number) => {
     const onMoment = (moment: Moment) => listeners.forEach((listener) => listener(index, moment));
-    const child = await startChild({ ...rest, config: { ...config, ...configOf?.(index) }, onMoment });
+    const program = programOf?.(index);
+    const own = { config: { ...config, ...configOf?.(index) }, ...(program !== undefined && { program }) };
+    const child = await startChild({ ...rest, ...own, onMoment });
     if (child.url === "") throw new Error("a process ended before it listened");
     return child;
   };

@@ -65,12 +65,12 @@ export const lifeMutations: Mutation[] = [
     edits: [
       {
         file: "src/tenant/place/storage.ts",
-        find: "if (!(await isBare(db, placement))) return false;",
+        find: "if (!(await isBare(deployments, placement))) return false;",
         replace: "",
       },
       {
         file: "src/flows/place.ts",
-        find: "if (!(await identify(db, to))) yield",
+        find: "if (!(await identify(deployments, to))) yield",
         replace: "void identify; yield",
       },
     ],

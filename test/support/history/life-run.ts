@@ -32,7 +32,9 @@ export type LifeRun = {
   /** Whether records of removed organizations may name them no more. */
   personal?: boolean;
   config?: Record<string, string>;
+  /** A crash-child.ts of another copy of the code, for all processes, or for each. */
   program?: string;
+  programOf?: (index: number) => string | undefined;
   saveTo?: string;
 };
 
@@ -52,7 +54,7 @@ export async function runLife(run: LifeRun): Promise<LifeVerdict> {
     leaseMs: 1_500,
     config: { PLACEMENT_LEASE_MS: "300", ...run.config },
     configOf: (index) => ({ MONGODB_URL: proxies[index]!.url }),
-    ...(run.program && { program: run.program }),
+    programOf: run.programOf ?? (() => run.program),
   });
   const [hit, ...others] = fleet.targets;
   const violations: Violation[] = [];
@@ -113,8 +115,12 @@ export async function runLife(run: LifeRun): Promise<LifeVerdict> {
         const placement = await placementOf(db, tenant);
         const stored = await readStored(client, placement, recorder.now, { bulk: { $exists: false } });
         violations.push(...(await findWrongBulks(db, one, placement)));
-        const indexesAfter = await listIndexes(others[0]!.url, tenant);
-        final = { ...final, stored, indexesBefore: [...one.indexes.values()], indexesAfter };
+        const indexesBefore = [...one.indexes.values()];
+        const indexesAfter = await listIndexes(others[0]!.url, tenant).catch((error) => {
+          wrong("stuck", String(error));
+          return indexesBefore;
+        });
+        final = { ...final, stored, indexesBefore, indexesAfter };
       }
       const all = instances.map((other) => other.owner).filter((other) => other !== owner);
       histories.push({ owner, others: all, events: [...access.recorder.events], final });

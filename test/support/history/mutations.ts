@@ -24,7 +24,7 @@ export type Mutation = {
 };
 
 const door = "src/tenant/door.ts";
-const use = "const outcome = await settle(() => use(openScope(documents.db, lease.placement, late)));";
+const use = "const outcome = await settle(() => use(openScope(documents.deployments, lease.placement, late)));";
 const sometimes = (ms: number) => `await (Math.random() < 0.2 ? sleep(Math.random() * ${ms}) : null);`;
 
 /** Some requests stand still between their note and the database, and between the database and their answer. */
@@ -79,12 +79,12 @@ const lateBatchToo: Edit = {
 const noCompare: Edit[] = [
   {
     file: "src/flows/move/move.ts",
-    find: "const batch = await compareBatch(db, from, stage, at);",
-    replace: "const batch = at ? null : await compareBatch(db, from, stage, at);",
+    find: "const batch = await compareBatch(deployments, from, stage, at);",
+    replace: "const batch = at ? null : await compareBatch(deployments, from, stage, at);",
   },
   {
     file: "src/tenant/copy/drain.ts",
-    find: "const differing = verified ? await compareDocuments(db, source, stage, ids) : [];",
+    find: "const differing = verified ? await compareDocuments(deployments, source, stage, ids) : [];",
     replace: "const differing: unknown[] = []; void [verified, compareDocuments];",
   },
 ];
@@ -195,7 +195,7 @@ export const mutations: Mutation[] = [
     edits: [
       {
         file: "src/flows/move/move-gate.ts",
-        find: "await drainAll(db, sides, deadlineMs, { assertHeld, keepHeld, proveHeld });",
+        find: "await drainAll(deps, sides, deadlineMs, { assertHeld, keepHeld, proveHeld });",
         replace: "0; void [drainAll, sides, proveHeld];",
       },
     ],
@@ -279,7 +279,7 @@ export const mutations: Mutation[] = [
     edits: [
       {
         file: "src/tenant/copy/copy.ts",
-        find: "await removeFrom(db, stage, ids);\n  const refused",
+        find: "await removeFrom(deployments, stage, ids);\n  const refused",
         replace: "const refused",
       },
     ],
@@ -319,7 +319,7 @@ export const mutations: Mutation[] = [
       },
       {
         file: "src/flows/move/move-end.ts",
-        find: "await removePlace(db, from, source, deps);",
+        find: "await removePlace(deployments, from, source, deps);",
         replace: "void source;",
       },
     ],

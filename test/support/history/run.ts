@@ -41,8 +41,9 @@ export type MoveRun = {
   moveMs?: number;
   /** More settings of the processes. */
   config?: Record<string, string>;
-  /** A crash-child.ts of another copy of the code. */
+  /** A crash-child.ts of another copy of the code, for all processes, or for each. */
   program?: string;
+  programOf?: (index: number) => string | undefined;
   killPrimary?: () => Promise<void>;
   /** Where the history goes when it is found wrong. */
   saveTo?: string;
@@ -86,7 +87,7 @@ export async function runMoveHistory(run: MoveRun): Promise<RunVerdict> {
       ...run.config,
     },
     ...(fault.configOf && { configOf: fault.configOf }),
-    ...(run.program && { program: run.program }),
+    programOf: run.programOf ?? (() => run.program),
   });
   const tenants: Tenant[] = [];
   const workloads: Workload[] = [];

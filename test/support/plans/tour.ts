@@ -277,7 +277,7 @@ async function askedRarely({ db }: Deps, id: string): Promise<void> {
   await postponeRetired(db, { ...left, placement: offerPlace("starter", nowhere, 1) }, "found");
   await processStore.remove(db, "nobody");
   const uncounted = { _id: new ObjectId(), documents: 0, bytes: 0, counting: { by: "nobody", until: longAgo } };
-  await usageStore.postponeCount(db, uncounted, longAgo);
+  await usageStore.postponeCount(db, uncounted, longAgo, 1);
   await usageStore.giveBack(db, [{ id: uncounted._id, less: { documents: 1, bytes: 1 } }], longAgo);
   await usageStore.removeAll(db);
 }

@@ -10,11 +10,17 @@ describe("a pattern", () => {
     "",
     "abc",
     "^abc",
-    "foo.*bar",
     ".*foo.*",
-    "^.*foo.*bar.*$",
+    "^foo.*bar",
+    "foo.{0,40}bar",
+    "\\d{1,20}\\.\\d+",
+    "^\\d+\\.\\d+$",
+    "^[^@]+@[^@]+$",
+    "^(?:[a-z]+,){2}[a-z]+$",
+    "^a+|^b+c",
+    "[[:alpha:]]+",
+    "^[[:alpha:]]+",
     "^[a-z]+@[a-z]+\\.[a-z]+$",
-    "\\d+\\.\\d+",
     "(foo|bar)",
     "(foo|bar)?x",
     "^(?:ab)+$",
@@ -35,6 +41,29 @@ describe("a pattern", () => {
 
   test.each([
     "^(a+)+$",
+    "a*[bd]",
+    "a+b",
+    "foo.*bar",
+    "foo.*$",
+    "^.*foo.*bar",
+    "^a*a*b",
+    "^[a-z]+[^0-9]+b",
+    "^a+|b+c",
+    "(^a+b)",
+    "^*a+b",
+    "(?m)^[^b]*b",
+    "^[[:alpha:]]*[[:alpha:]]*b",
+    "^[a-z]*K*s",
+    "^[]a]*a*b",
+    "^[^]a]*b*]",
+    "(a?){8}[bd]",
+    "a{1,60}a{1,60}b",
+    "\\Q[\\E(a+)+]",
+    "\\c[(a+)+]",
+    "(?#[)(a+)+#]",
+    "(?x)^(?:a+#)\n)+$",
+    "a".repeat(1_001),
+    Array(31).fill("a").join("|"),
     "^(a*)*$",
     "(?:a+)+[bd]",
     "^(a|a)+$",
@@ -59,6 +88,23 @@ describe("a pattern", () => {
     "(?(?=a)b|c)",
   ])("a pattern of many passes over a text is refused: %s", (pattern) => {
     expect(costOfPattern(pattern)).toBeString();
+  });
+
+  test.each([
+    ["^[^b]*b", "m"],
+    ["^(?:a+#)\n)+$", "x"],
+  ])("is refused for its options: %s with %s", (pattern, options) => {
+    const refused = { failure: "expression_too_costly" };
+    const thrown = (filter: unknown) => {
+      try {
+        readFilter(filter);
+      } catch (error) {
+        return error;
+      }
+    };
+    expect(thrown({ a: new BSONRegExp(pattern, options) })).toMatchObject(refused);
+    expect(thrown({ a: { $regex: pattern, $options: options } })).toMatchObject(refused);
+    expect(() => readPipeline([{ $set: { r: { $regexMatch: { input: "$a", regex: pattern, options } } } }])).toThrow();
   });
 
   const refusedAt = (read: () => unknown): string | undefined => {
@@ -89,6 +135,7 @@ describe("a pattern", () => {
     expect(refusedAt(() => readFilter(or(201)))).toBe("#/filter");
     expect(refusedAt(() => readFilter({ a: { $all: Array(201).fill(1) } }))).toBe("#/filter");
     expect(refusedAt(() => readFilter({ a: { $in: Array(20_000).fill(1) } }))).toBeUndefined();
+    expect(refusedAt(() => readFilter({ a: { $in: Array(201).fill(new BSONRegExp("^a", "")) } }))).toBe("#/filter");
   });
 
   test.each([

@@ -93,9 +93,11 @@ function rows(value: unknown, sum: Growth, pointer: string): Growth {
 
 function checkPatternOf(value: unknown, pointer: string): void {
   const pattern: unknown = isDocument(value) ? value.regex : undefined;
-  const isWritten = pattern instanceof BSONRegExp || (typeof pattern === "string" && !pattern.startsWith("$"));
-  if (!isWritten) throw tooCostly(pointer, "has a pattern that is computed", "write it out");
-  checkPattern(pattern, under(pointer, "regex"));
+  const options: unknown = isDocument(value) ? (value.options ?? "") : "";
+  const isText = (part: unknown): part is string => typeof part === "string" && !part.startsWith("$");
+  if (!(pattern instanceof BSONRegExp || isText(pattern)) || !isText(options))
+    throw tooCostly(pointer, "has a pattern that is computed", "write it out");
+  checkPattern(pattern, under(pointer, "regex"), options);
 }
 
 /** @param operands what `value` holds, in its order. @throws Failure `expression_too_costly` */
