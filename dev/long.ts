@@ -17,6 +17,7 @@ const searches: Search[] = [
   search("moves in all directions, with all faults", { HISTORIES: "full" }, "test/tenant/move-history.test.ts"),
   search("two versions on one database", { TWO_VERSIONS: "full" }, crash("two-versions")),
   search("isolation between tenants", { ISOLATION_RUNS: "20000" }, "test/tenant/isolation.test.ts"),
+  search("renewals in two tabs", { TAB_RENEWALS: "1000" }, "test/session/tabs.test.ts"),
   search("random queries", { QUERY_RUNS: "2000" }, "test/tenant/query/same-answers.test.ts"),
   search("random expressions end", { EXPRESSION_RUNS: "300" }, "test/tenant/query/ends.test.ts"),
   search("OpenAPI: validators and generators", { OPENAPI_TOOLS: "full" }, "test/http/openapi-generators.test.ts"),

@@ -26,6 +26,7 @@ import { type HttpFailure, handleError, sendProblem } from "./http/contract/prob
 import { platformOrganizationRoutes } from "./http/platform/platform-organization-routes.ts";
 import { platformRoutes } from "./http/platform/platform-routes.ts";
 import { boundBodies } from "./http/edge/receive.ts";
+import { recoveryRoutes } from "./http/admin/recovery-routes.ts";
 import { requestLog } from "./http/edge/request-log.ts";
 import { sessionRoutes } from "./http/admin/session-routes.ts";
 import { serviceRoutes } from "./http/service/service-routes.ts";
@@ -105,6 +106,7 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
   app.route("/org/audit", ownAuditRoutes(deps));
   app.route("/admin", adminRoutes(deps));
   app.route("/admin", sessionRoutes(deps));
+  app.route("/admin", recoveryRoutes(deps));
   app.route("/platform", platformOrganizationRoutes(deps));
   app.route("/platform", platformRoutes(deps));
   app.route("/platform/audit", platformAuditRoutes(deps));

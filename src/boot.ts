@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { MongoClient } from "mongodb";
 import type { Logger } from "pino";
+import { createAsksPassword } from "./admin/asks-password.ts";
 import { createPasswordHasher } from "./admin/password-hasher.ts";
 import { createAuditor } from "./audit/auditor.ts";
 import type { Config } from "./config.ts";
@@ -181,6 +182,7 @@ export async function createDeps(
     ...(usage && { usage }),
     limits: createLimits({ config, db, redis, log, leases, tokens }),
     passwords,
+    asksPassword: createAsksPassword(db, config.requireCurrentPassword),
     large,
     tokens,
     revocations,

@@ -35,6 +35,8 @@ export type Deps = {
   log: Logger;
   now: () => Date;
   passwords: PasswordHasher;
+  /** Whether who changes the sign-in has to know the password. */
+  asksPassword(): Promise<boolean>;
   large: LargeThreads;
   tokens: TokenIssuer;
   revocations: Revocations;

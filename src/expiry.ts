@@ -1,3 +1,4 @@
+import { recoveriesExpire } from "./admin/recovery-store.ts";
 import type { Config } from "./config.ts";
 import type { Deps } from "./deps.ts";
 import { insertsExpire } from "./document/idempotency.ts";
@@ -15,6 +16,7 @@ export const expiringIn = ({ limits }: Pick<Config, "limits">): Expiring[] => [
   primariesExpire,
   revocationsExpire,
   sessionsExpire,
+  recoveriesExpire,
   ...(limits.store === "memory" ? [] : [countersExpire]),
 ];
 

@@ -4,6 +4,7 @@ import { addAudit } from "./cli/audit.ts";
 import { addDoctor } from "./cli/doctor.ts";
 import { addHealth } from "./cli/health.ts";
 import { addKey } from "./cli/key.ts";
+import { addRecover } from "./cli/recover.ts";
 import { addServe } from "./cli/serve.ts";
 import { addTakeOver } from "./cli/take-over.ts";
 import { readConfig } from "./config.ts";
@@ -24,6 +25,7 @@ addHealth(program, urlToAsk(process.env));
 addTakeOver(program, readSettings);
 addDoctor(program, readSettings);
 addKey(program, readSettings);
+addRecover(program, readSettings);
 addAudit(program, readSettings);
 
 try {

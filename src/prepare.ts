@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { noteFounding } from "./admin/founding-store.ts";
 import { createAdminIndexes } from "./admin/store.ts";
 import { createAuditIndexes } from "./audit/store.ts";
 import type { Deps } from "./deps.ts";
@@ -22,6 +23,7 @@ import { createSharedCollection } from "./tenant/place/storage.ts";
 /** Brings the database into the form that this version works with; any number of processes may do it at once. @returns what the first Croupier had left out */
 export async function prepare(deps: Pick<Deps, "db" | "deployments" | "config" | "log">): Promise<Completed> {
   await assertFollowsPrimary(deps.db);
+  await noteFounding(deps.db);
   await createOperationIndexes(deps.db);
   await createOrganizationIndexes(deps.db);
   await createAdminIndexes(deps.db);

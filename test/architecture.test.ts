@@ -21,7 +21,7 @@ const layers: Record<string, string[]> = {
   takeover: ["lib", "tenant", "admin", "organization"],
   fleet: ["lib", "tenant", "operation", "admin", "organization", "flows", "takeover"],
   http: ["lib", "tenant", "operation", "admin", "organization", "session", "operator", "flows", "document", "audit"],
-  cli: ["lib", "audit", "operator", "organization", "takeover", "fleet", ""],
+  cli: ["lib", "audit", "operator", "organization", "session", "takeover", "fleet", ""],
 };
 
 type Import = { from: string; to: string; typeOnly: boolean };
@@ -96,6 +96,7 @@ describe("the structure of the code", () => {
     const stores = [
       "organization/store.ts",
       "admin/store.ts",
+      "admin/founding-store.ts",
       "operation/store.ts",
       "operator/store.ts",
       "process/store.ts",

@@ -36,10 +36,10 @@ describe("the configuration", () => {
     expect(readConfig({ ...production, ...both }).jwt.lifeMinutes).toBe(8);
   });
 
-  test("has 30 days for a refresh token, 90 for a session and no leeway, and refuses a leeway of more than minutes", () => {
+  test("has 30 days for a refresh token, 90 for a session, 10 seconds for a second tab and no leeway for clocks, and refuses a leeway of more than minutes", () => {
     expect(readConfig(production)).toMatchObject({
       jwt: { leewaySeconds: 0 },
-      sessions: { refreshDays: 30, sessionDays: 90 },
+      sessions: { refreshDays: 30, sessionDays: 90, refreshLeewaySeconds: 10 },
     });
     expect(() => readConfig({ ...production, JWT_LEEWAY_SECONDS: "301" })).toThrow("JWT_LEEWAY_SECONDS");
   });

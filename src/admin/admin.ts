@@ -1,7 +1,10 @@
 import { domainToASCII, domainToUnicode } from "node:url";
 import type { ObjectId } from "mongodb";
+import { failure } from "../lib/failure.ts";
 
-export type AdminFailure = "email_taken" | "passwords_busy";
+export type AdminFailure = "email_taken" | "passwords_busy" | "admin_not_found";
+
+export const adminNotFound = () => failure<AdminFailure>("admin_not_found", "There is no such admin.");
 
 /** `admin_users` as the first Croupier wrote it (`organization_id` is a hex string), and `email_keys`. */
 export type AdminDocument = {
@@ -19,9 +22,18 @@ export type AdminDocument = {
   /**
    * Which of the admin's access tokens hold: those of this generation or a later one, and one more that goes on, the one that
    * changed the password. In one record with the password, so that they change in one write. `kept_session` is the session of
-   * that token, which may be renewed; `by` is the operation that changed it last. Missing is generation 0.
+   * that token, which may be renewed; `by` is the operation that changed it last. Since the generation `recovered` the password
+   * is one of a recovery, and what a token of before had asked for changes it no more. Missing is generation 0.
    */
-  tokens?: { generation: number; kept: string | null; kept_session?: string | null; by?: ObjectId };
+  tokens?: {
+    generation: number;
+    kept: string | null;
+    kept_session?: string | null;
+    by?: ObjectId;
+    recovered?: number;
+  };
+  /** The hash of the token by which a lost password may be replaced, and until when. */
+  recovery?: { hash: string; expires_at: Date };
   /** That of the organization's driver who entered last. */
   guard?: number;
   created_at: Date;

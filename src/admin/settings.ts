@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { setting, settingsOf, wholeNumber } from "../lib/settings.ts";
+import { oneOf, setting, settingsOf, wholeNumber } from "../lib/settings.ts";
 import { bcryptRoundsMax } from "./password.ts";
 
 export const adminSettings = settingsOf({
@@ -17,10 +17,18 @@ export const adminSettings = settingsOf({
       wholeNumber(256, 1, 100_000),
       "requests that may wait for these threads; more get 503 with `Retry-After`",
     ),
+    REQUIRE_CURRENT_PASSWORD: setting(
+      oneOf("true", "false").optional(),
+      "`true`: a new email, a new password and the deletion of an organization need `current_password` in the body, or a sign-in within the last 5 minutes",
+      "true, false for a database that an earlier version has used",
+    ),
   },
   read: (value) => ({
     bcryptRounds: value.BCRYPT_ROUNDS,
     passwordWorkers: value.PASSWORD_WORKERS,
     passwordQueueMax: value.PASSWORD_QUEUE_MAX,
+    /** Null: as the database was when it was prepared first. */
+    requireCurrentPassword:
+      value.REQUIRE_CURRENT_PASSWORD === undefined ? null : value.REQUIRE_CURRENT_PASSWORD === "true",
   }),
 });

@@ -1,4 +1,5 @@
 import type { Collection, Db, ObjectId } from "mongodb";
+import { literal } from "../lib/mongo/literal.ts";
 import { isDuplicateKey, isUnavailable, retryDeadlock, buildIndexes, within } from "../lib/mongo/mongo.ts";
 import { type AdminDocument, emailKey, emailKeys } from "./admin.ts";
 
@@ -14,6 +15,7 @@ export const createAdminIndexes = (db: Db): Promise<void> =>
     { key: { email_keys: 1 }, name: emailKeysIndex, unique: true, sparse: true },
     { key: { email: 1, organization_id: 1 } },
     { key: { organization_id: 1 } },
+    { key: { "recovery.hash": 1 }, unique: true, sparse: true },
     // Those of the first Croupier that aren't taken over: none, as a rule.
     { key: { created_at: 1, _id: 1 }, partialFilterExpression: { email_keys: null } },
   ]);
@@ -40,6 +42,10 @@ export async function findByEmail(db: Db, email: string): Promise<AdminDocument 
   const holders = keys.map((key) => found.find(({ email_keys }) => email_keys.includes(key)));
   return holders.find((holder) => holder !== undefined) ?? null;
 }
+
+/** The admin of an organization, the first one of several. */
+export const findByOrganization = (db: Db, organizationId: ObjectId): Promise<AdminDocument | null> =>
+  admins(db).findOne({ organization_id: organizationId.toHexString() }, { sort: { _id: 1 }, ...within() });
 
 export type Written = "written" | "email_taken" | "missing";
 
@@ -89,21 +95,22 @@ export async function releaseEmail(db: Db, { id, guard }: Guarded, email: string
 
 export type AdminChanges = { email?: string; email_keys?: string[]; password?: string; updated_at: Date };
 
+/** A new email makes an offered recovery void. */
 export async function writeChanges(db: Db, { id, guard }: Guarded, changes: AdminChanges): Promise<void> {
-  await admins(db).updateOne({ _id: id, guard }, { $set: changes }, within());
+  const change = { $set: changes, ...(changes.email !== undefined && { $unset: { recovery: "" } as const }) };
+  await admins(db).updateOne({ _id: id, guard }, change, within());
 }
 
 /** The token that asks for a new password, and its session; of the tokens' generation `gen`. */
 export type Keeping = { kept: string | null; keptSession: string | null; gen: number; by: ObjectId };
 
-/** In a pipeline every value is an expression, and a hash begins with `$`. */
-const literal = (value: unknown) => ({ $literal: value });
-const generation = { $ifNull: ["$tokens.generation", 0] };
+export const generation = { $ifNull: ["$tokens.generation", 0] };
 
 /**
  * Writes a new password and ends the tokens of before it, all but one, at once: no moment and no crash is in between. An
  * operation does this once, however often it tries, or it would end those of whoever has signed in since. A token that was
- * ended while the operation was under way stays ended.
+ * ended while the operation was under way stays ended. An offered recovery is void with it; one that was used meanwhile stays,
+ * and of the changes only the others are written.
  */
 export async function writePassword(
   db: Db,
@@ -119,8 +126,11 @@ export async function writePassword(
     "tokens.by": by,
     "tokens.generation": { $add: [generation, 1] },
   };
-  const filter = { _id: id, guard, "tokens.by": { $ne: by } };
-  await retryDeadlock(() => admins(db).updateOne(filter, [{ $set: set }], within()));
+  const filter = { _id: id, guard, "tokens.by": { $ne: by }, "tokens.recovered": { $not: { $gt: gen } } };
+  const change = [{ $set: set }, { $unset: "recovery" }];
+  const { matchedCount } = await retryDeadlock(() => admins(db).updateOne(filter, change, within()));
+  const { password: _, ...others } = changes;
+  if (matchedCount === 0) await writeChanges(db, { id, guard }, others);
 }
 
 const allEnded = { $set: { "tokens.kept": null, "tokens.kept_session": null }, $inc: { "tokens.generation": 1 } };

@@ -11,6 +11,8 @@ export const acts = [
   "session.sign_out_everywhere",
   "session.end",
   "session.refresh_reuse",
+  "recovery.create",
+  "recovery.use",
   "organization.create",
   "organization.rename",
   "organization.delete",

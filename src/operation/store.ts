@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Collection, Db, Document, Filter, ObjectId } from "mongodb";
 import type { Expiring } from "../lib/mongo/expiry.ts";
+import { literal } from "../lib/mongo/literal.ts";
 import {
   dropOutdatedIndex,
   isDuplicateKey,
@@ -45,9 +46,7 @@ export const held = ({ _id, lease }: Operation) => ({
   "lease.fence": lease.fence,
 });
 
-// Leases end by the database's clock, the only one that all processes share. In a pipeline every value is an expression,
-// so whatever came from outside goes in as a literal.
-const literal = (value: unknown) => ({ $literal: value });
+// Leases end by the database's clock, the only one that all processes share.
 const inMs = (ms: number) => ({ $add: ["$$NOW", ms] });
 const appended = (step: string, fence: number | string) => ({
   $concatArrays: ["$history", [{ step: literal(step), at: "$$NOW", fence }]],

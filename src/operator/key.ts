@@ -2,7 +2,13 @@ export type OperatorFailure =
   "operator_key_missing" | "operator_key_invalid" | "operator_key_not_found" | "scope_missing" | "address_not_allowed";
 
 /** What a key may be used for; each route under `/platform` names the one that it needs. */
-export const scopes = ["organizations:read", "organizations:write", "moves:write", "audit:read"] as const;
+export const scopes = [
+  "organizations:read",
+  "organizations:write",
+  "recovery:write",
+  "moves:write",
+  "audit:read",
+] as const;
 export type Scope = (typeof scopes)[number];
 export const isScope = (text: string): text is Scope => (scopes as readonly string[]).includes(text);
 

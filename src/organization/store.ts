@@ -1,4 +1,5 @@
 import { type Collection, type Db, ObjectId } from "mongodb";
+import type { AdminDocument } from "../admin/admin.ts";
 import { createNetworks } from "../lib/net/cidr.ts";
 import { failure } from "../lib/failure.ts";
 import {
@@ -71,6 +72,15 @@ export const findActiveById = (db: Db, id: ObjectId): Promise<OrganizationDocume
 
 export const findEstablishedById = (db: Db, id: ObjectId): Promise<OrganizationDocument | null> =>
   organizations(db).findOne({ _id: id, status: { $in: [...established] } }, within());
+
+/** The organization of an admin. For nobody one is looked for, too: who waits for the answer learns nothing by that. */
+export const findOfAdmin = (
+  db: Db,
+  admin: Pick<AdminDocument, "organization_id"> | null,
+): Promise<OrganizationDocument | null> => {
+  const id = admin && ObjectId.isValid(admin.organization_id) ? admin.organization_id : undefined;
+  return findEstablishedById(db, new ObjectId(id));
+};
 
 export const findActiveByIds = (db: Db, ids: readonly ObjectId[]): Promise<OrganizationDocument[]> =>
   organizations(db)

@@ -1,4 +1,4 @@
-import type { ObjectId } from "mongodb";
+import type { Filter } from "mongodb";
 import type { Deps } from "../deps.ts";
 import type { SessionDocument } from "./session.ts";
 import * as sessionStore from "./session-store.ts";
@@ -13,11 +13,11 @@ const atOnceMax = 20;
  * Ends a session: its refresh token with the first write, its access tokens here when this returns and in every other
  * process within a second. A process that dies in between leaves a note, and `finishEndedSessions` goes on.
  *
- * @param of only if it is this admin's
+ * @param only if it is as this says
  * @returns false when there is no such session
  */
-export async function endSession(deps: EndDeps, id: string, of?: ObjectId): Promise<boolean> {
-  const session = await sessionStore.end(deps.db, id, deps.now(), of);
+export async function endSession(deps: EndDeps, id: string, only?: Filter<SessionDocument>): Promise<boolean> {
+  const session = await sessionStore.end(deps.db, id, deps.now(), only);
   if (session) await finish(deps, session);
   return session !== null;
 }

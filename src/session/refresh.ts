@@ -32,10 +32,12 @@ const whoseOf = ({ admin_id, organization_id }: SessionDocument): About => ({
 
 /**
  * Gives a new access token and a new refresh token for a refresh token, which is used up by it. One that comes a second time
- * was copied, and who has the copy can't be told: the session is ended, for both (RFC 9700, 4.14.2). That is so without a
- * moment's grace, in which a thief would be let through too: a client whose answer was lost has to sign in again.
+ * was copied, and who has the copy can't be told: the session is ended, for both (RFC 9700, 4.14.2). Two tabs of one browser
+ * may do that at once, so for a moment after it was used it only is of no use: nobody gets a token by it, and a thief's copy
+ * ends the session when the moment is over, as does a client whose answer was lost.
  *
- * @throws Failure `refresh_token_invalid`, `refresh_token_reused`, `address_not_allowed`: then it isn't used up
+ * @throws Failure `refresh_token_invalid`, `refresh_token_reused`, `refresh_in_progress`, `address_not_allowed`: then it isn't
+ *   used up
  */
 export async function refresh(deps: RefreshDeps, refreshToken: string, caller: Caller): Promise<Grant> {
   const { db, now, config } = deps;
@@ -44,20 +46,21 @@ export async function refresh(deps: RefreshDeps, refreshToken: string, caller: C
   const hashes = hashRefreshToken(refreshToken);
   const session = hashes && (await sessionStore.findByFamily(db, hashes.family));
   if (!hashes || !session || session.refresh_until <= at) throw invalid();
-  if (session.token_hash !== hashes.token) return await refuseReused(deps, session);
+  if (session.token_hash !== hashes.token) return await refuseUsed(deps, session, hashes.token);
   const gen = await generationFor(deps, session, caller.address);
 
   const next = makeRefreshToken(refreshToken);
   const life = lifeOf(config, session.created_at, at);
-  const renewed = await sessionStore.renew(db, session._id, hashes.token, {
+  const renewal = {
     token_hash: hashRefreshToken(next)!.token,
     gen,
     last_used_at: at,
     address: caller.address,
     user_agent: cleanUserAgent(caller.userAgent),
     ...life,
-  });
-  if (!renewed) return await refuseReused(deps, session);
+  };
+  const renewed = await sessionStore.renew(db, session._id, hashes.token, renewal, leewayMsOf(deps));
+  if (!renewed) return await refuseUsed(deps, session, hashes.token);
   const whose = { adminId: session.admin_id, organizationId: session.organization_id, gen };
   return await grant(deps, whose, { sid: session._id, refreshToken: next, refreshUntil: life.refresh_until, at });
 }
@@ -68,17 +71,26 @@ async function end(
   { _id, organization_id: organizationId }: SessionDocument,
   act: Act,
   details: Details,
+  only?: Parameters<typeof endSession>[2],
 ): Promise<void> {
   await audited(deps, { act, organizationId, details }, async () => {
-    if (!(await endSession(deps, _id))) throw invalid();
+    if (!(await endSession(deps, _id, only))) throw invalid();
   });
 }
 
 const detailsOf = ({ _id, admin_id }: SessionDocument) => ({ session_id: _id, admin_id: admin_id.toHexString() });
 
-async function refuseReused(deps: RefreshDeps, session: SessionDocument): Promise<never> {
+const leewayMsOf = ({ config }: Pick<RefreshDeps, "config">) => config.sessions.refreshLeewaySeconds * 1000;
+
+/** @param token the hash of one that isn't the session's any more */
+async function refuseUsed(deps: RefreshDeps, session: SessionDocument, token: string): Promise<never> {
+  const leewayMs = leewayMsOf(deps);
+  if (leewayMs > 0 && (await sessionStore.wasJustUsed(deps.db, session._id, token, leewayMs))) {
+    const detail = "The session has just been renewed with this refresh token; use the tokens of that answer.";
+    throw failure<SessionFailure>("refresh_in_progress", detail, { retryAfterSeconds: 1 });
+  }
   const details = detailsOf(session);
-  await end(deps, session, "session.refresh_reuse", details);
+  await end(deps, session, "session.refresh_reuse", details, { token_hash: { $ne: token } });
   deps.log.warn(
     { ...details, organization_id: session.organization_id },
     "a refresh token came twice; its session ended",

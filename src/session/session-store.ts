@@ -1,6 +1,7 @@
-import type { Collection, Db, ObjectId } from "mongodb";
+import type { Collection, Db, Filter, ObjectId } from "mongodb";
 import type { AdminDocument } from "../admin/admin.ts";
 import type { Expiring } from "../lib/mongo/expiry.ts";
+import { literal } from "../lib/mongo/literal.ts";
 import { retryDeadlock, buildIndexes, within } from "../lib/mongo/mongo.ts";
 import type { SessionDocument } from "./session.ts";
 
@@ -25,22 +26,59 @@ export async function insert(db: Db, session: SessionDocument): Promise<void> {
 export const findByFamily = (db: Db, family: string): Promise<SessionDocument | null> =>
   sessions(db).findOne({ family_hash: family, ...notEnded }, within());
 
+/** @param of only if it is this admin's */
+export const findById = (db: Db, id: string, of: ObjectId): Promise<SessionDocument | null> =>
+  sessions(db).findOne({ _id: id, admin_id: of, ...notEnded }, within());
+
 export type Renewal = Pick<
   SessionDocument,
   "token_hash" | "gen" | "last_used_at" | "address" | "user_agent" | "refresh_until" | "expires_at" | "access_until"
 >;
 
+/** More aren't remembered: whoever renews that often is no person with tabs. */
+const usedUpMax = 50;
+
+/** The refresh tokens that were used up within the leeway, by the database's clock. */
+const justUsed = (leewayMs: number) => ({
+  $filter: {
+    input: { $ifNull: ["$used_up", []] },
+    as: "one",
+    cond: { $gt: ["$$one.at", { $subtract: ["$$NOW", leewayMs] }] },
+  },
+});
+const isJustUsed = (token: string, leewayMs: number) => ({
+  $in: [literal(token), { $map: { input: justUsed(leewayMs), as: "one", in: "$$one.hash" } }],
+});
+
 /**
  * Puts one refresh token in the place of another: of several who come with the same one, one succeeds.
  *
  * @param from the hash of the token that is used up by this
+ * @param leewayMs for so long it is remembered that it was
  */
-export async function renew(db: Db, id: string, from: string, renewal: Renewal): Promise<boolean> {
+export async function renew(db: Db, id: string, from: string, renewal: Renewal, leewayMs: number): Promise<boolean> {
   const { access_until, expires_at, ...set } = renewal;
-  // An access token of before may end later than this one: the settings, and clocks, may differ.
-  const change = { $set: set, $max: { access_until, expires_at } };
-  const write = () => sessions(db).updateOne({ _id: id, token_hash: from, ...notEnded }, change, within());
+  const usedUp = { $concatArrays: [justUsed(leewayMs), [{ hash: literal(from), at: "$$NOW" }]] };
+  const change = {
+    ...Object.fromEntries(Object.entries(set).map(([name, value]) => [name, literal(value)])),
+    // An access token of before may end later than this one: the settings, and clocks, may differ.
+    access_until: { $max: ["$access_until", access_until] },
+    expires_at: { $max: ["$expires_at", expires_at] },
+    used_up: { $slice: [usedUp, -usedUpMax] },
+  };
+  const write = () => sessions(db).updateOne({ _id: id, token_hash: from, ...notEnded }, [{ $set: change }], within());
   return (await retryDeadlock(write)).matchedCount === 1;
+}
+
+/**
+ * Whether a refresh token of a session was used up within the leeway. Once it wasn't, it never is again: who is to end the
+ * session for that may do it later. (FerretDB knows `$$NOW` in what is read and in an update, not in a filter.)
+ */
+export async function wasJustUsed(db: Db, id: string, token: string, leewayMs: number): Promise<boolean> {
+  const projection = { is_just_used: isJustUsed(token, leewayMs) };
+  const session = { _id: id, ...notEnded };
+  const found = await sessions(db).findOne<{ is_just_used: boolean }>(session, { projection, ...within() });
+  return found?.is_just_used ?? false;
 }
 
 /** Those that could go on, the latest used first. */
@@ -64,13 +102,18 @@ export const findBeyond = (db: Db, adminId: ObjectId, number: number, limit: num
  * Notes that a session is ended: from here on it is renewed by nobody. What follows from it can be done again by whoever
  * finds the note.
  *
- * @param of only if it is this admin's
+ * @param only if it is as this says
  * @returns null when there is no such session
  */
-export const end = (db: Db, id: string, at: Date, of?: ObjectId): Promise<SessionDocument | null> =>
+export const end = (
+  db: Db,
+  id: string,
+  at: Date,
+  only: Filter<SessionDocument> = {},
+): Promise<SessionDocument | null> =>
   retryDeadlock(() =>
     sessions(db).findOneAndUpdate(
-      { _id: id, ...(of && { admin_id: of }) },
+      { ...only, _id: id },
       { $min: { ended_at: at } },
       { returnDocument: "after", ...within() },
     ),

@@ -2,7 +2,7 @@ import type { ObjectId } from "mongodb";
 import type { AdminDocument } from "../admin/admin.ts";
 import type { Config } from "../config.ts";
 import { type About, type Failure, failure } from "../lib/failure.ts";
-import type { OrganizationDocument } from "../organization/organization.ts";
+import { allowsAddress, type OrganizationDocument } from "../organization/organization.ts";
 import type { Claims } from "./token/token.ts";
 
 export type SessionFailure =
@@ -13,6 +13,10 @@ export type SessionFailure =
   | "token_invalid"
   | "refresh_token_invalid"
   | "refresh_token_reused"
+  | "refresh_in_progress"
+  | "recovery_token_invalid"
+  | "current_password_required"
+  | "current_password_incorrect"
   | "session_not_found"
   | "revocations_unknown";
 
@@ -27,6 +31,23 @@ export const addressNotAllowed = (address: string, about?: About): Failure<Sessi
     `The organization's allow-list doesn't include your address (${address}).`,
     about && { about },
   );
+
+export const organizationSuspended = (about?: About): Failure<SessionFailure> =>
+  failure(
+    "organization_suspended",
+    "The organization is suspended; contact the operator of the service.",
+    about && { about },
+  );
+
+/** Why somebody is refused who has shown a secret of the organization's admin; told to nobody else. */
+export function whyRefused(
+  organization: OrganizationDocument,
+  { address }: Caller,
+  about?: About,
+): Failure<SessionFailure> | null {
+  if (organization.status === "suspended") return organizationSuspended(about);
+  return allowsAddress(organization, () => address) ? null : addressNotAllowed(address, about);
+}
 
 /** Who acts: an admin, for one organization, both by id, and what the token says that shows it. */
 export type Actor = { adminId: ObjectId; organizationId: ObjectId; claims: Claims };
@@ -51,6 +72,8 @@ export type SessionDocument = {
   /** Of the one refresh token that may be used, and of what all of the session's have in common. */
   token_hash: string;
   family_hash: string;
+  /** Of those that it has put in the place of others of late, and when, by the database's clock. */
+  used_up?: { hash: string; at: Date }[];
   created_at: Date;
   /** When it was begun or renewed last; requests with an access token don't show here. */
   last_used_at: Date;

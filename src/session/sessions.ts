@@ -27,6 +27,6 @@ export const endOwnSession = (
   id: string,
 ): Promise<void> =>
   audited(deps, { act: "session.end", organizationId, details: { session_id: id } }, async () => {
-    if (await endSession(deps, id, adminId)) return;
+    if (await endSession(deps, id, { admin_id: adminId })) return;
     throw failure<SessionFailure>("session_not_found", "No session of yours has this id.");
   });

@@ -39,6 +39,10 @@ export const sessionSettings = settingsOf({
       wholeNumber(90, 1, 3_650),
       "an admin has to sign in again after this time, however often the session was renewed",
     ),
+    REFRESH_LEEWAY_SECONDS: setting(
+      wholeNumber(10, 0, 60),
+      "so long after a renewal a second one with the same refresh token gets 409 `refresh_in_progress`, as of two tabs at once; later, and with `0` at once, it ends the session",
+    ),
     REVOCATION_STALE_MS: setting(
       wholeNumber(5_000, 1_000, 600_000),
       "a process that couldn't read the ended tokens for this long rejects writes",
@@ -61,7 +65,11 @@ export const sessionSettings = settingsOf({
         lifeMinutes: value.ACCESS_TOKEN_EXPIRE_MINUTES,
         leewaySeconds: value.JWT_LEEWAY_SECONDS,
       },
-      sessions: { refreshDays: value.REFRESH_TOKEN_EXPIRE_DAYS, sessionDays: value.SESSION_EXPIRE_DAYS },
+      sessions: {
+        refreshDays: value.REFRESH_TOKEN_EXPIRE_DAYS,
+        sessionDays: value.SESSION_EXPIRE_DAYS,
+        refreshLeewaySeconds: value.REFRESH_LEEWAY_SECONDS,
+      },
       revocationStaleMs: value.REVOCATION_STALE_MS,
     };
   },

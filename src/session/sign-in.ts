@@ -1,4 +1,4 @@
-import { ObjectId } from "mongodb";
+import type { ObjectId } from "mongodb";
 import type { AdminDocument } from "../admin/admin.ts";
 import * as adminStore from "../admin/store.ts";
 import { bcryptRounds } from "../admin/password.ts";
@@ -6,9 +6,9 @@ import type { NewEntry, Who } from "../audit/audit.ts";
 import { record } from "../audit/audited.ts";
 import type { Deps } from "../deps.ts";
 import { failure, isFailure } from "../lib/failure.ts";
-import { allowsAddress, type OrganizationDocument } from "../organization/organization.ts";
+import type { OrganizationDocument } from "../organization/organization.ts";
 import * as organizationStore from "../organization/store.ts";
-import { addressNotAllowed, type Caller, type SessionFailure } from "./session.ts";
+import { type Caller, type SessionFailure, whyRefused } from "./session.ts";
 import { type Grant, type GrantDeps, startSession } from "./start-session.ts";
 
 export type SignedIn = Grant & { admin_id: string; organization_id: string; organization_name: string };
@@ -28,8 +28,7 @@ export async function signIn(
 ): Promise<SignedIn> {
   const { db, passwords } = deps;
   const admin = await adminStore.findByEmail(db, input.email);
-  const organizationId = admin && ObjectId.isValid(admin.organization_id) ? admin.organization_id : undefined;
-  const organization = await organizationStore.findEstablishedById(db, new ObjectId(organizationId));
+  const organization = await organizationStore.findOfAdmin(db, admin);
   const known = admin && organization ? admin : null;
   const matches = await passwords.matches(input.password, known?.password ?? null);
   if (!known || !organization || !matches) {
@@ -56,17 +55,6 @@ export async function signIn(
     organization_id: organization._id.toHexString(),
     organization_name: organization.organization_name,
   };
-}
-
-/** What is told only to somebody who knows the password. */
-function whyRefused(organization: OrganizationDocument, { address }: Caller) {
-  if (organization.status === "suspended") {
-    return failure<SessionFailure>(
-      "organization_suspended",
-      "The organization is suspended; contact the operator of the service.",
-    );
-  }
-  return allowsAddress(organization, () => address) ? null : addressNotAllowed(address);
 }
 
 const whoIs = ({ _id }: AdminDocument): Who => ({ kind: "admin", id: _id.toHexString() });

@@ -11,7 +11,7 @@ import * as sessionStore from "./session-store.ts";
  */
 export const signOut = (deps: AuditDeps & EndDeps, { adminId, organizationId, claims }: Actor): Promise<void> =>
   audited(deps, { act: "session.sign_out", organizationId, details: { token_id: claims.jti } }, async () => {
-    if (claims.sid !== undefined && (await endSession(deps, claims.sid, adminId))) return;
+    if (claims.sid !== undefined && (await endSession(deps, claims.sid, { admin_id: adminId }))) return;
     // Of before there were sessions, or of one that is gone.
     await deps.revocations.end(claims);
   });

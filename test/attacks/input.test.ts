@@ -114,13 +114,16 @@ const assaultAll = async (
 const takesDocuments = ({ method, path }: Route) =>
   /^\/org\/documents(\/:id)?$/.test(path) && ["POST", "PUT", "PATCH"].includes(method);
 
+/** Clients of before may send any body with it; but for the password nothing of it is read. */
+const readsOver = (route: Route) => nameOf(route) === "DELETE /org/delete";
+
 describe("hostile input gets a problem document on every route, never a 5xx or another's data", () => {
   test("every route withstands operators, hostile text and hostile numbers in every field of its body", () =>
     assaultAll(wrongFields));
 
   test("fields that are not the caller's to set are refused, and nothing of them is stored", async () => {
     await assaultAll(massAssignments, (route) => ({ status, text }) => {
-      if (!route.body || takesDocuments(route)) return null;
+      if (!route.body || takesDocuments(route) || readsOver(route)) return null;
       return status === 422 || status === 404 ? null : `took it: ${status} ${text.slice(0, 100)}`;
     });
     const { db } = service;
@@ -137,7 +140,7 @@ describe("hostile input gets a problem document on every route, never a 5xx or a
       (route) => wrongBodies(route, 2 * bytesMax),
       (route) =>
         ({ status, text }) =>
-          route.body && !route.path.startsWith("/org/documents") && status < 400
+          route.body && !route.path.startsWith("/org/documents") && !readsOver(route) && status < 400
             ? `took it: ${text.slice(0, 100)}`
             : null,
     ));

@@ -14,6 +14,7 @@ const service = useService({
 const unlimited = [
   "GET /",
   "GET /.well-known/jwks.json",
+  "GET /admin/recovery",
   "GET /docs",
   "GET /redoc",
   "GET /docs/swagger-ui-dist/:file",

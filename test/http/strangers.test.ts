@@ -44,7 +44,7 @@ describe("of somebody who isn't known", () => {
     },
   );
 
-  test.each(["/org/create", "/admin/login", "/admin/refresh"])(
+  test.each(["/org/create", "/admin/login", "/admin/refresh", "/admin/recovery"])(
     "POST %s reads 64 KiB and no more when it isn't said how much will come",
     async (path) => {
       const { answered } = begin(post(path, chunked) + chunk(65 * 1_024));

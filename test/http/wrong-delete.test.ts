@@ -1,6 +1,6 @@
 import { beforeAll } from "bun:test";
 import { useService } from "../support/service.ts";
-import { refuses } from "../support/wrong-input.ts";
+import { refuses, type Row, wrongBodies, wrongTexts } from "../support/wrong-input.ts";
 import { wrongAuthorizations } from "../support/wrong-token.ts";
 
 const service = useService();
@@ -9,12 +9,22 @@ beforeAll(async () => {
   token = (await service.join("own")).token;
 });
 
+const good = { current_password: "Correct-Horse-7" };
+/** A body of another type, or none, is as if there were none: clients of before send it so. */
+const isNone = ({ name, type }: Row) =>
+  type === "unsupported_content_type" || ["body: none at all", "body: empty"].includes(name);
+/** And with any other fields. */
+const isReadOver = ({ name }: Row) => name.startsWith("unknown field: ");
+
 refuses(
   service,
   "DELETE /org/delete",
   { method: "DELETE", path: "/org/delete", authorization: () => `Bearer ${token}` },
   [
     ...wrongAuthorizations(service, {}),
+    ...wrongTexts(good, "current_password"),
+    ...wrongBodies(good).filter((row) => !isNone(row) && !isReadOver(row)),
+    { name: "a wrong password", status: 403, type: "current_password_incorrect", body: { current_password: "x" } },
     { name: "a body of 5 MB", status: 413, type: "body_too_large", body: "x".repeat(5_000_000) },
   ],
 );

@@ -114,6 +114,15 @@ for (const [method, rest] of [
   ]);
 }
 
+const recovery = (of: string) => `/platform/organizations/${of}/recovery`;
+refuses(service, "POST /platform/organizations/:id/recovery", { method: "POST", path: recovery(noId), authorization }, [
+  ...strangers({}),
+  ...wrongIds(recovery),
+  { name: "no such organization", status: 404, type: "organization_not_found" },
+  { name: "a body that is too large", status: 413, type: "body_too_large", body: "x".repeat(2_000_000) },
+  { name: "another method", status: 405, type: "method_not_allowed", method: "GET" },
+]);
+
 let finished: string;
 beforeAll(async () => {
   const { body } = await service.send("GET", `${operations}?organization_id=${id}`, { token: operatorKey() });

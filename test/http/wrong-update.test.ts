@@ -29,6 +29,15 @@ const nothing = (name: string, body: unknown): Row => ({
 
 refuses(service, "PUT /org/update", call, [
   nothing("no field", {}),
+  nothing("the current password only", { current_password: "Correct-Horse-7" }),
+  ...wrongTexts({ current_password: "Correct-Horse-7", organization_name: "other-name" }, "current_password"),
+  wrong("current_password", "1,001 characters", "x".repeat(1_001)),
+  {
+    name: "current_password: a wrong one",
+    status: 403,
+    type: "current_password_incorrect",
+    body: { current_password: "Wrong-Horse-1", organization_name: "other-name" },
+  },
   nothing("all null", { organization_name: null, email: null, password: null }),
   ...wrongTexts({ organization_name: "other-name" }, "organization_name"),
   ...wrongTexts({ organization_name: "other-name", email: "other@example.com" }, "email"),

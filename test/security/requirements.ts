@@ -126,6 +126,19 @@ export const requirements: Requirement[] = [
     },
   },
   {
+    of: "RFC 9700 4.14.2",
+    says: "Within a moment of its use a refresh token that comes again gets nothing and ends nothing; after it the session ends",
+    metIn: ["src/session/refresh.ts", "src/session/session-store.ts"],
+    shownBy: {
+      "test/session/tabs.test.ts": [
+        "a refresh token that comes a second time > within the leeway gets nothing and ends nothing, however often it comes, and is no entry of the audit",
+        "a refresh token that comes a second time > after the leeway ends its session, with all tokens of it",
+        "a refresh token that comes a second time > has a leeway of its own, which no later renewal makes longer",
+        "two processes > of many who renew one session at once in two processes exactly one gets tokens, and the session goes on",
+      ],
+    },
+  },
+  {
     of: "V15.4.2",
     says: "Of several who renew at once one wins, and a crash in between leaves no token",
     metIn: ["src/session/session-store.ts"],
@@ -171,6 +184,33 @@ export const requirements: Requirement[] = [
       ],
       "test/session/two-processes.test.ts": [
         "a process that is killed in a change of the password > a process killed in a change of the password, %s its write, leaves no token of before valid after it",
+      ],
+    },
+  },
+  {
+    of: "V6.2.3, V7.5.1",
+    says: "A new email or password and the deletion need the password or a sign-in of the last 5 minutes; wrong ones count as sign-ins do",
+    metIn: ["src/session/confirm.ts", "src/http/organization/confirm-password.ts"],
+    shownBy: {
+      "test/session/current-password.test.ts": [
+        "with a session of six minutes > a new email, a new password and the deletion need the password, and a new name doesn't",
+        "with a session of six minutes > renewing the session doesn't make it younger, and signing in does",
+        "with a session of six minutes > a wrong password counts as a wrong sign-in, and a right one as none",
+      ],
+    },
+  },
+  {
+    of: "V6.4.1, V6.4.3",
+    says: "A lost password is replaced by a token that an operator makes: 256 random bits, good once for 30 minutes, stored as a hash",
+    metIn: ["src/session/recovery/use-recovery.ts", "src/admin/recovery-store.ts"],
+    shownBy: {
+      "test/session/recovery.test.ts": [
+        "a recovery token > sets a new password once, ends all sessions and tokens of the admin, and signs nobody in",
+        "a recovery token > is void after 30 minutes, by the database's clock, and is then swept",
+        "a recovery token > is void after a newer one, which is good",
+        "a recovery token > is answered alike whatever is wrong with it, and no password is hashed for it",
+        "making and using a recovery token, and what is refused of it, are on record, and the token is in no record and no log",
+        "processes beside each other > of those who use one recovery token at once in two processes exactly one sets the password",
       ],
     },
   },

@@ -13,7 +13,8 @@ import { isLetIn, refreshAt, sidOf, signInTo, type Tokens } from "../support/ses
 import { readClaims } from "../support/token.ts";
 
 setDefaultTimeout(30_000);
-const service = useService();
+// What a moment more changes is in tabs.test.ts.
+const service = useService({ REFRESH_LEEWAY_SECONDS: "0" });
 const renew = (token: string) => refreshAt(service, token);
 const lets = (token: string) => isLetIn(service, token);
 const sessions = () => service.db.collection<{ _id: string }>("sessions");
@@ -161,7 +162,7 @@ describe("a session ends", () => {
 
   test("by the times that are set", async () => {
     const { deps } = service.running;
-    const config = { ...deps.config, sessions: { refreshDays: 2, sessionDays: 1 } };
+    const config = { ...deps.config, sessions: { ...deps.config.sessions, refreshDays: 2, sessionDays: 1 } };
     const app = createApp({ ...deps, config });
     const { who } = await begin();
     const headers = { "content-type": "application/json" };
@@ -239,7 +240,7 @@ describe("a process that died", () => {
     const lost = makeRefreshToken(refresh_token);
     const { token_hash, _id, ...rest } = session;
     const renewal = { ...rest, token_hash: hashRefreshToken(lost)!.token };
-    expect(await sessionStore.renew(service.db, _id, token_hash, renewal)).toBe(true);
+    expect(await sessionStore.renew(service.db, _id, token_hash, renewal, 0)).toBe(true);
     refusesAs(await renew(refresh_token), "refresh_token_reused");
     refusesAs(await renew(lost), "refresh_token_invalid");
     expect(await lets(access_token)).toBe(false);

@@ -8,7 +8,7 @@ import { isLetIn, refreshAt, sidOf, signInTo } from "../support/session.ts";
 import { makeToken, readClaims } from "../support/token.ts";
 
 setDefaultTimeout(30_000);
-const service = useService({ TRUSTED_PROXIES: "1" });
+const service = useService({ TRUSTED_PROXIES: "1", REFRESH_LEEWAY_SECONDS: "0" });
 const lets = (token: string) => isLetIn(service, token);
 const list = async (token: string): Promise<Record<string, any>[]> => {
   const { status, body } = await service.send("GET", "/admin/sessions", { token });

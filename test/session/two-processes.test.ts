@@ -14,7 +14,7 @@ let two: Child;
 beforeAll(async () => {
   client = createClient(process.env.MONGODB_URL!);
   // Placements that may be used long have no say in how long tokens hold.
-  const config = { PLACEMENT_LEASE_MS: "3000" };
+  const config = { PLACEMENT_LEASE_MS: "3000", REFRESH_LEEWAY_SECONDS: "0" };
   // And no slow machine loses an operation by chance.
   const leaseMs = 60_000;
   one = await startChild({ databaseName, config, leaseMs });

@@ -18,6 +18,8 @@ const open = new Set([
   "GET /org/get",
   "POST /admin/login",
   "POST /admin/refresh",
+  "GET /admin/recovery",
+  "POST /admin/recovery",
 ]);
 
 export type Route = {

@@ -23,8 +23,10 @@ import { problemOf, problemSchema, problemTypes } from "./problems.ts";
 
 const problemType = "application/problem+json";
 
+const retryAfter = z.string().meta({ description: "In seconds", example: "1" });
 const headersOf: Partial<Record<string, ZodOpenApiResponseObject["headers"]>> = {
   401: z.object({ "WWW-Authenticate": z.string().meta({ example: "Bearer" }) }),
+  409: z.object({ "Retry-After": retryAfter.optional() }),
   412: z.object({
     ETag: z.string().optional().meta({ description: "ETag of the current document", example: '"2-q83vEjRWeJCrze8B"' }),
   }),
@@ -45,7 +47,7 @@ const headersOf: Partial<Record<string, ZodOpenApiResponseObject["headers"]>> = 
       example: 'Bearer error="insufficient_scope", scope="moves:write"',
     }),
   }),
-  503: z.object({ "Retry-After": z.string().meta({ description: "In seconds", example: "1" }) }),
+  503: z.object({ "Retry-After": retryAfter }),
 };
 
 type Example = { summary: string; value: object };

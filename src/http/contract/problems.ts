@@ -66,12 +66,15 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   token_invalid: { status: 401, title: "The access token is not valid" },
   refresh_token_invalid: { status: 401, title: "The refresh token is not valid" },
   refresh_token_reused: { status: 401, title: "The refresh token was used before" },
+  recovery_token_invalid: { status: 401, title: "The recovery token is not valid" },
   tenant_gone: { status: 401, title: "The organization no longer exists" },
   operator_key_missing: { status: 401, title: "Operator key required" },
   operator_key_invalid: { status: 401, title: "The operator key is not valid" },
   https_required: { status: 403, title: "HTTPS required" },
   organization_suspended: { status: 403, title: "The organization is suspended" },
   scope_missing: { status: 403, title: "The key lacks the required scope" },
+  current_password_required: { status: 403, title: "Current password required" },
+  current_password_incorrect: { status: 403, title: "The current password is incorrect" },
   address_not_allowed: { status: 403, title: "The address is not allowed" },
   organization_not_found: { status: 404, title: "No such organization" },
   not_found: { status: 404, title: "No such resource" },
@@ -79,6 +82,7 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   index_not_found: { status: 404, title: "No such index" },
   operation_not_found: { status: 404, title: "No such operation" },
   operator_key_not_found: { status: 404, title: "No such key" },
+  admin_not_found: { status: 404, title: "No such admin" },
   session_not_found: { status: 404, title: "No such session" },
   method_not_allowed: { status: 405, title: "The method is not allowed here" },
   document_exists: { status: 409, title: "The document already exists" },
@@ -90,6 +94,7 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   move_pointless: { status: 409, title: "The organization is already in this tier" },
   operation_open: { status: 409, title: "Another operation is in progress" },
   operation_state: { status: 409, title: "The operation's state doesn't allow this" },
+  refresh_in_progress: { status: 409, title: "The session was just renewed" },
   precondition_failed: { status: 412, title: "Precondition failed" },
   document_too_large: { status: 413, title: "The document is too large" },
   body_too_large: { status: 413, title: "The body is too large" },
@@ -222,7 +227,8 @@ export function sendProblem(c: Context, error: Failure<FailureCode>, headers: Re
   // RFC 9110, 15.5.16.
   if (status === 415) headers["Accept-Encoding"] = "identity";
   if (error.etag !== undefined) headers.ETag = error.etag;
-  if (status === 429 || status === 503) headers["Retry-After"] = String(error.retryAfterSeconds ?? 1);
+  const { retryAfterSeconds = status === 429 || status === 503 ? 1 : undefined } = error;
+  if (retryAfterSeconds !== undefined) headers["Retry-After"] = String(retryAfterSeconds);
   return c.body(printExtendedJson(body), status, { ...headers, "Content-Type": "application/problem+json" });
 }
 

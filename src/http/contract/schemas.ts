@@ -29,7 +29,7 @@ const email = text
     example: "ada@acme.example",
   });
 
-const newPassword = password
+export const newPassword = password
   // Before it is normalized, which takes the square of the length for marks in the wrong order.
   .max(1000, { error: "must have at most 72 bytes in UTF-8", abort: true })
   .superRefine((typed, context) => {
@@ -58,15 +58,29 @@ const changes = {
   password: optional(newPassword),
 };
 
+const currentPassword = password.min(1, "must not be empty").max(1000, "must have at most 1000 characters").meta({
+  description: "Needed for a new email or password and for deleting, unless the admin signed in within 5 minutes",
+  example: "Correct-Horse-7",
+  format: "password",
+});
+
 export const updateRequest = z
-  .strictObject(changes)
-  .refine((given) => Object.values(given).some((value) => value !== undefined), "must contain at least one change")
+  .strictObject({ ...changes, current_password: optional(currentPassword) })
+  .refine(
+    ({ current_password: _, ...given }) => Object.values(given).some((value) => value !== undefined),
+    "must contain at least one change",
+  )
   .meta({
     id: "UpdateOrganization",
-    description: "At least one field; fields that are missing or null stay unchanged",
+    description: "At least one change; fields that are missing or null stay unchanged",
     example: { organization_name: "acme-labs" },
     minProperties: 1,
   });
+
+// Other fields are read over: clients of before may send any, of which nothing was read.
+export const removeRequest = z
+  .object({ current_password: optional(currentPassword) })
+  .meta({ id: "DeleteOrganization", example: { current_password: "Correct-Horse-7" } });
 
 export const signInRequest = z
   .strictObject({

@@ -73,16 +73,23 @@ export const limitCreates = (deps: LimitDeps) =>
 export const limitReads = (deps: LimitDeps) =>
   limitAddress(deps, deps.limits.readByAddress, "Too many requests without a token came from this address");
 
-/** Counts tries to sign in by address, before anything is read. Who signs in rightly has not tried. */
+/** Counts tries to sign in, and to recover a password, by address, before anything is read. Who does it rightly has not tried. */
 export const limitSignInAddresses = (deps: LimitDeps) =>
   createMiddleware<Env>(async function limitSignInAddresses(c, next) {
-    const byAddress = countsOf(deps, c, deps.limits.signInByAddress);
-    const taken = await takeAll(c, byAddress);
-    await next();
-    if (c.res.status !== 200) return;
-    const now = await Promise.all(byAddress.map(([limit, key], index) => limit.giveBack(key, taken[index]!)));
-    tell(c, [...now, ...c.get("taken")!.slice(now.length)]);
+    await countByAddress(deps, c, async () => {
+      await next();
+      return c.res.ok;
+    });
   });
+
+async function countByAddress(deps: LimitDeps, c: Context<Env>, attempt: () => Promise<boolean>): Promise<void> {
+  const byAddress = countsOf(deps, c, deps.limits.signInByAddress);
+  const before = c.get("taken") ?? [];
+  const taken = await takeAll(c, byAddress);
+  if (!(await attempt())) return;
+  const now = await Promise.all(byAddress.map(([limit, key], index) => limit.giveBack(key, taken[index]!)));
+  tell(c, c.get("taken")!.toSpliced(before.length, now.length, ...now));
+}
 
 /**
  * Counts tries to sign in with an email before anything is looked up or hashed: strictly those from one network, and loosely
@@ -93,29 +100,57 @@ export const limitSignInAddresses = (deps: LimitDeps) =>
 export const limitSignIns = (deps: LimitDeps) =>
   withDescription(
     createMiddleware<Env>(async (c, next) => {
-      const { signInByEmailHere, signInByEmail, signIns, signedInHere, keyOf } = deps.limits;
       const { email } = (c.req.valid as (target: "json") => { email: string })("json");
-      const { address } = c.get("arrival");
-      const everywhere = keyOf(emailKey(email));
-      const at = (place: string) => keyOf(`${emailKey(email)}\0${place}`);
-      const own = at(limitedAs(address));
-      const isKnown = await signedInHere.holds(own);
-      const here = isKnown ? own : at(neighbourhoodOf(address));
-      const before = c.get("taken") ?? [];
-      await takeAll(c, [[signInByEmailHere, here]]);
-      // Told only when it refuses: who sees that it isn't counted would see that somebody has the email.
-      const anywhere = isKnown ? null : await signInByEmail.take(everywhere);
-      if (anywhere?.allowed === false) refuse(c, anywhere);
-      const [last] = await takeAll(c, [[signIns, isKnown ? own : everywhere]]);
-      await next();
-      if (c.res.status !== 200) return;
-      const forgiven = await signInByEmailHere.forgive(here);
-      if (anywhere) await signInByEmail.giveBack(everywhere, anywhere);
-      await signedInHere.note(own);
-      tell(c, [...before, forgiven, last!]);
+      await countByEmail(deps, c, email, async () => {
+        await next();
+        return c.res.status === 200;
+      });
     }),
     { problems: { rate_limited: "Too many sign-in attempts from this address or with this email" } },
   );
+
+async function countByEmail(
+  { limits }: LimitDeps,
+  c: Context<Env>,
+  email: string,
+  attempt: () => Promise<boolean>,
+): Promise<void> {
+  const { signInByEmailHere, signInByEmail, signIns, signedInHere, keyOf } = limits;
+  const { address } = c.get("arrival");
+  const everywhere = keyOf(emailKey(email));
+  const at = (place: string) => keyOf(`${emailKey(email)}\0${place}`);
+  const own = at(limitedAs(address));
+  const isKnown = await signedInHere.holds(own);
+  const here = isKnown ? own : at(neighbourhoodOf(address));
+  const before = c.get("taken") ?? [];
+  await takeAll(c, [[signInByEmailHere, here]]);
+  // Told only when it refuses: who sees that it isn't counted would see that somebody has the email.
+  const anywhere = isKnown ? null : await signInByEmail.take(everywhere);
+  if (anywhere?.allowed === false) refuse(c, anywhere);
+  const [last] = await takeAll(c, [[signIns, isKnown ? own : everywhere]]);
+  if (!(await attempt())) return;
+  const forgiven = await signInByEmailHere.forgive(here);
+  if (anywhere) await signInByEmail.giveBack(everywhere, anywhere);
+  await signedInHere.note(own);
+  tell(c, [...before, forgiven, last!]);
+}
+
+/** Counts a password that an admin gives who is signed in, before it is checked, as one of a sign-in. */
+export const countPassword = (
+  deps: LimitDeps,
+  c: Context<Env>,
+  email: string,
+  check: () => Promise<void>,
+): Promise<void> => {
+  const isRight = async (): Promise<true> => {
+    await check();
+    return true;
+  };
+  return countByAddress(deps, c, async () => {
+    await countByEmail(deps, c, email, isRight);
+    return true;
+  });
+};
 
 /** Goes on with a place in each crowd, or says which is full: with a quota of requests at once, which has no window. */
 async function among(c: Context, crowds: readonly (readonly [Crowd, string])[], next: () => Promise<void>) {

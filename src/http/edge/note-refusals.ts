@@ -30,7 +30,8 @@ function refusalOf(c: Context<Env>): string | null {
   if (!c.error) return null;
   const { failure } = asFailure(c.error);
   const { path } = c.req;
-  if (failure === "rate_limited" && path.startsWith("/platform/") && !c.get("operator")) return failure;
+  const isUnknown = path === "/admin/recovery" || (path.startsWith("/platform/") && !c.get("operator"));
+  if (failure === "rate_limited" && isUnknown) return failure;
   if (path === "/admin/login") return failure === "rate_limited" ? failure : null;
   // Not by the status of the answer: many wrong tokens are refused with another one.
   return [401, 403].includes(problemTypes[failure].status) ? failure : null;

@@ -6,21 +6,16 @@ import { removeOrganization } from "../../organization/remove.ts";
 import { updateOrganization } from "../../organization/update.ts";
 import { requireAdmin } from "../edge/auth.ts";
 import type { Env } from "../edge/context.ts";
-import {
-  answer,
-  bodilessProblems,
-  body,
-  databaseProblems,
-  describe,
-  query,
-  recordProblems,
-} from "../contract/describe.ts";
+import { answer, body, databaseProblems, describe, query, recordProblems } from "../contract/describe.ts";
+import { confirmPassword } from "./confirm-password.ts";
+import { optionalBody } from "../contract/optional-body.ts";
 import { limitCreates, limitCredentials, limitReads } from "../edge/limits.ts";
 import {
   createRequest,
   getQuery,
   organizationAnswer,
   organizationWithoutEmail,
+  removeRequest,
   updateRequest,
 } from "../contract/schemas.ts";
 import { forRequest } from "../edge/time-limit.ts";
@@ -91,7 +86,7 @@ export const organizationRoutes = (deps: Deps) =>
         operationId: "updateOrganization",
         summary: "Change the organization's name, email or password",
         description:
-          "Either all changes are made or none. The documents stay with the organization when its name changes.",
+          "Either all changes are made or none. The documents stay with the organization when its name changes. With REQUIRE_CURRENT_PASSWORD a new email or password needs `current_password`.",
         tags,
         answers: { "200": organization("The updated organization", renamed) },
         problems: {
@@ -104,6 +99,7 @@ export const organizationRoutes = (deps: Deps) =>
       requireAdmin(deps),
       body(updateRequest),
       limitCredentials(deps),
+      confirmPassword(deps, ({ email, password }) => (email ?? password) !== undefined),
       async (c) => c.json(await updateOrganization(forRequest(deps, c), c.get("actor"), c.req.valid("json")), 200),
     )
     .delete(
@@ -116,12 +112,13 @@ export const organizationRoutes = (deps: Deps) =>
         problems: {
           ...databaseProblems,
           ...recordProblems,
-          ...bodilessProblems,
           organization_not_found: "The organization was deleted meanwhile",
           operation_pending: busy.operation_pending,
         },
       }),
       requireAdmin(deps),
+      optionalBody(removeRequest),
+      confirmPassword(deps, () => true),
       async (c) => {
         await removeOrganization(forRequest(deps, c), c.get("actor"));
         return c.body(null, 204);

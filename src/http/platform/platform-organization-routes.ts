@@ -6,6 +6,7 @@ import { showOrganization } from "../../organization/get.ts";
 import { viewForOperators } from "../../organization/organization.ts";
 import { listPage } from "../../organization/all/for-operators.ts";
 import { usageOf } from "../../organization/usage.ts";
+import { recoverOf } from "../../session/recovery/create-recovery.ts";
 import { reactivateOrganization, revokeTokens, suspendOrganization } from "../../session/suspend.ts";
 import { allowListRequest } from "../organization/allow-list-schemas.ts";
 import type { Env } from "../edge/context.ts";
@@ -25,6 +26,7 @@ import {
   operatorsAnswerWithUsage,
   organizationsAnswer,
   organizationsQuery,
+  recoveryAnswer,
   suspendRequest,
 } from "./platform-organization-schemas.ts";
 import { idPath } from "./platform-schemas.ts";
@@ -156,5 +158,25 @@ export function platformOrganizationRoutes(deps: Deps) {
         await revokeTokens(forRequest(deps, c), new ObjectId(c.req.valid("param").id));
         return c.body(null, 204);
       },
+    )
+    .post(
+      "/organizations/:id/recovery",
+      describe({
+        operationId: "recoverPassword",
+        summary: "Make a token that sets a new password for an organization's admin, once, for 30 minutes",
+        description: "A later one, a new password or email and the end of the organization make it void.",
+        tags,
+        answers: { "201": answer("The token, which is shown only once", recoveryAnswer) },
+        problems: {
+          ...found,
+          ...recordProblems,
+          ...bodilessProblems,
+          admin_not_found: "The organization has no admin",
+          organization_suspended: "The organization is suspended; reactivate it first",
+        },
+      }),
+      requireOperator(deps, "recovery:write"),
+      pathParameters(idPath),
+      async (c) => c.json(await recoverOf(forRequest(deps, c), new ObjectId(c.req.valid("param").id)), 201),
     );
 }

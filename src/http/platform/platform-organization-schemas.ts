@@ -52,6 +52,19 @@ export const operatorsAnswerWithUsage = operatorsAnswer
   .extend({ usage: usageAnswer.optional().meta({ description: "Only if quotas are set" }) })
   .meta({ id: "OrganizationWithUsage" });
 
+export const recoveryAnswer = z
+  .object({
+    organization_id: hexId,
+    organization_name: z.string().meta({ example: "acme" }),
+    token: z.string().meta({ description: "For one `POST /admin/recovery`", example: `crv_${"A".repeat(43)}` }),
+    link: z
+      .string()
+      .nullable()
+      .meta({ description: "A page that asks for the new password; null without `PUBLIC_ORIGIN`", example: null }),
+    expires_at: time,
+  })
+  .meta({ id: "RecoveryToken" });
+
 export const organizationsAnswer = z
   .object({
     organizations: z.array(operatorsAnswer).meta({ example: [] }),

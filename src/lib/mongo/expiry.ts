@@ -1,16 +1,20 @@
 import type { Collection, Db, Document } from "mongodb";
 import { buildIndexes, within } from "./mongo.ts";
 
-/** Documents that end by themselves, `afterSeconds` after the time that one of their fields holds; without it they stay. */
-export type Expiring = { of(db: Db): Collection<any>; field: string; afterSeconds: number };
+/**
+ * Documents that end by themselves, `afterSeconds` after the time that one of their fields holds; without it they stay. With
+ * `part` only this field of theirs ends, which no engine does by itself.
+ */
+export type Expiring = { of(db: Db): Collection<any>; field: string; afterSeconds: number; part?: string };
 
 /** MongoDB's TTL monitor looks about once a minute as well. */
 export const sweepEveryMs = 60_000;
 const batchMax = 500;
 const batchesMax = 20;
 
-export const createExpiryIndex = async (db: Db, { of, field, afterSeconds }: Expiring): Promise<void> => {
-  await buildIndexes(of(db), [{ key: { [field]: 1 }, expireAfterSeconds: afterSeconds }]);
+export const createExpiryIndex = async (db: Db, { of, field, afterSeconds, part }: Expiring): Promise<void> => {
+  const options = part === undefined ? { expireAfterSeconds: afterSeconds } : { sparse: true };
+  await buildIndexes(of(db), [{ key: { [field]: 1 }, ...options }]);
 };
 
 /**
@@ -19,7 +23,7 @@ export const createExpiryIndex = async (db: Db, { of, field, afterSeconds }: Exp
  *
  * @returns whether there may be more
  */
-export async function removeExpired(db: Db, { of, field, afterSeconds }: Expiring, now: Date): Promise<boolean> {
+export async function removeExpired(db: Db, { of, field, afterSeconds, part }: Expiring, now: Date): Promise<boolean> {
   const ended: Document = { [field]: { $lt: new Date(now.getTime() - afterSeconds * 1000 - sweepEveryMs) } };
   const some = { projection: { _id: 1 }, sort: { [field]: 1 }, limit: batchMax } as const;
   for (let batch = 0; batch < batchesMax; batch++) {
@@ -27,7 +31,9 @@ export async function removeExpired(db: Db, { of, field, afterSeconds }: Expirin
       .find(ended, { ...some, ...within() })
       .toArray();
     // Asked once more: what was renewed meanwhile stays.
-    if (found.length > 0) await of(db).deleteMany({ _id: { $in: found.map(({ _id }) => _id) }, ...ended }, within());
+    const these = { _id: { $in: found.map(({ _id }) => _id) }, ...ended };
+    if (found.length > 0 && part === undefined) await of(db).deleteMany(these, within());
+    else if (found.length > 0) await of(db).updateMany(these, { $unset: { [part!]: "" } }, within());
     if (found.length < batchMax) return false;
   }
   return true;

@@ -18,6 +18,7 @@ import { revokeKey } from "../../../src/operator/revoke-key.ts";
 import { listAll } from "../../../src/operator/store.ts";
 import { chainedOrganizations } from "../../../src/organization/all/chained.ts";
 import { createExpiryChore } from "../../../src/expiry.ts";
+import { recoverByEmail } from "../../../src/session/recovery/create-recovery.ts";
 import { inspect } from "../../../src/takeover/inspect.ts";
 import { isTakenOver } from "../../../src/takeover/take-over.ts";
 import { offerPlace, tiers } from "../../../src/tenant/placement.ts";
@@ -180,15 +181,24 @@ export async function tour(deps: Deps): Promise<{ visited: Set<string>; routes: 
   await ask("POST", `${organization}/reactivate`, key);
   await ask("POST", `${organization}/revoke-tokens`, key);
 
+  // A lost password.
+  await recoverByEmail({ ...commands, config: deps.config }, one.email);
+  const recovery = await ask("POST", `${organization}/recovery`, key);
+  await ask("GET", "/admin/recovery");
+  await ask("POST", "/admin/recovery", undefined, { token: recovery.body.token, password: one.password });
+  await ask("POST", `${organization}/recovery`, key);
+
   // Sessions.
   const signIn = async () =>
     (await ask("POST", "/admin/login", undefined, { email: one.email, password: one.password })).body;
   const third = await signIn();
-  const { body: refreshed } = await ask("POST", "/admin/refresh", undefined, { refresh_token: third.refresh_token });
+  const renew = () => ask("POST", "/admin/refresh", undefined, { refresh_token: third.refresh_token });
+  const { body: refreshed } = await renew();
+  await renew();
   const now = refreshed?.access_token ?? third.access_token;
   const listed = await ask("GET", "/admin/sessions", now);
   await ask("DELETE", `/admin/sessions/${listed.body?.sessions?.at(-1)?.id}`, now);
-  await ask("POST", "/admin/refresh", undefined, { refresh_token: third.refresh_token });
+  await renew();
   const changed = await signIn();
   const update = {
     organization_name: `${one.organization_name}-x`,
