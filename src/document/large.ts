@@ -31,8 +31,8 @@ export type Large = {
    */
   read(body: ArrayBuffer, id?: unknown, isShown?: boolean): Promise<ReadBody>;
   patch(current: FoundDocument, patch: Uint8Array): Promise<{ fields: LargeFields; patching?: Patching }>;
-  /** The document as its tenant is answered. */
-  show(id: unknown, fields: LargeFields): Promise<Uint8Array>;
+  /** The document as its tenant is answered. @param isRead it comes from the database, and not from a body, which counts already */
+  show(id: unknown, fields: LargeFields, isRead: boolean): Promise<Uint8Array>;
   /**
    * All of a page in one turn, or it would wait for others' work as often as it has documents.
    *
@@ -91,9 +91,9 @@ export function createLargeThreads(program: URL, storedBytesMax: number): LargeT
         const { json, set, unset, bytes: size } = made;
         return { fields: largeFields(set, json), patching: { set: largeFields(set), unset, bytes: size } };
       },
-      async show(id, { bson, json }) {
+      async show(id, { bson, json }, isRead) {
         const job = () => ({ kind: "show", fields: copyOf(bson), id: idOf(id) }) as const;
-        return json ?? (await run<"show">(job, bson.byteLength)).json;
+        return json ?? (await run<"show">(job, isRead ? bson.byteLength : 0)).json;
       },
       async print(documents, listed) {
         const job = () => ({ kind: "print", documents: Buffer.concat(documents), ...(listed && { listed }) }) as const;

@@ -27,13 +27,16 @@ test("what was read of documents and waits for a thread is bounded, of each orga
   const outcomes = await Promise.allSettled([
     ...[first, first, first].map((large) => large!.print(page)),
     // Half of what is left.
-    ...[second, second].map((large) => large!.show(1, largeFields(page[0]!))),
+    ...[second, second].map((large) => large!.show(1, largeFields(page[0]!), true)),
     ...[second, second].map((large) => large!.print(page)),
+    first!.show(1, largeFields(page[0]!), false),
   ]);
   expect(outcomes.map(({ status }): string => status)).toEqual([
     ...["fulfilled", "fulfilled", "rejected"],
     ...["fulfilled", "fulfilled"],
     ...["fulfilled", "rejected"],
+    // What it has written is answered in any case.
+    "fulfilled",
   ]);
   const refused = outcomes.find(({ status }) => status === "rejected") as PromiseRejectedResult;
   expect(refused.reason).toMatchObject({ failure: "documents_busy", retryAfterSeconds: 1 });

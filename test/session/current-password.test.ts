@@ -7,9 +7,8 @@ import { createKey } from "../../src/operator/create-key.ts";
 import { prepare } from "../../src/prepare.ts";
 import { type RunningService, startService } from "../../src/serve.ts";
 import { createLogger } from "../../src/log.ts";
-import { createDeployments } from "../../src/tenant/deployments.ts";
-import { defaultRegion } from "../../src/tenant/placement.ts";
 import { depsOfCommand } from "../support/command-deps.ts";
+import { deploymentsOf } from "../support/fleet.ts";
 import { legacyPasswords, plantLegacy } from "../support/legacy.ts";
 import { expectProblem } from "../support/problem.ts";
 import {
@@ -159,12 +158,7 @@ describe("where it isn't set", () => {
     await client.close();
   });
   const prepareIt = (db: Db) =>
-    prepare({
-      db,
-      deployments: createDeployments({ [defaultRegion]: db }),
-      config: testConfig(),
-      log: createLogger("silent"),
-    });
+    prepare({ db, deployments: deploymentsOf(db), config: testConfig(), log: createLogger("silent") });
   const asks = (db: Db, setting: boolean | null = null) => createAsksPassword(db, setting)();
 
   test("the password is needed in a database that was empty, also when several processes began at once", async () => {

@@ -266,7 +266,11 @@ export function documentRoutes(deps: Deps) {
   ) {
     const { id, fields, meta } = document;
     const headers = { ETag: etagOf(meta), ...more };
-    if (isLarge(fields)) return sendPrinted(c, status, await largeOf(c).show(id, fields), headers);
+    if (isLarge(fields)) {
+      // What was written is answered in any case.
+      const isRead = c.req.method === "GET" || c.req.method === "HEAD";
+      return sendPrinted(c, status, await largeOf(c).show(id, fields, isRead), headers);
+    }
     return sendExtended(c, status, { _id: id, ...fields }, headers);
   }
 
