@@ -67,7 +67,7 @@ describe.each([0, 30])("with a leeway of %d seconds", (leeway) => {
 });
 
 describe("a token that holds only for the leeway", () => {
-  const service = useService({ JWT_LEEWAY_SECONDS: "300" });
+  const service = useService({ JWT_LEEWAY_SECONDS: "300", REFRESH_LEEWAY_SECONDS: "0" });
   /** A sign-in of a while ago: its access token says that it has run out. */
   const signedInBefore = async () => {
     const who = await service.join();

@@ -26,6 +26,7 @@ import { postponeRetired } from "../../../src/tenant/place/retired.ts";
 import { settleNotes } from "../../../src/tenant/copy/journal.ts";
 import { createInspectChore } from "../../../src/takeover/tend.ts";
 import * as adminStore from "../../../src/admin/store.ts";
+import { awaitBuildTurn } from "../../../src/operation/build-turn.ts";
 import { findProvision, hasEnded } from "../../../src/operation/ended.ts";
 import * as operationStore from "../../../src/operation/store.ts";
 import { isInUse } from "../../../src/organization/store.ts";
@@ -258,6 +259,7 @@ const nowhere = { masterDatabase: "nowhere", organizationId: "nobody", organizat
 async function askedRarely({ db }: Deps, id: string): Promise<void> {
   const operation = (await findProvision(db, new ObjectId(id)))!;
   await operationStore.extend(db, operation, 1);
+  await awaitBuildTurn(db, operation);
   await operationStore.release(db, operation, 1);
   await operationStore.releaseFailed(db, operation, {
     pauseMs: 1,
