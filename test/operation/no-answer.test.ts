@@ -89,10 +89,13 @@ test("a step that gets no answer is given up, counts as failed, and holds nothin
   };
   const wanted = { _id: new ObjectId(), organization_id, kind: "stamp" as const, input: {} };
   await enqueue(deps, wanted);
-  const driving = driveAbandoned(deps, 30_000, undefined, { organization_id });
+  const stopping = new AbortController();
+  const driving = driveAbandoned(deps, 30_000, stopping.signal, { organization_id });
   // Longer than a lease: in between it is held.
   await Bun.sleep(700);
   expect(await driveAbandoned(fleet.deps, 30_000, undefined, { organization_id })).toBe(0);
+  // It isn't taken again by this one.
+  stopping.abort();
   while (((await findById(db, wanted._id))!.attempts ?? 0) === 0) await Bun.sleep(20);
   // Another goes on, with what gets an answer.
   while (await findOpen(db, organization_id)) await driveAbandoned(fleet.deps, 30_000, undefined, { organization_id });
