@@ -1,3 +1,4 @@
+import { deploymentsOf } from "../support/fleet.ts";
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { MongoClient, ObjectId } from "mongodb";
@@ -124,7 +125,8 @@ describe("the one door", () => {
       primary: { generation: () => 0, settled: async () => {} },
     });
     const client = new MongoClient("mongodb://127.0.0.1:1/");
-    const deps = { db: client.db("d"), documents: { ...documents, db: client.db("d") }, leases: standing };
+    const db = client.db("d");
+    const deps = { db, documents: { ...documents, deployments: deploymentsOf(db) }, leases: standing };
     const enter = (use: () => Promise<string>) => withTenant(deps, new ObjectId(), "read", use);
     let isDone = false;
     const found = await enter(async () => {
