@@ -1,9 +1,7 @@
 import type { ObjectId } from "mongodb";
 import type { Deps } from "../deps.ts";
-import { failure } from "../lib/failure.ts";
 import {
   type OrganizationDocument,
-  type OrganizationFailure,
   organizationNotFound,
   type OrganizationView,
   viewOrganization,
@@ -24,7 +22,7 @@ export async function getOrganization(
 ): Promise<OrganizationView | Omit<OrganizationView, "email">> {
   const organization = await lookUp.organizationByName(name.toLowerCase());
   const isShown = organization && (config.organizationLookUp !== "admin" || asker?.equals(organization._id));
-  if (!isShown) throw failure<OrganizationFailure>("organization_not_found", "No organization has this name.");
+  if (!isShown) throw organizationNotFound();
   const view = viewOrganization(organization);
   if (config.organizationLookUp !== "minimal") return view;
   const { email: _, ...rest } = view;

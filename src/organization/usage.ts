@@ -1,8 +1,7 @@
 import type { ObjectId } from "mongodb";
 import type { Deps } from "../deps.ts";
-import { failure } from "../lib/failure.ts";
 import type { UsageView } from "../quota/quota.ts";
-import type { OrganizationDocument, OrganizationFailure } from "./organization.ts";
+import { type OrganizationDocument, organizationNotFound } from "./organization.ts";
 
 const unknown = { used: null, limit: null };
 
@@ -12,7 +11,7 @@ export async function getUsage(
   organizationId: ObjectId,
 ): Promise<UsageView> {
   const organization = await lookUp.organizationById(organizationId);
-  if (!organization) throw failure<OrganizationFailure>("organization_not_found", "There is no such organization.");
+  if (!organization) throw organizationNotFound();
   const { tier } = organization;
   return (await usage?.view(organizationId, tier)) ?? { documents: unknown, bytes: unknown, counted_at: null };
 }

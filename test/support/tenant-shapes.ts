@@ -7,7 +7,6 @@ import { fromStored, idKey } from "../../src/tenant/document.ts";
 import { placeFilter, readFilter } from "../../src/tenant/query/filter.ts";
 import {
   afterInTurn,
-  afterKeys,
   arraysFound,
   arraysOn,
   decodeCursor,
@@ -118,8 +117,8 @@ export async function aggregate(shape: Shape, pipeline: unknown): Promise<string
   return read.some((stage) => unordered.some((name) => name in stage)) ? found.sort() : found;
 }
 
-/** Every page of a walk, as the API does it; `inTurn` asks the parts of a page one after another. */
-export async function walk(shape: Shape, query: Query, limit: number, inTurn: boolean): Promise<string[]> {
+/** Every page of a walk, as the API does it. */
+export async function walk(shape: Shape, query: Query, limit: number): Promise<string[]> {
   const filter = readFilter(query.filter);
   const sort = readSort(query.sort);
   const { fields, trim } = placeProjection(readProjection(query.projection), sort);
@@ -135,8 +134,7 @@ export async function walk(shape: Shape, query: Query, limit: number, inTurn: bo
   let cursor: string | null = null;
   for (;;) {
     const keys: unknown[] | null = cursor === null ? null : decodeCursor(cursor, sort, filter);
-    const parts =
-      keys === null ? [null] : inTurn ? afterInTurn(sort, keys, shape.idPath) : [afterKeys(sort, keys, shape.idPath)];
+    const parts = keys === null ? [null] : afterInTurn(sort, keys, shape.idPath);
     const page: Document[] = [];
     for (const part of parts) {
       if (page.length > limit) break;

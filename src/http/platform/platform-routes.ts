@@ -17,14 +17,7 @@ import {
   recordProblems,
 } from "../contract/describe.ts";
 import { requireOperator } from "../edge/operator-auth.ts";
-import {
-  idPath,
-  moveRequest,
-  operationAnswer,
-  operationExample,
-  operationsAnswer,
-  operationsQuery,
-} from "./platform-schemas.ts";
+import { idPath, moveRequest, operationAnswer, operationsAnswer, operationsQuery } from "./platform-schemas.ts";
 import { forRequest } from "../edge/time-limit.ts";
 
 const tags = ["Platform"];
@@ -45,7 +38,7 @@ export function platformRoutes(deps: Deps) {
         operationId: "moveOrganization",
         summary: "Move an organization to another tier while it is in use",
         tags,
-        answers: { "202": answer("The operation that moves it", operationAnswer, operationExample) },
+        answers: { "202": answer("The operation that moves it", operationAnswer) },
         problems: {
           ...databaseProblems,
           ...recordProblems,
@@ -97,7 +90,7 @@ export function platformRoutes(deps: Deps) {
         operationId: "getOperation",
         summary: "Show an operation: its phase, progress and errors",
         tags,
-        answers: { "200": answer("The operation", operationAnswer, operationExample) },
+        answers: { "200": answer("The operation", operationAnswer) },
         problems: found,
       }),
       reader,
@@ -110,7 +103,7 @@ export function platformRoutes(deps: Deps) {
         operationId: "resumeOperation",
         summary: "Resume a stopped operation",
         tags,
-        answers: { "202": answer("The operation was resumed", operationAnswer, operationExample) },
+        answers: { "202": answer("The operation was resumed", operationAnswer) },
         problems: { ...found, ...recordProblems, ...bodilessProblems, operation_state: "The operation isn't stopped" },
       }),
       mover,
@@ -123,7 +116,7 @@ export function platformRoutes(deps: Deps) {
         operationId: "cancelOperation",
         summary: "Cancel an operation: undo it if it hasn't taken effect yet, otherwise complete it",
         tags,
-        answers: { "202": answer("The operation is being undone or completed", operationAnswer, operationExample) },
+        answers: { "202": answer("The operation is being undone or completed", operationAnswer) },
         problems: {
           ...found,
           ...recordProblems,

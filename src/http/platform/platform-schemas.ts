@@ -68,7 +68,6 @@ export const operationAnswer = z
       .meta({ example: [{ phase: "plan", at: "2026-11-24T09:30:00.000Z" }] }),
   })
   .meta({ id: "Operation" });
-export const operationExample = {};
 
 export const operationsAnswer = z
   .object({

@@ -124,7 +124,7 @@ export async function createTokenIssuer(jwt: Config["jwt"], now: () => Date): Pr
         aud: audience,
         jti: randomUUID(),
       };
-      return { token: await sign(claims, keys.signing as never, algorithm), jti: claims.jti, expiresInSeconds };
+      return { token: await sign(claims, keys.signing as never, algorithm), expiresInSeconds };
     },
     read,
     knows: (token) => verified.has(token),

@@ -69,12 +69,6 @@ export function afterInTurn(sort: Sort, keys: readonly unknown[], idPath: IdPath
   return parts;
 }
 
-/** The same in one filter; one that nothing matches when nothing can come after it. */
-export function afterKeys(sort: Sort, keys: readonly unknown[], idPath: IdPath): Document {
-  const parts = afterInTurn(sort, keys, idPath);
-  return parts.length > 0 ? { $or: parts } : { _id: { $in: [] } };
-}
-
 /**
  * The documents that no page may show, as they have an array where they are sorted by (or on the way to it); null when
  * none can. Whoever walks asks for one of them where the walk ends, and answers `unsupported_sort` if there is one.
