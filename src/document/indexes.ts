@@ -37,17 +37,17 @@ export async function createIndex(
   if (Buffer.byteLength(Object.keys(wanted.key).join("")) > pathBytesMax)
     throw invalid("#/key", `must have paths of at most ${pathBytesMax} bytes together`, "too_long");
   if (losesOrder(wanted.key))
-    throw invalid("#/key", "has a name that is a number, and its order is lost", "ambiguous_order");
+    throw invalid("#/key", "has a numeric field name, so the order of the fields can't be kept", "ambiguous_order");
   if (Object.keys(wanted.key).join() === "_id")
-    throw invalid("#/key", "is _id alone, which has its index", "reserved_name");
+    throw invalid("#/key", "is only _id, which always has an index", "reserved_name");
   const name =
     wanted.name ??
     Object.entries(wanted.key)
       .map(([path, direction]) => `${path}_${direction}`)
       .join("_");
-  if (name.length > 100) throw invalid("#/name", "must be given when the fields are long", "too_long");
+  if (name.length > 100) throw invalid("#/name", "must be given when the field names are long", "too_long");
   if (name === "created_at_1" || name === "_id_")
-    throw invalid("#/name", "is the name of an index that is always there", "reserved_name");
+    throw invalid("#/name", "is the name of a built-in index", "reserved_name");
   const index: TenantIndex = { name, key: wanted.key, unique: wanted.unique ?? false };
   if (hasIndex(await listIndexes(deps, organizationId), index)) return index;
   await change(deps, organizationId, { create: index });

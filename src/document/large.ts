@@ -54,7 +54,7 @@ const threadsMax = 2;
 const jobMsMax = 20_000;
 
 const late = () =>
-  failure<DocumentFailure>("timeout", "The document took too long to be worked on; the request was abandoned.");
+  failure<DocumentFailure>("timeout", "Processing the document took too long; the request was abandoned.");
 
 /** @param storedBytesMax of documents that were read from the database, in all that waits for a thread or is on one */
 export function createLargeThreads(program: URL, storedBytesMax: number): LargeThreads {

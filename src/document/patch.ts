@@ -28,7 +28,7 @@ export function patched(
   const patching = planPatch(current, patch);
   if (Object.keys(patching.set).length + patching.unset.length <= pathsMax) return { fields, patching };
   if (isWrittenAsRead(current.bytes)) return { fields };
-  const because = "in a document that another client has stored so that it can't be written as a whole";
+  const because = "in a document that can't be rewritten as a whole because of how another client stored it";
   throw invalid("#", `changes more than ${pathsMax} fields ${because}`, "too_many");
 }
 

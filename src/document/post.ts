@@ -97,7 +97,7 @@ async function readFields(
 
 /** A document that replaces the one of this id. @throws Failure `invalid_request` */
 export async function readReplacement(large: Large, sent: Sent, id: unknown): Promise<Change> {
-  const fields = await readFields(large, sent, id, "must be the id in the path, or left out");
+  const fields = await readFields(large, sent, id, "must be the id in the path, or be left out");
   if (!isLarge(fields)) return () => ({ fields });
   // What was printed has the id of the path; the document keeps its own, which may be an equal number of another type.
   return ({ id: stored }) => ({

@@ -203,7 +203,7 @@ const read = <T>(
     } catch (error) {
       if (await isTooSlow(home, error)) {
         const detail =
-          "The query ran out of time: narrow it by a filter that an index serves, or ask for less at once.";
+          "The query ran out of time: narrow it with a filter that an index supports, or request less at once.";
         throw failure<DocumentFailure>("query_too_slow", detail, { cause: error });
       }
       if (!(error instanceof MongoServerError) || isUnavailable(error) || isUnauthorized(error)) throw error;

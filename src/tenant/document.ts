@@ -18,9 +18,9 @@ function assertName(name: string, at: () => string): void {
       : name.startsWith("$")
         ? "begins with $"
         : name.includes(".")
-          ? "has a dot"
+          ? "contains a dot"
           : name.includes("\0")
-            ? "has NUL in it"
+            ? "contains NUL"
             : name === "__proto__" || name === "_bsontype"
               ? "is not allowed for a field"
               : null;
@@ -60,7 +60,7 @@ export function assertStorable(document: unknown, pointer = "#"): asserts docume
   if (empty !== undefined) {
     throw invalid(
       under(pointer, empty),
-      "is an empty Timestamp, for which the database may store its own time",
+      "is an empty Timestamp, which the database may replace with its own time",
       "empty_timestamp",
     );
   }

@@ -8,8 +8,7 @@ const isoPattern = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)
 /** Operands that aren't compared with a field, or that an expression makes a date of. */
 const apart: ReadonlySet<string> = new Set(["$regex", "$options", "$type", "$toDate", "$dateFromString", "$convert"]);
 const warningsMax = 20;
-const message =
-  'is text, which is neither equal to a date nor before or after one; for dates write {"$date": "2026-11-24T09:30:00Z"}';
+const message = 'is a string, which never matches a date; write dates as {"$date": "2026-11-24T09:30:00Z"}';
 
 /** Values of a filter that are compared as text and look like dates: a field that holds dates has none of them. */
 export function findDateTexts(filter: unknown, pointer: string): FieldError[] {

@@ -81,7 +81,7 @@ function check(value: unknown, pointer: string, bound: Variables): void {
   const entries = Object.entries(value);
   const operators = entries.filter(([name]) => name.startsWith("$"));
   if (operators.length > 0 && entries.length > 1) {
-    throw invalid(pointer, "has an operator and something else", "invalid_expression");
+    throw invalid(pointer, "has an operator beside other names", "invalid_expression");
   }
   for (const [name, part] of entries) {
     if (name.startsWith("$")) checkOperator(name, part, under(pointer, name), bound);

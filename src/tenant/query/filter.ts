@@ -78,12 +78,12 @@ const operands: Record<OperandKind, Check> = {
     else checkQuery(value, pointer, checkPath);
   },
   count(value, pointer) {
-    if (!isInteger(value, 0)) throw refuse(pointer, "must be a whole number from 0");
+    if (!isInteger(value, 0)) throw refuse(pointer, "must be a whole number, 0 or greater");
   },
   division(value, pointer) {
     const [divisor, remainder] = Array.isArray(value) && value.length === 2 ? value : [];
     if (!isTruncatedTo(divisor, (number) => number !== 0) || !isTruncatedTo(remainder, () => true)) {
-      throw refuse(pointer, "must be [divisor, remainder], and the divisor not 0");
+      throw refuse(pointer, "must be [divisor, remainder] with a divisor other than 0");
     }
   },
   pattern(value, pointer) {
@@ -93,12 +93,13 @@ const operands: Record<OperandKind, Check> = {
     checkPattern(value, pointer);
   },
   options(value, pointer) {
-    if (typeof value !== "string" || !/^[imsux]*$/.test(value)) throw refuse(pointer, "must be some of i, m, s, u, x");
+    if (typeof value !== "string" || !/^[imsux]*$/.test(value))
+      throw refuse(pointer, "may only contain i, m, s, u and x");
   },
   bits(value, pointer) {
     if (value instanceof Binary || (!Array.isArray(value) && isInteger(value, 0))) return;
     checkList(value, pointer, 0, (bit, at) => {
-      if (!isNumeric(bit) || !isInteger(bit, 0)) throw refuse(at, "must be a whole number from 0");
+      if (!isNumeric(bit) || !isInteger(bit, 0)) throw refuse(at, "must be a whole number, 0 or greater");
     });
   },
 };
@@ -118,7 +119,7 @@ function checkCondition(value: unknown, pointer: string): void {
   if (options === undefined) return;
   if (pattern === undefined) throw refuse(under(pointer, "$options"), "needs $regex beside it");
   if (pattern instanceof BSONRegExp && pattern.options)
-    throw refuse(under(pointer, "$options"), "is in the $regex already");
+    throw refuse(under(pointer, "$options"), "is already in the $regex");
   checkPattern(pattern as string | BSONRegExp, under(pointer, "$regex"), options);
 }
 
@@ -166,8 +167,7 @@ export function countConditions(query: unknown): number {
 /** A tenant's filter if it is one that may be asked, else throws `invalid_request`, `expression_too_costly`. No filter is the empty one. */
 export function readFilter(value: unknown, pointer = "#/filter", scope?: FilterScope): Document {
   if (value === undefined) return {};
-  const tooMany = () =>
-    tooCostly(pointer, `has more than ${walksMax} conditions`, "ask with $in, or in several queries");
+  const tooMany = () => tooCostly(pointer, `has more than ${walksMax} conditions`, "use $in, or several queries");
   if (countPatterns(value) > walksMax) throw tooMany();
   checkQuery(value, pointer, (path, at) => checkOwnPath(path, at, scope?.beneathId), scope);
   if (countConditions(value) > walksMax) throw tooMany();

@@ -15,7 +15,7 @@ const unsupportedSort = (path: string, because: string): Failure<PageFailure> =>
   return failure<PageFailure>("unsupported_sort", `${path} ${message}.`, { errors });
 };
 
-const arrayThere = "a document has an array there, which sorts by one of its elements";
+const arrayThere = "a document has an array in this field";
 
 function fieldOf(value: unknown, name: string): unknown {
   if (value instanceof Map) return value.get(name) ?? null;
@@ -29,7 +29,8 @@ function keyOf(document: Document, path: string): unknown {
     value = fieldOf(value, part);
     if (Array.isArray(value) || fieldOf(value, "$ref") !== null) throw unsupportedSort(path, arrayThere);
   }
-  if (bracketOf(value) === null) throw unsupportedSort(path, "a document has a value there that no filter can compare");
+  if (bracketOf(value) === null)
+    throw unsupportedSort(path, "a document has a value in this field that no filter can compare");
   return value;
 }
 

@@ -30,7 +30,7 @@ export function checkOwnPath(path: string, pointer: string, beneathId: "refused"
   checkPath(path, pointer);
   if (isReserved(path.split(".")[0]!)) throw invalid(pointer, "is reserved for Croupier", "reserved_name");
   if (beneathId === "refused" && isBeneathId(path))
-    throw invalid(pointer, "is beneath _id, which is a scalar", "invalid_path");
+    throw invalid(pointer, "is inside _id, which is a scalar", "invalid_path");
 }
 
 /** The path in a stored document. */

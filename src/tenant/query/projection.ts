@@ -36,7 +36,7 @@ function checkCollisions(paths: string[], pointer: string): void {
   for (const path of paths) {
     const holder = holderOf(path, whole);
     if (holder === undefined) continue;
-    throw invalid(under(pointer, path), `is beneath ${holder}, which is there too`, "path_collision");
+    throw invalid(under(pointer, path), `is part of ${holder}, which is listed, too`, "path_collision");
   }
 }
 

@@ -17,7 +17,8 @@ function readEntries(value: unknown, pointer: string): [string, number][] {
     return value === "" ? [] : value.split(",").map((part) => (part.startsWith("-") ? [part.slice(1), -1] : [part, 1]));
   }
   if (!isDocument(value)) throw invalid(pointer, 'must be {"a": 1, "b": -1} or "a,-b"', "invalid_type");
-  if (losesOrder(value)) throw invalid(pointer, 'has a name that is a number: write it as "a,-0"', "ambiguous_order");
+  if (losesOrder(value))
+    throw invalid(pointer, 'has a numeric field name, so write the sort as "a,-0"', "ambiguous_order");
   return Object.entries(value).map(([path, direction]) => [path, toNumber(direction)]);
 }
 

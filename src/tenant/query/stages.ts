@@ -61,7 +61,7 @@ const checkWord: Check = (value, pointer) => {
   if (typeof value !== "string" || value.startsWith("$")) throw wrong(pointer, "must be a word");
 };
 const checkSort: Check = (value, pointer) => {
-  if (losesOrder(value)) throw wrong(pointer, "has a name that is a number, and its order is lost");
+  if (losesOrder(value)) throw wrong(pointer, "has a numeric field name, so the order of the fields can't be kept");
   eachField(value, pointer, (direction, at) => {
     if (![1, -1].includes(toNumber(direction))) throw wrong(at, "must be 1 or -1");
   });

@@ -348,9 +348,11 @@ describe("an expression that does more than linear work", () => {
   test("an expression that is refused comes with what to write instead", () => {
     const flat = set('{"$reduce":{"input":"$a","initialValue":[],"in":{"$concatArrays":["$$value","$$this"]}}}');
     expect(() => readPipeline(parseExtendedJson(flat))).toThrow(
-      /#\/pipeline\/0\/\$set\/r\/\$reduce\/in builds .*\$unwind and \$group/,
+      /#\/pipeline\/0\/\$set\/r\/\$reduce\/in makes .*\$unwind and \$group/,
     );
     const twice = set('{"$map":{"input":"$a","in":{"$in":["$$this","$b"]}}}');
-    expect(() => readPipeline(parseExtendedJson(twice))).toThrow(/not walked through or copied; \$unwind and \$group/);
+    expect(() => readPipeline(parseExtendedJson(twice))).toThrow(
+      /not iterate over or copy them; use \$unwind and \$group/,
+    );
   });
 });

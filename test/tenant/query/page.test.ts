@@ -92,7 +92,7 @@ describe("what a document sorts by", () => {
     try {
       keysOf(sort, { _id: 1, a: [1] });
     } catch (error) {
-      expect(isFailure(error) && error.message).toMatch(/^a can't be paged by: a document has an array there/);
+      expect(isFailure(error) && error.message).toMatch(/^a can't be paged by: a document has an array in this field/);
     }
     expect.assertions(1);
   });

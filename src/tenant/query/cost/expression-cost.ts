@@ -47,9 +47,9 @@ const scanSteps = 0.05;
 /** To begin a loop, for FerretDB. */
 const loopSteps = 60;
 
-const flatten = "$unwind and $group do that for one element after the other";
+const flatten = "use $unwind and $group, which take one element at a time";
 const bindIt =
-  "there a value from outside may be counted with and compared, but not walked through or copied; $unwind and $group do that";
+  "inside a loop you may calculate with outer values and compare them, but not iterate over or copy them; use $unwind and $group";
 
 /** Beyond so many places in a document, what is set from them is taken to be the whole of it. */
 const keysMax = 8;
@@ -96,7 +96,7 @@ export function createMeasure(shape: Shape, spend: (work: Growth, pointer: strin
     const outer = { constant: 0, of: without(body, root).of };
     const all = product(over.count, outer);
     if (!all && !isConstant(outer)) {
-      throw tooCostly(pointer, "does in each round of a loop what depends on more than the loop's element", instead);
+      throw tooCostly(pointer, "repeats work in a loop that depends on more than the loop's element", instead);
     }
     return plus(
       times(over.count, body.constant),
@@ -143,7 +143,7 @@ export function createMeasure(shape: Shape, spend: (work: Growth, pointer: strin
     const work = plus(...body.work);
     const [kept, used] = [shareOf(made.size, result), shareOf(work, result)];
     if (kept > 1 || (kept > 0 && used > 0)) {
-      throw tooCostly(at, "builds $$value up; it may be counted, summed and compared", flatten);
+      throw tooCostly(at, "makes $$value grow; only counting, summing and comparing are allowed", flatten);
     }
     const fresh = without(made.size, result);
     const all = rounds(fresh, root, over, at, bindIt);
@@ -180,7 +180,7 @@ export function createMeasure(shape: Shape, spend: (work: Growth, pointer: strin
     const [from, by] = [toNumber(start), toNumber(step)];
     const until = boundOf(end, under(pointer, 1), frame);
     if (!Number.isFinite(from) || !Number.isFinite(by) || until === null) {
-      const message = "must have bounds whose distance is known beforehand";
+      const message = "must have bounds whose difference is known in advance";
       throw tooCostly(pointer, message, 'write numbers, or a start and {"$size":…} of an array of the document');
     }
     const apart = isConstant(until)
@@ -188,7 +188,7 @@ export function createMeasure(shape: Shape, spend: (work: Growth, pointer: strin
       : plus(until, constant(Math.abs(from)));
     const count = times(apart, 1 / Math.max(1, Math.abs(by)));
     if (count.constant > rangeMax) {
-      throw tooCostly(pointer, `has more than ${rangeMax} numbers`, "count what is there instead");
+      throw tooCostly(pointer, `has more than ${rangeMax} numbers`, "count existing values instead");
     }
     frame.work.push(count);
     return valueOf(count);
@@ -215,7 +215,7 @@ export function createMeasure(shape: Shape, spend: (work: Growth, pointer: strin
   function measure(value: unknown, pointer: string, frame: Frame): Value {
     const made = evaluate(value, pointer, frame);
     if (made.size.constant > unitsMax || [...roots(made.size)].some((root) => shareOf(made.size, root) > copiesMax)) {
-      throw tooCostly(pointer, `may hold more than ${copiesMax} times as much as what it looks at`, flatten);
+      throw tooCostly(pointer, `may produce more than ${copiesMax} times the size of its input`, flatten);
     }
     return made;
   }

@@ -87,7 +87,7 @@ function cut(value: unknown, sum: Growth): Growth {
 /** Each row has a place for each array. */
 function rows(value: unknown, sum: Growth, pointer: string): Growth {
   const inputs: unknown = isDocument(value) ? value.inputs : undefined;
-  if (!Array.isArray(inputs)) throw tooCostly(pointer, "has inputs of an unknown number", "write them out");
+  if (!Array.isArray(inputs)) throw tooCostly(pointer, "must list its inputs as an array", "write them out");
   return times(sum, inputs.length);
 }
 
@@ -96,7 +96,7 @@ function checkPatternOf(value: unknown, pointer: string): void {
   const options: unknown = isDocument(value) ? (value.options ?? "") : "";
   const isText = (part: unknown): part is string => typeof part === "string" && !part.startsWith("$");
   if (!(pattern instanceof BSONRegExp || isText(pattern)) || !isText(options))
-    throw tooCostly(pointer, "has a pattern that is computed", "write it out");
+    throw tooCostly(pointer, "has a computed pattern", "write it as a literal");
   checkPattern(pattern, under(pointer, "regex"), options);
 }
 
@@ -117,8 +117,8 @@ export function operate(
   const others = plus(constant(1), ...sizes.filter((_, index) => index !== first));
   const search = (text: Growth, sought: Growth): Growth => {
     const all = product(text, sought);
-    const instead = "one has to be short: write it out, or cut it with $substrCP";
-    if (!all) throw tooCostly(pointer, "has a text to search and one to find that may both be long", instead);
+    const instead = "one of them has to be short: use a literal, or cut it with $substrCP";
+    if (!all) throw tooCostly(pointer, "searches for a long text within a long text", instead);
     return all;
   };
   const work = {

@@ -61,7 +61,7 @@ function isShut(tokens: readonly string[], at: number): boolean {
  */
 export function costOfPattern(pattern: string, options = ""): string | null {
   if (leadsBack.test(pattern)) return "refers to another part of itself";
-  if (hides.test(pattern) || (options.includes("x") && /[\s#]/.test(pattern))) return "quotes, or has comments";
+  if (hides.test(pattern) || (options.includes("x") && /[\s#]/.test(pattern))) return "uses quoting (\\Q) or comments";
   if (pattern.length > lengthMax) return "is too long";
   const isMultiline = options.includes("m") || /\(\?[imsn]*m/.test(pattern);
   const tokens = pattern.replace(/^\(\?[imsn]*\)/, "").match(token) ?? [];
@@ -80,7 +80,7 @@ export function costOfPattern(pattern: string, options = ""): string | null {
     } else if (isQuantifier(each)) {
       const [least, most] = timesOf(each);
       const varies = last !== null && (last.open > 0 || last.shut > 0 || last.options > 0 || last.alternates);
-      if (most > smallMax && varies) return "repeats what may match in several ways";
+      if (most > smallMax && varies) return "repeats something that can match in several ways";
       // At the end nothing is tried in vain.
       const isLast = groups.length === 1 && (at === tokens.length - 1 || tokens[at + 1] === "|");
       if (most > boundedMax && !isLast) {
@@ -97,10 +97,10 @@ export function costOfPattern(pattern: string, options = ""): string | null {
   // Also of groups that nothing ends: the database says what is wrong with those.
   const sum = (count: "open" | "shut" | "options") => groups.reduce((all, one) => all + one[count], 0);
   const [open, shut] = [sum("open"), sum("shut")];
-  if (!isAnchored(tokens, isMultiline) && open + shut > 0) return "repeats without an end, and may begin anywhere";
-  if (open > 1 || (open === 1 && shut > 0) || shut > shutMax) return "repeats too much without an end";
+  if (!isAnchored(tokens, isMultiline) && open + shut > 0) return "has an unbounded repetition and may begin anywhere";
+  if (open > 1 || (open === 1 && shut > 0) || shut > shutMax) return "has too many unbounded repetitions";
   if (tokens.filter((each) => each === "|").length >= alternativesMax) return "has too many alternatives";
-  return sum("options") > optionsMax ? "leaves too much open" : null;
+  return sum("options") > optionsMax ? "has too many optional parts" : null;
 }
 
 /** @param options beside those that it has itself. @throws Failure `expression_too_costly` */
@@ -111,6 +111,6 @@ export function checkPattern(pattern: string | BSONRegExp, pointer: string, opti
   throw tooCostly(
     pointer,
     cost,
-    "begin it with ^, repeat only letters and classes that what follows isn't in, or up to 64 times",
+    `begin it with ^; repeat a letter or class without a limit only if the next part can't match it, otherwise at most ${boundedMax} times`,
   );
 }

@@ -47,8 +47,8 @@ const setFields: StageCost = (argument: Document, pointer, shape, measure) => {
 const atTop = (paths: string[], pointer: string): void => {
   const nested = paths.find((path) => path.includes("."));
   if (nested === undefined) return;
-  const instead = "set a field at the top, and put it into its place by $set";
-  throw tooCostly(under(pointer, nested), "may be set in each element of an array", instead);
+  const instead = "set a top-level field, and move it into place with $set";
+  throw tooCostly(under(pointer, nested), "may be computed in every element of an array", instead);
 };
 
 /** A document of its own; one that gathers several is itself what the next stage looks at. */
@@ -91,8 +91,8 @@ const densify: StageCost = ({ range }: Document, pointer) => {
   const step = numberOf(range.step) * (unitMs[range.unit] ?? 1);
   // Also when one of them is no number.
   if (!((to! - from!) / step <= rangeMax)) {
-    const message = `may make more than ${rangeMax} documents`;
-    throw tooCostly(at, message, "write two bounds that are so many steps apart at most");
+    const message = `may produce more than ${rangeMax} documents`;
+    throw tooCostly(at, message, `give two bounds that are at most ${rangeMax} steps apart`);
   }
 };
 
@@ -176,7 +176,7 @@ function measureStages(pipeline: Document[], pointer: string, first: Shape, spen
     const measure = createMeasure(shape, (work, where) => spend(spent, work, where));
     const next = stageCosts[name](argument, at, shape, measure, spent) ?? shape;
     if (shareOf(sizeOfShape(next), "doc") > copiesMax) {
-      const message = `makes documents more than ${copiesMax} times as large as the stored ones`;
+      const message = `produces documents more than ${copiesMax} times as large as the stored ones`;
       throw tooCostly(at, message, "leave out what isn't needed, or don't set it twice");
     }
     return next;
@@ -190,12 +190,12 @@ function spend(spent: Spent, work: Growth, pointer: string): void {
     throw tooCostly(
       pointer,
       `brings the pipeline to more than ${stepsMax} steps for each document`,
-      "ask for less at once",
+      "do less in one pipeline",
     );
   }
   if (spent.walks > walksMax) {
     const message = `brings the pipeline to more than ${walksMax} steps for each part of a document`;
-    throw tooCostly(pointer, message, "ask for less at once, or use $unwind and $group");
+    throw tooCostly(pointer, message, "do less in one pipeline, or use $unwind and $group");
   }
 }
 
