@@ -73,7 +73,7 @@ export function readConfig(environment: Given): Config {
     wrong.push(...(problems?.(data, context) ?? []));
     reads.push(() => read(data, context));
   }
-  if (wrong.length > 0) throw new Error(`The configuration is wrong:\n  ${wrong.join("\n  ")}`);
+  if (wrong.length > 0) throw new Error(`The configuration is invalid:\n  ${wrong.join("\n  ")}`);
   return Object.assign({}, ...reads.map((read) => read()));
 }
 

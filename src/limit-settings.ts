@@ -22,7 +22,7 @@ export const limitSettings = settingsOf({
     ),
     RATE_LIMIT_STORE: setting(
       oneOf("redis", "mongodb", "memory").optional(),
-      "where sign-ins and creations are counted for all processes; `redis` if `REDIS_URL` is set; `memory`: each process for itself, as when both are unavailable",
+      "where sign-ins and creations are counted for all processes; default: `redis` if `REDIS_URL` is set; `memory`: each process counts on its own, which it also does when Redis and MongoDB are unavailable",
       "mongodb",
     ),
     RATE_LIMIT_SIGN_IN: limitOf(
@@ -33,12 +33,12 @@ export const limitSettings = settingsOf({
     RATE_LIMIT_SIGN_IN_EMAIL: limitOf(
       5,
       1_000,
-      "attempts to sign in with one email per window, from one network (IPv4 /24, IPv6 /48) or one address where it has signed in within 30 days; a correct one resets the count; ten times as many from everywhere, not counting such addresses",
+      "sign-in attempts with one email per window, from one network (IPv4 /24, IPv6 /48) or from one address that signed in with it within 30 days; a correct one resets the count; the limit for all networks together is ten times as high and doesn't count such addresses",
     ),
     RATE_LIMIT_SIGN_IN_ADDRESS: limitOf(30, 10_000, "the same from one address; correct ones don't count"),
     RATE_LIMIT_SIGN_IN_SECONDS: setting(
       wholeNumber(60, 1, 86_400),
-      "the first window; one that is used up within a day is followed by one of twice its length",
+      "length of the first window; each time the limit is reached within a day, the next window is twice as long",
     ),
     RATE_LIMIT_SIGN_IN_SECONDS_MAX: setting(wholeNumber(3_600, 1, 86_400), "the longest window and wait"),
     RATE_LIMIT_CREATE: limitOf(20, 100_000, "organizations created from one address per hour"),
@@ -62,14 +62,14 @@ export const limitSettings = settingsOf({
     RATE_LIMIT_ENTERPRISE: limitOf(60_000, 1_000_000, "the same of the tier `enterprise`"),
     RATE_LIMIT_TOKEN_PERCENT: setting(
       wholeNumber(80, 1, 100),
-      "share of its tier's limit, and of `REQUESTS_AT_ONCE`, that one token may use (with its renewals), so that another token can still end it",
+      "percentage of its tier's limit and of `REQUESTS_AT_ONCE` that one token, including its renewals, may use, so that another token can still end it",
     ),
     RATE_LIMIT_OPERATOR: limitOf(6_000, 1_000_000, "requests with one operator key per minute"),
     REQUESTS_AT_ONCE: limitOf(32, 1_000, "requests of one organization or operator key that are processed at once"),
     REQUESTS_WAITING: limitOf(
       64,
       1_000,
-      "those that wait meanwhile (at most a second); more are rejected, a quarter of a second later",
+      "further requests that may wait (at most a second); others are rejected after a quarter of a second",
     ),
   },
   read(value, { development }) {
@@ -106,6 +106,6 @@ export const limitSettings = settingsOf({
   },
   problems: (value) =>
     value?.RATE_LIMIT_STORE === "redis" && !value.REDIS_URL
-      ? ["RATE_LIMIT_STORE is redis, and REDIS_URL is missing"]
+      ? ["RATE_LIMIT_STORE is redis, but REDIS_URL is missing"]
       : [],
 });

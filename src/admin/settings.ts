@@ -15,11 +15,11 @@ export const adminSettings = settingsOf({
     ),
     PASSWORD_QUEUE_MAX: setting(
       wholeNumber(256, 1, 100_000),
-      "requests that may wait for these threads; more get 503 with `Retry-After`",
+      "requests that may wait for these threads; further ones get 503 with `Retry-After`",
     ),
     REQUIRE_CURRENT_PASSWORD: setting(
       oneOf("true", "false").optional(),
-      "`true`: a new email, a new password and the deletion of an organization need `current_password` in the body, or a sign-in within the last 5 minutes; without it so in a new database, not in one that an earlier version has used",
+      "`true`: a new email, a new password and the deletion of an organization need `current_password` in the body, or a sign-in within the last 5 minutes; default: required in a new database, not in one that an earlier version has used",
       "true in a new database",
     ),
   },

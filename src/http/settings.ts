@@ -32,12 +32,12 @@ export const httpSettings = settingsOf({
     MAX_DOCUMENTS_BYTES: setting(wholeNumber(17 * 1_048_576, 1_024, 48_000_000), "the same for bodies with documents"),
     MAX_BODIES_BYTES: setting(
       wholeNumberOf(1_048_576, 2 ** 40).optional(),
-      "all bodies in progress together; one organization may use half, the next half of the rest; more get 503 `bodies_busy`",
+      "total size of all bodies in progress; one organization may use half, the next half of what is left; beyond that 503 `bodies_busy`",
       "4 × the larger of them",
     ),
     MAX_LARGE_BYTES: setting(
       wholeNumberOf(34 * 1_048_576, 2 ** 40).default(136 * 1_048_576),
-      "stored documents of 128 KiB and more that are being printed or changed, together, with the same shares; more get 503 `documents_busy`",
+      "total size of stored documents of 128 KiB or more that are being returned or changed, shared in the same way; beyond that 503 `documents_busy`",
     ),
     TRUSTED_PROXIES: setting(
       proxies,
@@ -91,9 +91,13 @@ export const httpSettings = settingsOf({
   problems(value) {
     const wrong: string[] = [];
     if (value?.ENFORCE_HTTPS === "true" && value.TRUSTED_PROXIES === 0)
-      wrong.push("ENFORCE_HTTPS needs TRUSTED_PROXIES: only a proxy in front of the service can say what callers use");
+      wrong.push(
+        "ENFORCE_HTTPS needs TRUSTED_PROXIES: only a proxy in front of the service knows whether callers use HTTPS",
+      );
     if (value?.MAX_BODIES_BYTES !== undefined && value.MAX_BODIES_BYTES < 2 * value.MAX_DOCUMENTS_BYTES)
-      wrong.push("MAX_BODIES_BYTES must be twice MAX_DOCUMENTS_BYTES or more: no organization may have more than half");
+      wrong.push(
+        "MAX_BODIES_BYTES must be at least twice MAX_DOCUMENTS_BYTES, because one organization may use only half of it",
+      );
     return wrong;
   },
 });

@@ -14,7 +14,7 @@ export const organizationSettings = settingsOf({
     ),
     STARTER_INDEXES: setting(
       wholeNumber(3, 0, tenantIndexesMax),
-      `indexes of an organization in the tier \`starter\`, 0 to ${tenantIndexesMax}; in other tiers it is ${tenantIndexesMax}`,
+      `maximum number of indexes of an organization in the tier \`starter\`, 0 to ${tenantIndexesMax}; ${tenantIndexesMax} in the other tiers`,
     ),
     OPERATION_LEASE_MS: setting(
       wholeNumber(5_000, 100, 600_000),

@@ -4,13 +4,13 @@ import type { Quotas } from "./quota.ts";
 /** Without it there is no quota. */
 const quota = wholeNumberOf(1, 2 ** 50).optional();
 const documents = (tier: string) =>
-  setting(quota, `documents that an organization of the tier \`${tier}\` may have; see [quotas](quotas.md)`);
+  setting(quota, `maximum number of documents of an organization in the tier \`${tier}\`; see [quotas](quotas.md)`);
 const bytes = (tier: string) =>
-  setting(quota, `bytes of documents that an organization of the tier \`${tier}\` may have`);
+  setting(quota, `maximum size, in bytes, of all documents of an organization in the tier \`${tier}\``);
 
 export const quotaSettings = settingsOf({
   shape: {
-    QUOTA_ORGANIZATIONS: setting(quota, "organizations of the deployment"),
+    QUOTA_ORGANIZATIONS: setting(quota, "maximum number of organizations in the deployment"),
     QUOTA_STARTER_DOCUMENTS: documents("starter"),
     QUOTA_STARTER_BYTES: bytes("starter"),
     QUOTA_PROFESSIONAL_DOCUMENTS: documents("professional"),

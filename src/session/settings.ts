@@ -41,7 +41,7 @@ export const sessionSettings = settingsOf({
     ),
     REFRESH_LEEWAY_SECONDS: setting(
       wholeNumber(10, 0, 60),
-      "so long after a renewal a second one with the same refresh token gets 409 `refresh_in_progress`, as of two tabs at once; later, and with `0` at once, it ends the session",
+      "for this long after a renewal, using the same refresh token again gets 409 `refresh_in_progress` (two tabs renewing at once); later it ends the session; `0`: always ends it",
     ),
     REVOCATION_STALE_MS: setting(
       wholeNumber(5_000, 1_000, 600_000),
@@ -83,11 +83,11 @@ export const sessionSettings = settingsOf({
 function keysProblem(given: Given, development: boolean): string | null {
   if (/^(RS|ES|Ed)/.test(given.JWT_ALGORITHM ?? "")) {
     return keyFilesOf(given).length === 0
-      ? `JWT_PRIVATE_KEY_FILES is missing: ${given.JWT_ALGORITHM} signs with a key in PEM`
+      ? `JWT_PRIVATE_KEY_FILES is missing: ${given.JWT_ALGORITHM} signs with a key from a PEM file`
       : null;
   }
   if (given.JWT_SECRET_KEY_FILE) {
-    return given.JWT_SECRET_KEY ? "JWT_SECRET_KEY and JWT_SECRET_KEY_FILE are both set: one of them" : null;
+    return given.JWT_SECRET_KEY ? "JWT_SECRET_KEY and JWT_SECRET_KEY_FILE are both set; use only one of them" : null;
   }
   const problem = secretsProblem(secretsOf(given));
   return problem && !development ? `JWT_SECRET_KEY ${problem}` : null;

@@ -39,23 +39,23 @@ const free = [
 
 type Restriction = { only?: string; because: string };
 
-const fromPrimary = "elsewhere what was acknowledged may be missing";
-const outlives = "what is acknowledged has to outlive a crash and a change of the primary";
-const ownLimits = "a write that is late may still take effect; every statement has its own limit";
+const fromPrimary = "other members of a replica set may lack acknowledged writes";
+const outlives = "acknowledged writes must survive a crash and a change of the primary";
+const ownLimits = "a write that times out may still take effect; every statement has its own limit";
 
 /** They would change what a statement means. */
 const restricted: Record<string, Restriction> = {
   readPreference: { only: "primary", because: fromPrimary },
   readPreferenceTags: { because: fromPrimary },
   maxStalenessSeconds: { because: fromPrimary },
-  readConcernLevel: { only: "local", because: "the code says for each read what it has to have seen" },
+  readConcernLevel: { only: "local", because: "the service chooses a read concern for each read" },
   w: { only: "majority", because: outlives },
   journal: { only: "true", because: outlives },
   j: { only: "true", because: outlives },
   fsync: { because: outlives },
   wtimeoutMS: { because: ownLimits },
   wtimeout: { because: ownLimits },
-  loadBalanced: { only: "false", because: "behind a load balancer a change of the primary can't be seen" },
+  loadBalanced: { only: "false", because: "behind a load balancer a change of the primary goes unnoticed" },
 };
 
 const lowerCased = <T>(entries: [name: string, value: T][]) =>
@@ -69,7 +69,7 @@ function problemOf(name: string, value: string): string | null {
   if (!restriction) return `has the option ${name}, which is not allowed`;
   const { only, because } = restriction;
   if (value === only) return null;
-  return `has the option ${name}, which ${only === undefined ? "it can't have" : `must be ${only}`}: ${because}`;
+  return `has the option ${name}, which ${only === undefined ? "is not allowed" : `must be ${only}`}: ${because}`;
 }
 
 const isReadable = (url: string): boolean => {
@@ -91,6 +91,6 @@ export function connectionProblems(url: string): string[] {
   const problems = [...new URLSearchParams(query)].flatMap(([name, value]) => problemOf(name, value) ?? []);
   if (problems.length > 0 || isReadable(url)) return problems;
   return [
-    "can't be read by MongoDB's driver: what stands in it has to be percent-encoded, and options need right values",
+    "can't be read by MongoDB's driver: special characters must be percent-encoded, and options must have valid values",
   ];
 }

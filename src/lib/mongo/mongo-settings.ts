@@ -6,8 +6,8 @@ const systemDatabases = ["admin", "config", "local"];
 
 /** What is wrong with the name of a database (MongoDB manual, "Naming Restrictions"), on whichever system it runs; null when nothing is. */
 function databaseNameProblem(name: string): string | null {
-  if (/[/\\. "$*<>:|?]/.test(name)) return 'must have none of / \\ . " $ * < > : | ? and no space';
-  if (/\p{C}/u.test(name)) return "must have no control characters";
+  if (/[/\\. "$*<>:|?]/.test(name)) return 'must not contain / \\ . " $ * < > : | ? or a space';
+  if (/\p{C}/u.test(name)) return "must not contain control characters";
   if (Buffer.byteLength(name) > 63) return "must have at most 63 bytes in UTF-8";
   return systemDatabases.includes(name.toLowerCase()) ? "is a database of MongoDB's own" : null;
 }

@@ -74,8 +74,10 @@ export async function assertFollowsPrimary(db: Db): Promise<void> {
   const { hosts = [], passives = [] } = await db.command({ hello: 1 }, within());
   const { directConnection, loadBalanced } = db.client.options;
   if (directConnection && hosts.length + passives.length > 1) {
-    throw new Error("MONGODB_URL must not have directConnection: the server is one of several of a replica set");
+    throw new Error(
+      "MONGODB_URL must not have directConnection: the server is one of several members of a replica set",
+    );
   }
   // A connection string can't say so, but the DNS record that it names can.
-  if (loadBalanced) throw new Error("MONGODB_URL must not lead to a load balancer");
+  if (loadBalanced) throw new Error("MONGODB_URL must not point to a load balancer");
 }

@@ -57,9 +57,9 @@ async function fromFile(file: string, alg: keyof typeof imports): Promise<Read> 
   try {
     key = createPrivateKey(pem);
   } catch {
-    throw new Error(`JWT_PRIVATE_KEY_FILES: ${file} holds no private key in PEM without a passphrase`);
+    throw new Error(`JWT_PRIVATE_KEY_FILES: ${file} must contain a private key in PEM format without a passphrase`);
   }
-  if (!fits(key, alg)) throw new Error(`JWT_PRIVATE_KEY_FILES: ${file} holds no key for ${alg}, ${wanted[alg]}`);
+  if (!fits(key, alg)) throw new Error(`JWT_PRIVATE_KEY_FILES: ${file} must contain a key for ${alg}: ${wanted[alg]}`);
   const open = createPublicKey(key).export({ format: "jwk" });
   const kid = thumbprint(open);
   return {

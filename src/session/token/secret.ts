@@ -21,9 +21,9 @@ export const splitSecrets = (list: string, separator: RegExp): string[] =>
 function secretProblem(secret: string): string | null {
   if (Buffer.byteLength(secret) < secretBytesMin) return `is shorter than ${secretBytesMin} bytes`;
   if (wellKnownSecrets.has(secret.toLowerCase()) || placeholder.test(secret) || isRegular(secret))
-    return "is one that everybody knows; make one with: openssl rand -base64 48";
+    return "is a well-known example; create one with: openssl rand -base64 48";
   // A public key is no secret, and a private one has a setting of its own.
-  if (secret.startsWith("-----")) return "is a key in PEM: those are named by JWT_PRIVATE_KEY_FILES";
+  if (secret.startsWith("-----")) return "is a key in PEM format; set JWT_PRIVATE_KEY_FILES to its file instead";
   return null;
 }
 
