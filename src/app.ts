@@ -113,7 +113,11 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
 
   const securitySchemes = {
     accessToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
-    operatorKey: { type: "http", scheme: "bearer", description: "A key of `croupier key create`, with a scope" },
+    operatorKey: {
+      type: "http",
+      scheme: "bearer",
+      description: "A key made by `croupier key create`, with the required scope",
+    },
   };
   app.get(
     "/openapi.json",

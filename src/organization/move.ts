@@ -29,7 +29,7 @@ export async function moveOrganization(
   if (!organization.placement) {
     throw failure<OrganizationFailure>(
       "organization_without_place",
-      "It is not known where its documents are; see `croupier inspect`.",
+      "The location of its documents is unknown; see `croupier inspect`.",
     );
   }
   if (organization.placement.tier === tier) {
@@ -65,7 +65,8 @@ const asked = (act: "move.resume" | "move.cancel", { _id, organization_id, kind 
 export async function cancelOperation(deps: AuditDeps & Pick<DriveDeps, "flows">, id: ObjectId): Promise<Operation> {
   const { db } = deps;
   const operation = await getOperation(deps, id);
-  if (!isKnown(deps.flows, operation)) return await refuse(db, id, "Only the version that began it can undo it.");
+  if (!isKnown(deps.flows, operation))
+    return await refuse(db, id, "Only the version of the service that started this operation can undo it.");
   if (!deps.flows[operation.kind]?.undo) return await refuse(db, id, "A deletion can't be undone; it can be resumed.");
   return await audited(deps, asked("move.cancel", operation), async () => {
     return (

@@ -112,7 +112,7 @@ export async function findStanding(
   if (organization?.status !== "active") return null;
   const { placement, move, allow_list = [] } = organization;
   if (!placement) {
-    const detail = "It is not known where this organization's documents are; contact the operator of the service.";
+    const detail = "The location of this organization's documents is unknown; contact the operator of the service.";
     throw failure<OrganizationFailure>("organization_without_place", detail);
   }
   return { placement, ...(move && { move }), ...(allow_list.length > 0 && { allows: createNetworks(allow_list) }) };

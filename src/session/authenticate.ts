@@ -15,7 +15,7 @@ import {
 
 const details: Record<TokenReason, string> = {
   expired: "The access token has expired; renew it with POST /admin/refresh, or sign in again.",
-  ended: "The access token has ended; sign in again.",
+  ended: "The access token is no longer valid; sign in again.",
 };
 const noLonger = (reason: TokenReason) =>
   failure<SessionFailure>("token_invalid", details[reason], { members: { reason } });
@@ -59,10 +59,11 @@ async function readActor(
   const isKnown = tokens.knows(token);
   const claims = await tokens.read(token, areKnown);
   if (claims === "expired") throw noLonger("expired");
-  if (!claims) throw failure<SessionFailure>("token_invalid", "This is no access token of this service; sign in.");
+  if (!claims)
+    throw failure<SessionFailure>("token_invalid", "This is not a valid access token of this service; sign in.");
   if (revocations.isEnded(claims)) throw noLonger("ended");
   if (!areKnown && (intent === "write" || !isKnown)) {
-    const detail = "It can't be checked at the moment whether this access token was revoked; try again shortly.";
+    const detail = "Whether this access token was revoked can't be checked at the moment; try again shortly.";
     throw failure<SessionFailure>("revocations_unknown", detail, { retryAfterSeconds: 1 });
   }
   return { adminId: new ObjectId(claims.admin_id), organizationId: new ObjectId(claims.organization_id), claims };

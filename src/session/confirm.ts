@@ -26,7 +26,7 @@ export async function confirm(
     throw failure<SessionFailure>("current_password_incorrect", "The current password is incorrect.");
   }
   if (!isDue || !(await deps.asksPassword()) || (await isFresh(deps, signedIn))) return;
-  const detail = "Send your password in current_password, or sign in again and ask within 5 minutes.";
+  const detail = "Send your password in current_password, or sign in again and repeat the request within 5 minutes.";
   throw failure<SessionFailure>("current_password_required", detail);
 }
 

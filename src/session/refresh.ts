@@ -21,7 +21,7 @@ import { type Grant, grant, type GrantDeps } from "./start-session.ts";
 type RefreshDeps = GrantDeps & AuditDeps;
 
 const invalid = (about?: About) => {
-  const detail = "The refresh token is invalid or has ended; sign in again.";
+  const detail = "The refresh token is invalid or expired, or its session has ended; sign in again.";
   return failure<SessionFailure>("refresh_token_invalid", detail, about && { about });
 };
 
@@ -86,14 +86,14 @@ const leewayMsOf = ({ config }: Pick<RefreshDeps, "config">) => config.sessions.
 async function refuseUsed(deps: RefreshDeps, session: SessionDocument, token: string): Promise<never> {
   const leewayMs = leewayMsOf(deps);
   if (leewayMs > 0 && (await sessionStore.wasJustUsed(deps.db, session._id, token, leewayMs))) {
-    const detail = "The session has just been renewed with this refresh token; use the tokens of that answer.";
+    const detail = "The session has just been renewed with this refresh token; use the tokens from that answer.";
     throw failure<SessionFailure>("refresh_in_progress", detail, { retryAfterSeconds: 1 });
   }
   const details = detailsOf(session);
   await end(deps, session, "session.refresh_reuse", details, { token_hash: { $ne: token } });
   deps.log.warn(
     { ...details, organization_id: session.organization_id },
-    "a refresh token came twice; its session ended",
+    "a refresh token was used twice; its session was ended",
   );
   const detail = "The refresh token was used before, so the session was ended; sign in again.";
   throw failure<SessionFailure>("refresh_token_reused", detail);

@@ -16,7 +16,10 @@ const recoveryRequest = z
       .string()
       .min(1, "must not be empty")
       .max(200, "must have at most 200 characters")
-      .meta({ description: "Made by an operator, good once for 30 minutes", example: `crv_${"A".repeat(43)}` }),
+      .meta({
+        description: "Made by an operator; can be used once, within 30 minutes",
+        example: `crv_${"A".repeat(43)}`,
+      }),
     password: newPassword,
   })
   .meta({ id: "Recovery" });
@@ -47,7 +50,7 @@ export const recoveryRoutes = (deps: Deps) =>
         problems: {
           ...databaseProblems,
           ...recordProblems,
-          recovery_token_invalid: "There is no such token, or it was used or replaced or has expired",
+          recovery_token_invalid: "The token doesn't exist, or it was used, replaced or has expired",
           organization_suspended: "The organization is suspended; the token isn't used up",
           address_not_allowed: "The organization's allow-list doesn't include your address; the token isn't used up",
           passwords_busy: "Too many passwords are waiting to be hashed",

@@ -151,11 +151,11 @@ export const problemSchema = z
     inserted_ids: z
       .array(z.unknown())
       .optional()
-      .meta({ description: "When some of several documents were rejected: the ids of those that were stored" }),
-    reason: z
-      .enum(tokenReasons)
-      .optional()
-      .meta({ description: "Of `token_invalid`, when it was a token: `expired`: renew it; `ended`: sign in again" }),
+      .meta({ description: "If only some of several documents were rejected: the ids of those that were stored" }),
+    reason: z.enum(tokenReasons).optional().meta({
+      description:
+        "With `token_invalid`, if a token of this service is no longer valid: `expired`: renew it; `ended`: sign in again",
+    }),
     quota: z
       .object({
         name: z.enum(["documents", "bytes", "organizations"]),

@@ -3,7 +3,7 @@ import { passwordProblem } from "../../admin/password.ts";
 import { organizationNamePattern, statuses } from "../../organization/organization.ts";
 
 // A lone surrogate has no UTF-8, and U+FFFD is what a body that isn't UTF-8 is read as: two different texts would be one.
-const broken = { error: "must be text without NUL and without broken characters", abort: true };
+const broken = { error: "must not contain NUL or invalid Unicode", abort: true };
 const text = z.string().refine((value) => value.isWellFormed(), broken);
 // What can be a pattern is one, so that the description says it too.
 const password = text.regex(/^[^\u0000\uFFFD]*$/, broken);
@@ -102,7 +102,7 @@ export const time = z.string().meta({ format: "date-time", example: "2026-11-24T
 
 const used = (example: number) =>
   z.object({
-    used: z.int().nullable().meta({ description: "Null until counted, and without quotas", example }),
+    used: z.int().nullable().meta({ description: "Null until counted, or if there are no quotas", example }),
     limit: z.int().nullable().meta({ description: "Null if there is no quota", example: null }),
   });
 export const usageAnswer = z

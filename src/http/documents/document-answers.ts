@@ -31,7 +31,7 @@ export const inserted = {
 export const found = { ...databaseProblems, document_not_found: "No document has this id" };
 export const changed = {
   ...found,
-  precondition_failed: "If-Match doesn't name its ETag, or If-None-Match does",
+  precondition_failed: "If-Match doesn't contain its ETag, or If-None-Match does",
   write_conflict: "Too many other requests are writing it",
   write_in_doubt: "The organization was moved meanwhile; the outcome of the write is unknown",
 };
@@ -45,8 +45,7 @@ export const stored = {
 export const queried = {
   ...databaseProblems,
   invalid_request: "The query contains something that isn't allowed",
-  expression_too_costly:
-    "An expression or a pattern may take more than a bounded number of steps for each part of a document",
+  expression_too_costly: "An expression or a pattern may take more steps than the size of a document allows",
   query_too_slow: "The query was still running when its time was up; sending it again doesn't help",
   query_refused: "The database rejected it: an operator doesn't fit a value",
 };

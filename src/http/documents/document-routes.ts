@@ -185,7 +185,7 @@ export function documentRoutes(deps: Deps) {
         requestParams: { path: pathId, header: conditionHeaders },
         answers: {
           "200": one("The document"),
-          "304": { description: "Not modified: If-None-Match names its ETag" },
+          "304": { description: "Not modified: If-None-Match contains its ETag" },
         },
         problems: {
           ...found,

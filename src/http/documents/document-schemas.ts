@@ -9,7 +9,7 @@ import { stageFieldsMax } from "../../tenant/query/stages.ts";
 export const exampleDocument = { _id: { $oid: "6743a1f0c2a4b8d9e0f1a2b3" }, color: "red", weight: 12.5 };
 
 /** Documents are whatever a tenant keeps; the code that stores them says what can't be. */
-const _id = z.unknown().optional().meta({ description: "A new ObjectId where a new document has none" });
+const _id = z.unknown().optional().meta({ description: "If a new document has none, it gets an ObjectId" });
 export const documentSchema = z.looseObject({ _id }).meta({
   id: "StoredDocument",
   description:
@@ -35,7 +35,7 @@ const warnings = z
   .optional()
   .meta({
     description:
-      "When nothing was found: values of the filter that are text and look like dates, which no date is equal to or compares with",
+      "If nothing was found: filter values that are strings and look like dates; a string never matches a date",
   });
 const documents = z.array(documentSchema).meta({ example: [exampleDocument] });
 
@@ -75,7 +75,7 @@ const filter = z
   .looseObject({})
   .optional()
   .meta({
-    description: `The body may hold at most ${filterValuesMax} values. A date is \`{"$date": "2026-11-24T09:30:00Z"}\`; text is no date`,
+    description: `The body may hold at most ${filterValuesMax} values. A date is \`{"$date": "2026-11-24T09:30:00Z"}\`; a string never matches a date`,
   });
 export const findRequest = z
   .strictObject({
@@ -96,7 +96,7 @@ export const pipelineRequest = z
   .strictObject({
     pipeline: z.array(z.looseObject({})).meta({
       maxItems: stagesMax,
-      description: `Stages in a $facet count, too. The body may hold at most ${pipelineValuesMax} values. A stage may name at most ${stageFieldsMax} fields, and at most ${variablesMax} variables may be in scope at once.`,
+      description: `Stages inside a $facet count, too. The body may hold at most ${pipelineValuesMax} values. A stage may name at most ${stageFieldsMax} fields, and at most ${variablesMax} variables may be in scope at once.`,
     }),
   })
   .meta({ id: "AggregateDocuments" });

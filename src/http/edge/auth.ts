@@ -12,7 +12,7 @@ const tokenProblems = {
   token_missing: "No access token was sent",
   token_invalid:
     "The token is malformed, or it has expired (`reason` is `expired`: renew it), or it was revoked or its organization no longer exists (`ended`: sign in again)",
-  revocations_unknown: "It can't be checked at the moment whether the token was revoked",
+  revocations_unknown: "Whether the token was revoked can't be checked at the moment",
   address_not_allowed: "The organization's allow-list doesn't include your address",
 };
 
@@ -44,9 +44,9 @@ export const requireTenant = (deps: AuthDeps & Pick<Deps, "leases">, intent: Int
       problems: {
         ...tokenProblems,
         tenant_gone: "The organization was deleted meanwhile",
-        organization_without_place: "It is not known where its documents are",
+        organization_without_place: "The location of its documents is unknown",
         tenant_moving: "The organization is being moved, and the request would have had to wait too long",
-        documents_busy: "Too many requests of all organizations are reading or writing documents",
+        documents_busy: "Too many requests of all organizations together are reading or writing documents",
       },
     },
   );

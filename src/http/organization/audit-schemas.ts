@@ -35,13 +35,13 @@ const entry = z
     at: time,
     act: z.enum(acts).meta({ example: "session.sign_in" }),
     outcome: z.enum(outcomes).meta({
-      description: "`unknown`: the process died or lost its database meanwhile; the act may have taken effect",
+      description: "`unknown`: the process died or lost its connection to the database; the act may have taken effect",
       example: "success",
     }),
     who: z
       .object({ kind: z.enum(whoKinds), id: z.string().nullable() })
       .meta({ example: { kind: "admin", id: "6743a1f0c2a4b8d9e0f1a2b4" } }),
-    organization_id: hexId.nullable().meta({ description: "Null if it concerns no existing organization" }),
+    organization_id: hexId.nullable().meta({ description: "Null if it doesn't concern an existing organization" }),
     address: z
       .string()
       .nullable()

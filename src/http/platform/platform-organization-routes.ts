@@ -163,8 +163,9 @@ export function platformOrganizationRoutes(deps: Deps) {
       "/organizations/:id/recovery",
       describe({
         operationId: "recoverPassword",
-        summary: "Make a token that sets a new password for an organization's admin, once, for 30 minutes",
-        description: "A later one, a new password or email and the end of the organization make it void.",
+        summary: "Make a token with which an organization's admin can set a new password, once, within 30 minutes",
+        description:
+          "It becomes invalid when a newer token is made, when the admin's password or email changes, or when the organization is deleted.",
         tags,
         answers: { "201": answer("The token, which is shown only once", recoveryAnswer) },
         problems: {

@@ -47,10 +47,10 @@ export const operationAnswer = z
       .int()
       .nullable()
       .meta({ description: "Documents left in the current phase, for `copy`, `verify` and `drain`", example: 72_000 }),
-    documents_per_second: z
-      .int()
-      .nullable()
-      .meta({ description: "Progress in the current phase, less what is written meanwhile", example: 9_600 }),
+    documents_per_second: z.int().nullable().meta({
+      description: "Average speed of the current phase, minus documents that are changed in the meantime",
+      example: 9_600,
+    }),
     seconds_left: z
       .int()
       .nullable()

@@ -10,7 +10,7 @@ import { hashRecoveryToken } from "../token/recovery-token.ts";
 const invalid = () =>
   failure<SessionFailure>(
     "recovery_token_invalid",
-    "The recovery token is invalid, was used, or has ended; ask for another one.",
+    "The recovery token is invalid, already used or expired; ask for a new one.",
   );
 
 /**
