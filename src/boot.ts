@@ -115,7 +115,7 @@ export async function createDeps(
     config.redisUrl === null
       ? null
       : createRedis(config.redisUrl, (isUp, error) =>
-          isUp ? log.info("Redis available") : log.warn({ err: error }, "Redis unavailable; going on without it"),
+          isUp ? log.info("Redis available") : log.warn({ err: error }, "Redis unavailable; continuing without it"),
         );
   const revocations = createRevocations({
     store: {

@@ -77,14 +77,14 @@ type LimitDeps = { config: Config; db: Db; redis: Redis | null; log: Logger; lea
 /** Counts for all processes: in Redis where there is one, else and meanwhile in MongoDB, meanwhile in memory. */
 function sharedCounters({ config, db, redis, log }: LimitDeps): Counters {
   const inDatabase = createSharedCounters(db, (error) =>
-    log.warn({ err: error }, "rate limits counted by each process for itself"),
+    log.warn({ err: error }, "rate limits are counted by each process on its own"),
   );
   if (config.limits.store !== "redis" || !redis) return inDatabase;
   return insure({
     first: createRedisCounters(redis, `croupier:${config.databaseName}:limit`),
     second: inDatabase,
     pauseMs: redisPauseMs,
-    onAway: (error) => log.warn({ err: error }, "rate limits counted in the database"),
+    onAway: (error) => log.warn({ err: error }, "rate limits are counted in the database"),
   });
 }
 

@@ -47,7 +47,7 @@ function listen(
     });
   } catch (error) {
     if ((error as { code?: unknown }).code !== "EADDRINUSE") throw error;
-    const message = `PORT ${port} of ${host} is in use: set PORT to another one, or end the program that listens there`;
+    const message = `port ${port} on ${host} is in use: set PORT to another one, or stop the program that listens there`;
     throw new Error(message, { cause: error });
   }
 }
@@ -84,7 +84,7 @@ export async function startService(config: Config, log: Logger, onStep?: StepObs
   const worker = ready.then((done) => (done ? startWorker(deps, chores) : null));
   log.info({ version, url: server.url.href, environment: config.environment }, "listening");
   if (config.corsOrigins === "localhost")
-    log.info("pages on localhost may use the API, as this is development and CORS_ORIGINS isn't set");
+    log.info("pages on localhost may use the API, because CROUPIER_ENV is development and CORS_ORIGINS isn't set");
 
   return {
     url: server.url.href.replace(/\/$/, ""),
@@ -92,8 +92,8 @@ export async function startService(config: Config, log: Logger, onStep?: StepObs
     ready,
     reloadKeys: () =>
       deps.tokens.reload().then(
-        () => log.info("signing keys read again"),
-        (error) => log.error({ err: error }, "keys not read again; those before go on"),
+        () => log.info("signing keys reloaded"),
+        (error) => log.error({ err: error }, "signing keys could not be reloaded; the previous ones stay in use"),
       ),
     stop: async () => {
       stopping.abort();

@@ -52,9 +52,9 @@ export function startWorker(deps: DriveDeps, chores: (() => Promise<void>)[], pa
     }
   };
   const running = Promise.all([
-    ...Array.from({ length: lanes }, () => repeat("no look for open operations", () => work({}))),
-    repeat("no look for short operations", () => work(short)),
-    ...chores.map((each) => repeat("chores not done", each)),
+    ...Array.from({ length: lanes }, () => repeat("looking for open operations failed", () => work({}))),
+    repeat("looking for short operations failed", () => work(short)),
+    ...chores.map((each) => repeat("a recurring task failed", each)),
   ]);
   return {
     stop: async () => {

@@ -45,7 +45,9 @@ export function createAppender({ db, log }: { db: Db; log: Pick<Logger, "warn"> 
   const raise = async (chain: string) => {
     for (let head = heads.get(chain); head; head = heads.get(chain)) {
       heads.delete(chain);
-      await raiseHead(db, chain, head).catch((error) => log.warn({ err: error }, "audit head could not be raised"));
+      await raiseHead(db, chain, head).catch((error) =>
+        log.warn({ err: error }, "head of an audit chain could not be updated"),
+      );
     }
     raising.delete(chain);
   };
@@ -84,7 +86,8 @@ export function createAppender({ db, log }: { db: Db; log: Pick<Logger, "warn"> 
       let left = batch;
       try {
         for (let attempt = 1; left.length > 0; attempt++) {
-          if (attempt > attemptsMax + batch.length) throw new Error("too many append to this chain");
+          if (attempt > attemptsMax + batch.length)
+            throw new Error("too many processes are appending to this audit chain");
           left = await joinSome(chain, left, attempt);
         }
       } catch (error) {

@@ -40,7 +40,7 @@ async function settle(deps: AuditDeps, entry: Entry): Promise<void> {
     await deps.audit.append(entry);
     await removePending(deps.db, entry.act_id);
   } catch (error) {
-    deps.log.warn({ err: error, act: entry.act }, "audit entry still to be recorded");
+    deps.log.warn({ err: error, act: entry.act }, "audit entry could not be recorded; a worker will record it later");
   }
 }
 

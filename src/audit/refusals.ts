@@ -60,7 +60,7 @@ export function createRefusals(options: {
     const attempt = append(entry)
       .catch((error) => {
         source.others++;
-        if (source.others === 1) log.warn({ err: error }, "too many refused requests to record each");
+        if (source.others === 1) log.warn({ err: error }, "too many refused requests to record each one");
       })
       .finally(() => underWay.delete(attempt));
     underWay.add(attempt);

@@ -22,7 +22,7 @@ export function createAuditChores(deps: Pick<Deps, "db" | "now" | "config" | "lo
       const removed = await retain(deps);
       // There may be more: it goes on at once.
       if (removed === 0) retainAtMs = nowMs + retainEveryMs;
-      else deps.log.info({ removed }, "audit entries removed for their age");
+      else deps.log.info({ removed }, "expired audit entries removed");
     }
   };
 }

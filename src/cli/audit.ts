@@ -25,7 +25,7 @@ export function addAudit(program: Command, readSettings: () => Config): void {
       `
 Prints one JSON object per line for each chain: the number of entries, position and time of the first and the last entry, and
 the hash of the last one. "broken" lists positions ("seq") at which an entry is altered, reordered, missing or cut off. "intact"
-is null where no chain exists and none has to: for an organization of the first Croupier that has done nothing since. Anyone
+is null if no chain exists and none is expected: for an organization of the first Croupier that has done nothing since. Anyone
 who can write to the database can rewrite a whole chain, or remove its beginning as if it had expired. So keep the output of
 each day somewhere else, and pass all of it back with --against: entries named there may only be missing if they are older than
 AUDIT_RETENTION_DAYS, as it is set for this command. It can run while services are running.`,

@@ -8,15 +8,16 @@ export function addRecover(program: Command, readSettings: () => Config): void {
   program
     .command("recover")
     .description(
-      "print a link (without PUBLIC_ORIGIN: a token) that sets a new password for an admin, once, for 30 minutes",
+      "print a link (without PUBLIC_ORIGIN: a token) with which an admin can set a new password, once, within 30 minutes",
     )
     .argument("<email>", "the admin's email")
     .addHelpText(
       "after",
       `
-The link or token is shown only once; whose it is and when it ends goes to standard error. A token is sent to the service:
-POST /admin/recovery {"token", "password"}. Using it ends all sessions of the admin. A later one, a new password or email and the
-end of the organization make it void. Both are in the audit log.`,
+The link or token is shown only once; the admin and the expiry time are printed to standard error. A token is sent to the
+service: POST /admin/recovery {"token", "password"}. Using it ends all sessions of the admin. It becomes invalid when a newer
+one is made, when the password or email changes, or when the organization is deleted. Making and using one are recorded in the
+audit log.`,
     )
     .action(async (email: string) => {
       const { token, link, ...about } = await withDeps(readSettings(), (deps) => recoverByEmail(deps, email));

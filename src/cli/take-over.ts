@@ -10,7 +10,7 @@ export function addTakeOver(program: Command, readSettings: () => Config): void 
   program
     .command("take-over")
     .description(
-      "complete the records of a database of the first Croupier, as a start of the service does, and print how many",
+      "complete the records of a database of the first Croupier, as the service does when it starts, and print how many",
     )
     .action(async () => printLine(await withDeps(readSettings(), prepare)));
   program

@@ -35,13 +35,13 @@ const refusals = [
 /** Which right the database's user lacks, without what it was to be used for. */
 function lackOf({ message }: Error): string {
   const { act, database } = refusals.map((pattern) => pattern.exec(message)?.groups).find(Boolean) ?? {};
-  if (!act) return "the database's user lacks a right, or isn't who it says";
-  return `the database's user may not run ${act}${database ? ` on ${database}` : ""}`;
+  if (!act) return "the database user lacks a right, or could not be authenticated";
+  return `the database user may not run ${act}${database ? ` on ${database}` : ""}`;
 }
 
 /** What went wrong, for logs and records: without anything of a document, an email or a secret. */
 export function wordsOf(error: unknown): string {
-  if (!(error instanceof Error)) return "something that is no error was thrown";
+  if (!(error instanceof Error)) return "a value that isn't an error was thrown";
   if (isUnauthorized(error)) return lackOf(error);
   return mayBeRead(error) ? scrub(error.message) : kindOf(error);
 }

@@ -44,7 +44,7 @@ async function takeStep(deps: DriveDeps, current: Held): Promise<Held | null> {
   const undoing = operation.cancel_requested && undo?.[operation.step];
   if (undoing) return await goOn(deps, operation, { go: undoing });
   const step = steps?.[operation.step];
-  if (!step) throw new Error(`No step ${operation.kind}/${operation.step} in this version`);
+  if (!step) throw new Error(`This version has no step ${operation.kind}/${operation.step}`);
   await deps.onStep?.(operation, "before");
   const next = await whileHolding(deps, current, (lease) => step({ ...deps, ...lease }, operation));
   await deps.onStep?.(operation, "after");
@@ -157,7 +157,7 @@ export async function driveFor(
 const refused = (cause: unknown) =>
   failure<OperationFailure>(
     "operation_pending",
-    "The change is not finished yet: the service's database user lacks a right, which the service's log names. Once it has it, the change is completed or undone.",
+    "The change is not finished yet: the service's database user lacks a right, which the service's log names. Once the right is granted, the change is completed or undone.",
     { retryAfterSeconds: 60, cause },
   );
 

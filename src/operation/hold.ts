@@ -75,7 +75,7 @@ export async function whileHolding<T>(deps: HoldDeps, held: Held, run: (lease: L
     },
   };
   const beating = setInterval(() => {
-    if (performance.now() > deadlineMs) stuck.reject(new Error("the step has got no answer, and was given up"));
+    if (performance.now() > deadlineMs) stuck.reject(new Error("the step got no answer and was abandoned"));
     else if (isToBeKept(deps, held)) void prove(deps, held).catch(() => {});
   }, deps.config.operationLeaseMs / 4);
   try {

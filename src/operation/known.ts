@@ -28,6 +28,6 @@ export const takeOver = (
 /** @throws Error for a kind that this version doesn't know: nothing of the kind is claimed here */
 export function flowOf(flows: Flows, kind: Operation["kind"]): Flow {
   const flow = flows[kind];
-  if (!flow) throw new Error(`Operations of the kind ${kind} are none of this version's`);
+  if (!flow) throw new Error(`This version has no operations of the kind ${kind}`);
   return flow;
 }

@@ -31,7 +31,10 @@ export async function admitted<T>(
     const isForgotten = all.some((one) => one.at < since);
     const left = leave(db, id, isForgotten ? since : null);
     await left.catch((error) =>
-      log.warn({ err: error }, "organization counts as being created for some minutes longer"),
+      log.warn(
+        { err: error },
+        "pending creation could not be removed; it counts towards the quota for some more minutes",
+      ),
     );
   }
 }

@@ -31,7 +31,7 @@ async function writeGuarded(
   const { matchedCount } = await organizations(db).updateOne(filter, change, within());
   if (matchedCount === 1) return true;
   const organization = await findEstablishedById(db, id);
-  if (organization && organization.guard !== guard) throw new Error("another driver has entered");
+  if (organization && organization.guard !== guard) throw new Error("another process has taken over the operation");
   return false;
 }
 

@@ -37,15 +37,12 @@ export function createOverdueWatch(
     try {
       const overdue = await findOverdue(db, limitMs);
       for (const one of overdue)
-        if (!told.has(one.opid)) log.error(one, "statement has run for more than twice its limit");
+        if (!told.has(one.opid)) log.error(one, "statement has been running for more than twice its time limit");
       told = new Set(overdue.map(({ opid }) => opid));
     } catch (error) {
       if (isUnavailable(error)) throw error;
       lookAtMs = Infinity;
-      log.warn(
-        { err: error },
-        "the database doesn't say what it works on: no statement that outlives its limit is reported",
-      );
+      log.warn({ err: error }, "database doesn't list running operations; overdue statements won't be reported");
     }
   };
 }

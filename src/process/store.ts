@@ -18,7 +18,7 @@ export async function writeSeen(db: Db, { _id, version, ...rest }: Omit<ProcessR
   const set = { $set: { version: { $literal: version }, ...rest, seen_at: "$$NOW" } };
   const options = { upsert: true, returnDocument: "after", ...within() } as const;
   const written = await retryDeadlock(() => processes(db).findOneAndUpdate({ _id }, [set], options));
-  if (!written) throw new Error("the record of this process was not written");
+  if (!written) throw new Error("the record of this process could not be written");
   return written.seen_at;
 }
 

@@ -28,7 +28,9 @@ export async function takeOver(deps: TakeOverDeps): Promise<Completed> {
   const done = { organizations: await completeOrganizations(deps), admins: await completeAdmins(deps) };
   if (done.organizations + done.admins > 0) {
     deps.log.info(done, "records of the first Croupier completed");
-    deps.log.info("its clients that read the errors of a 422 need VALIDATION_ERRORS=v1; others may go without");
+    deps.log.info(
+      "clients of the first Croupier that read the errors of a 422 need VALIDATION_ERRORS=v1; others don't",
+    );
   }
   return done;
 }

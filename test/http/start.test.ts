@@ -12,7 +12,7 @@ test("a service whose port is taken ends at once with a line that names PORT", a
   expect({ code, out, errors }).toEqual({
     code: 1,
     out: "",
-    errors: `PORT ${port} of 127.0.0.1 is in use: set PORT to another one, or end the program that listens there\n`,
+    errors: `port ${port} on 127.0.0.1 is in use: set PORT to another one, or stop the program that listens there\n`,
   });
 });
 

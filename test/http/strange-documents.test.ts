@@ -109,7 +109,7 @@ test("a move that can't carry a document stops, and says which one and why", asy
   await insertAsIs(service.db, collection, [documentOf([odd, element(2, "tenant_id", textValue(me.id))])]);
   const stopped = await moveTo(service, me.id, "enterprise").catch((error: Error) => JSON.parse(error.message));
   expect(stopped).toMatchObject({ status: "stopped", phase: "copy" });
-  expect(stopped.error).toContain('the document with the _id {"1":null,"2":null} can\'t be carried as it is');
+  expect(stopped.error).toContain('the document with the _id {"1":null,"2":null} can\'t be copied as it is');
   // It goes on being used where it is.
   expect((await me.ask("POST", "/documents", { _id: "x" })).status).toBe(201);
 });

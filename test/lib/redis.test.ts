@@ -101,7 +101,7 @@ test("a Redis that isn't there costs no time", async () => {
   const redis = createRedis("redis://127.0.0.1:1", (isUp) => changes.push(isUp));
   await until("it to be told", async () => changes.length > 0);
   const startedMs = performance.now();
-  expect(await redis.send("PING", []).catch(String)).toBe("Error: Redis is away");
+  expect(await redis.send("PING", []).catch(String)).toBe("Error: Redis is unavailable");
   expect(performance.now() - startedMs).toBeLessThan(100);
   redis.close();
   expect(changes).toEqual([false]);

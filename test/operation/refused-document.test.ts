@@ -159,7 +159,7 @@ describe("a move of a document that is refused where it is taken to", () => {
       const stopped = (await findById(fleet.db, _id))!;
       expect(stopped).toMatchObject({ status: "stopped", attempts: 1 });
       expect(stopped.error!.message).toMatch(
-        /the _id "(refused|a|large)" can't be carried as it is: .*(refuses|larger)/,
+        /the _id "(refused|a|large)" can't be copied as it is: .*(rejects|larger)/,
       );
       expect(JSON.stringify(stopped.error)).not.toContain("planted-content");
       const findings = (await fleet.examine()).filter((one) => one.finding === "operation_stopped");

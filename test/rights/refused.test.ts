@@ -246,6 +246,6 @@ describe("a right that is taken away while the service runs", () => {
     await until("all to end", async () => (await operations(db()).countDocuments({ open: true })) === 0);
     expect((await create("professional", newcomer("after"))).status).toBe(201);
     expect(log.join("")).not.toContain(content);
-    expect(log.join("")).toMatch(new RegExp(`the database's user may not run ${name} on (admin|${databaseName})`));
+    expect(log.join("")).toMatch(new RegExp(`the database user may not run ${name} on (admin|${databaseName})`));
   });
 });

@@ -47,7 +47,7 @@ export async function tendCommon(deps: StepDeps, operation: Operation, indexes: 
     } catch (error) {
       if ((isUnavailable(error) && !isLate(error)) || (isFailure(error) && error.failure === "operation_pending"))
         throw error;
-      deps.log.warn({ err: error }, "common index postponed");
+      deps.log.warn({ err: error }, "upkeep of a shared index postponed");
     }
   }
 }

@@ -64,7 +64,8 @@ async function takeTurn(
   await awaitBuildTurn(db, operation);
   while (!(await takeBuildTurn(db, operation))) {
     if (performance.now() > deadline) {
-      const detail = "Another index is being made in the shared collection, one at a time; try again shortly.";
+      const detail =
+        "Another index is being built in the shared collection, which builds one at a time; try again shortly.";
       throw failure<IndexFailure>("index_busy", detail);
     }
     await keepHeld();

@@ -65,7 +65,7 @@ async function passGate(deps: StepDeps, operation: MoveOperation, deadlineMs: nu
 /** @throws Error when the two sides don't have the same indexes */
 async function compareIndexes({ deployments }: StepDeps, from: Placement, stage: Placement): Promise<void> {
   const [before, after] = await Promise.all([from, stage].map((side) => listIndexes(deployments, side)));
-  if (!Bun.deepEquals(before, after)) throw new Error("the sides differ in their indexes");
+  if (!Bun.deepEquals(before, after)) throw new Error("source and copy differ in their indexes");
 }
 
 /** Gives the stage the name of the place, or the next free one's. */
@@ -84,7 +84,7 @@ async function unveil(
       to.tier === "professional"
         ? await choosePlace(deps, operation, organization, candidate + 1)
         : { to: { ...to, collection: `${progress.to.collection}~${abandoned.length + 1}` }, candidate };
-    if (!next) throw new Error("no name is free for the new place");
+    if (!next) throw new Error("no free name was found for the new place");
     ({ to, candidate } = next);
   }
 }

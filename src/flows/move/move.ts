@@ -121,8 +121,8 @@ const drainNotes: MoveStep = async (deps, operation) => {
   const looks = { fewest: isFewer ? left : before.fewest, vain: isFewer ? 0 : before.vain + 1 };
   // Between here and the gate it may be written to for a while, again and again.
   if (looks.vain >= vainMax) {
-    const because = "more is written than can be copied, or some never come to be equal";
-    throw new Error(`${left} notes are left and they don't get fewer: ${because}`);
+    const because = "more is written than can be copied, or some documents keep differing";
+    throw new Error(`${left} changes are left to copy and the number isn't going down: ${because}`);
   }
   if (left > notesInGateMax) {
     const paced = { ...pace, done: pace.done + (pace.left ?? left) - left, left };

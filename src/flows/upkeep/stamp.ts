@@ -28,8 +28,8 @@ const mark: StampStep = async ({ db, deployments, keepHeld }, { organization_id,
   const unmarked = before + refused;
   // Of what another driver went through nothing is known: then it is gone through from the start.
   if (unmarked > 0 && (before > 0 || !upTo)) {
-    const because = "by a validator, as they are too large, or as JavaScript can't hold their _id";
-    throw stopping(`The database refuses to mark ${unmarked} documents, ${because}.`);
+    const because = "a validator rejects them, they are too large, or JavaScript can't represent their _id";
+    throw stopping(`The database refuses to mark ${unmarked} documents: ${because}.`);
   }
   // Something may have come behind the walk from one who stamps nothing: it is over when there is nothing from the start.
   return upTo ? { go: "mark", progress: { upTo: null } } : { go: "record" };

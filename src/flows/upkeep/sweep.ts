@@ -42,7 +42,7 @@ const sweepRetired: SweepStep = async (deps, operation) => {
   const outcome = live === key ? "clean" : await sweepOnce(deps, operation.organization_id, retired.placement);
   if (outcome === "left") {
     const organization_id = operation.organization_id.toHexString();
-    log.warn({ organization_id, place: key }, "foreign documents in a place that was left");
+    log.warn({ organization_id, place: key }, "documents of another tenant in a place that its tenant has left");
   }
   // As a version before held it.
   if (organization && live !== key) await guarded.releasePlaces(db, organizationOf(operation));

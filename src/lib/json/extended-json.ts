@@ -31,7 +31,7 @@ function readNumber(text: string, at: () => string): unknown {
     return BigInt.asIntN(32, value) === value ? new Int32(Number(value)) : Long.fromBigInt(value);
   }
   const value = Number(text);
-  if (!Number.isFinite(value)) throw invalid(at(), "is larger than any double", "invalid_number");
+  if (!Number.isFinite(value)) throw invalid(at(), "is too large for a double", "invalid_number");
   return new Double(value);
 }
 
@@ -127,7 +127,7 @@ function readFields(fields: Record<string, unknown>, special: boolean, at: () =>
   if (!special) return fields;
   const names = Object.keys(fields);
   if (names.some((name) => typesRefused.includes(name)))
-    throw invalid(at(), "has a type that is not accepted", "invalid_extended_json");
+    throw invalid(at(), "has a type that isn't accepted", "invalid_extended_json");
   const wrapper = names.find((name) => Object.hasOwn(wrappers, name));
   if (wrapper === undefined) return fields;
   const value = names.length === 1 ? wrappers[wrapper]!(fields[wrapper]) : undefined;

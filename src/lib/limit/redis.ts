@@ -21,7 +21,7 @@ const pingMs = 1_000;
 async function within<T>(answer: Promise<T>, ms: number): Promise<T> {
   const late = Promise.withResolvers<never>();
   let timer = setTimeout(() => {
-    timer = setTimeout(() => late.reject(new Error(`Redis gave no answer in ${ms} ms`)), graceMs);
+    timer = setTimeout(() => late.reject(new Error(`Redis didn't answer within ${ms} ms`)), graceMs);
   }, ms);
   try {
     return await Promise.race([answer, late.promise]);
@@ -104,7 +104,7 @@ export function createRedis(url: string, changed: (isUp: boolean, error?: unknow
   return {
     async send(command, args) {
       const client = commands.current();
-      if (!client) throw new Error("Redis is away");
+      if (!client) throw new Error("Redis is unavailable");
       return await within(client.send(command, args), answerMsMax);
     },
     listen(channel, heard) {

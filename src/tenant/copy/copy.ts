@@ -282,7 +282,7 @@ async function insert(deployments: Deployments, stage: Placement, documents: Por
   for (const refusal of refusals) {
     if (isDuplicateKeyOfAny(refusal)) continue;
     if (isRefusedAlways(refusal)) {
-      throw uncarried(documents[refusal.index]!.id, `the database refuses it (code ${refusal.code})`);
+      throw uncarried(documents[refusal.index]!.id, `the database rejects it (code ${refusal.code})`);
     }
     throw new MongoServerError(refusal);
   }

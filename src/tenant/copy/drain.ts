@@ -102,11 +102,11 @@ export async function drainAll(deps: DrainDeps, sides: Sides, deadlineMs: number
       undone += await workOff(deps, sides, some, lease);
     }
     // What takes effect late may come between a copy and its comparison once, and not again.
-    if (undone >= before) throw new Error(`the sides differ in ${undone} documents`);
+    if (undone >= before) throw new Error(`source and copy differ in ${undone} documents`);
     [count, before] = [count + notes.length, undone || before];
   }
 }
 
 /** Writers come first: what a limit of its own ends is a failure of the move, and counts. */
 export const gateTooLong = (cause?: unknown): Error =>
-  new Error("the gate was closed for too long: writers come first", { cause });
+  new Error("the gate was closed for too long and was opened again for writers", { cause });

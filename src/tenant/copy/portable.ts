@@ -9,9 +9,9 @@ export type Portable = { id: unknown; bytes: Uint8Array; empty: string[] };
 
 /** A document that no move can carry as it is: the operation stops, and shows which one it is and why. Logs don't. */
 export const uncarried = (id: unknown, why: string): Error & { stops: true; shown: string } =>
-  Object.assign(new Error("a document can't be carried as it is; the operation says which one and why"), {
+  Object.assign(new Error("a document can't be copied as it is; the operation's error says which one and why"), {
     stops: true as const,
-    shown: `the document with the _id ${printExtendedJson(id).slice(0, 500)} can't be carried as it is: ${why}`,
+    shown: `the document with the _id ${printExtendedJson(id).slice(0, 500)} can't be copied as it is: ${why}`,
   });
 
 /** What MongoDB stores, and FerretDB. */
@@ -68,7 +68,10 @@ export function exactId(type: number, value: Uint8Array): unknown {
   const bytes = documentOf([element(type, "i", value)]);
   const id = BSON.deserialize(bytes, { ...exactBson, validation: { utf8: false } }).i;
   if (isNaNOf(id) || isSame(id, bytes)) return id;
-  throw uncarried(id, "JavaScript can't hold this _id: text that isn't UTF-8, a late date, or names in another order");
+  throw uncarried(
+    id,
+    "JavaScript can't represent this _id: text that isn't UTF-8, a date out of range, or names in another order",
+  );
 }
 
 const isNaNOf = (id: unknown) => id instanceof BSON.Double && Number.isNaN(id.value);

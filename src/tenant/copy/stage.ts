@@ -73,8 +73,7 @@ export async function claimStage(
   if (newest && (await adopt(deployments, newest.placement, own, fence))) {
     return { placement: own, checkpoint: newest.marker.checkpoint };
   }
-  if (!(await createPlace(deployments, own)))
-    throw new Error("what has the name of the stage was not made by its driver");
+  if (!(await createPlace(deployments, own))) throw new Error("another collection already has the stage's name");
   await collectionAt(deployments, own).updateOne(
     { _id: markerId as never, operation_id: operationId },
     { $set: { fence, checkpoint: start }, $setOnInsert: { tenant_id: markerKey } },

@@ -227,7 +227,7 @@ export async function createIndex(deployments: Deployments, placement: Placement
     if (optionsConflict.some((code) => hasErrorCode(error, code))) {
       throw failure<IndexFailure>("index_exists", "Another index has this name or these fields.");
     }
-    if (isRefusedIndex(error)) throw failure<IndexFailure>("index_unfit", "The database can't make this index.");
+    if (isRefusedIndex(error)) throw failure<IndexFailure>("index_unfit", "The database can't build this index.");
     throw error;
   }
 }

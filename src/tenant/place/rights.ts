@@ -35,10 +35,9 @@ export const needs: Record<"service" | Tier, Need> = {
 
 const without: Record<keyof typeof needs, string> = {
   service: "the service doesn't start, or answers 503",
-  starter: "no organization can come to the tier starter, or leave it",
-  professional:
-    "no organization can come to the tier professional, leave it, or take its documents along to a new name",
-  enterprise: "no organization can come to the tier enterprise, or leave it",
+  starter: "no organization can enter or leave the tier starter",
+  professional: "no organization can enter or leave the tier professional, or have its collection renamed with it",
+  enterprise: "no organization can enter or leave the tier enterprise",
 };
 
 export type Lack = { feature: keyof typeof needs; reach: Reach; actions: string[] };
