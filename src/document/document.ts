@@ -47,7 +47,7 @@ export const refusedBy =
 export const inDoubt = () =>
   failure<DocumentFailure>(
     "write_in_doubt",
-    "The organization was moved meanwhile, and the outcome of this write is unknown; check before you send it again.",
+    "The organization was moved in the meantime, and the outcome of this write is unknown; check before you send it again.",
     { retryAfterSeconds: 1 },
   );
 

@@ -67,7 +67,7 @@ export async function cancelOperation(deps: AuditDeps & Pick<DriveDeps, "flows">
   const operation = await getOperation(deps, id);
   if (!isKnown(deps.flows, operation))
     return await refuse(db, id, "Only the version of the service that started this operation can undo it.");
-  if (!deps.flows[operation.kind]?.undo) return await refuse(db, id, "A deletion can't be undone; it can be resumed.");
+  if (!deps.flows[operation.kind]?.undo) return await refuse(db, id, "A deletion can't be undone, only resumed.");
   return await audited(deps, asked("move.cancel", operation), async () => {
     return (
       (await operationStore.requestCancel(db, { _id: id })) ??

@@ -6,7 +6,7 @@ export const organizationSettings = settingsOf({
   shape: {
     ORG_LOOKUP: setting(
       oneOf("full", "minimal", "admin").default("full"),
-      "what `GET /org/get` shows to everybody: `full` shows all, as clients of the first Croupier expect; `minimal` omits the email; `admin` shows admins their own organization only",
+      "what `GET /org/get` shows to everyone: `full` shows all, as clients of the first Croupier expect; `minimal` omits the email; `admin` shows admins their own organization only",
     ),
     DEFAULT_TIER: setting(
       oneOf(...tiers).default("professional"),

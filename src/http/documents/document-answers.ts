@@ -33,7 +33,7 @@ export const changed = {
   ...found,
   precondition_failed: "If-Match doesn't contain its ETag, or If-None-Match does",
   write_conflict: "Too many other requests are writing it",
-  write_in_doubt: "The organization was moved meanwhile; the outcome of the write is unknown",
+  write_in_doubt: "The organization was moved in the meantime; the outcome of the write is unknown",
 };
 export const stored = {
   document_too_large: "A document is larger than MongoDB's limit of 16 MiB",

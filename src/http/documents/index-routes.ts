@@ -16,7 +16,7 @@ const changed = {
   ...recordProblems,
   operation_pending:
     "Another change of the organization is not finished yet, or this one takes longer than a request may",
-  organization_not_found: "The organization was deleted meanwhile",
+  organization_not_found: "The organization was deleted in the meantime",
 };
 
 /** The indexes of an organization's own, the same in every tier. */

@@ -43,7 +43,7 @@ export const requireTenant = (deps: AuthDeps & Pick<Deps, "leases">, intent: Int
       security,
       problems: {
         ...tokenProblems,
-        tenant_gone: "The organization was deleted meanwhile",
+        tenant_gone: "The organization was deleted in the meantime",
         organization_without_place: "The location of its documents is unknown",
         tenant_moving: "The organization is being moved, and the request would have had to wait too long",
         documents_busy: "Too many requests of all organizations together are reading or writing documents",

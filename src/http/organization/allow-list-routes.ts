@@ -8,7 +8,7 @@ import { answer, body, databaseProblems, describe, recordProblems } from "../con
 import { forRequest } from "../edge/time-limit.ts";
 
 const tags = ["Organizations"];
-const problems = { ...databaseProblems, organization_not_found: "The organization was deleted meanwhile" };
+const problems = { ...databaseProblems, organization_not_found: "The organization was deleted in the meantime" };
 
 export const allowListRoutes = (deps: Deps) =>
   new Hono<Env>()

@@ -92,7 +92,7 @@ export const organizationRoutes = (deps: Deps) =>
         problems: {
           organization_name_taken: "The name already exists",
           email_taken: "The email already exists",
-          organization_not_found: "The organization was deleted meanwhile",
+          organization_not_found: "The organization was deleted in the meantime",
           ...busy,
         },
       }),
@@ -112,7 +112,7 @@ export const organizationRoutes = (deps: Deps) =>
         problems: {
           ...databaseProblems,
           ...recordProblems,
-          organization_not_found: "The organization was deleted meanwhile",
+          organization_not_found: "The organization was deleted in the meantime",
           operation_pending: busy.operation_pending,
         },
       }),

@@ -14,7 +14,7 @@ export const usageRoutes = (deps: Deps) =>
       summary: "Show the organization's usage and quotas",
       tags: ["Organizations"],
       answers: { "200": answer("Documents and bytes in use, with the quotas of the tier", usageAnswer) },
-      problems: { ...databaseProblems, organization_not_found: "The organization was deleted meanwhile" },
+      problems: { ...databaseProblems, organization_not_found: "The organization was deleted in the meantime" },
     }),
     requireAdmin(deps, "read"),
     async (c) => c.json(await getUsage(deps, c.get("actor").organizationId), 200),

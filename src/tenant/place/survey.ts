@@ -63,7 +63,7 @@ export async function* enterpriseDatabases(
 export async function dropEnterpriseDatabase(deployments: Deployments, named: NamedDatabase): Promise<void> {
   const { home } = deployments.of(named.region);
   if (ownerOfDatabase(home.databaseName, named.database) === null)
-    throw new Error(`${named.database} is no tenant's database`);
+    throw new Error(`${named.database} isn't a tenant's database`);
   await removeDatabase(deployments, named, () => {});
 }
 

@@ -177,7 +177,7 @@ function measureStages(pipeline: Document[], pointer: string, first: Shape, spen
     const next = stageCosts[name](argument, at, shape, measure, spent) ?? shape;
     if (shareOf(sizeOfShape(next), "doc") > copiesMax) {
       const message = `produces documents more than ${copiesMax} times as large as the stored ones`;
-      throw tooCostly(at, message, "leave out what isn't needed, or don't set it twice");
+      throw tooCostly(at, message, "leave out fields that aren't needed, or don't set them twice");
     }
     return next;
   }, first);
