@@ -40,13 +40,16 @@ export const limitSettings = settingsOf({
       wholeNumber(60, 1, 86_400),
       "length of the first window; each time the limit is reached within a day, the next window is twice as long",
     ),
-    RATE_LIMIT_SIGN_IN_SECONDS_MAX: setting(wholeNumber(3_600, 1, 86_400), "the longest window and wait"),
+    RATE_LIMIT_SIGN_IN_SECONDS_MAX: setting(
+      wholeNumber(3_600, 1, 86_400),
+      "length of the longest window, and the longest wait",
+    ),
     RATE_LIMIT_CREATE: limitOf(20, 100_000, "organizations created from one address per hour"),
     RATE_LIMIT_PASSWORD: limitOf(10, 100_000, "changes of an organization's password or email per hour"),
     RATE_LIMIT_READ: limitOf(
       600,
       1_000_000,
-      "reads without a token, and renewals, from one address per minute and process, as for the limits below",
+      "reads without a token, and renewals, from one address per minute and process; the limits below are per process, too",
     ),
     RATE_LIMIT_REFUSED: limitOf(
       60,

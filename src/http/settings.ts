@@ -23,7 +23,7 @@ export const httpSettings = settingsOf({
     PORT: setting(wholeNumber(8000, 0, 65_535), "port to listen on"),
     VALIDATION_ERRORS: setting(
       oneOf("problem", "v1").default("problem"),
-      'body of a 422 of the first Croupier\'s five endpoints: a problem document, or with `v1` its `{"detail": [{"loc", "msg", "type"}]}`',
+      'body of a 422 of the five endpoints that the first Croupier had: a problem document, or with `v1` the earlier `{"detail": [{"loc", "msg", "type"}]}`',
     ),
     MAX_BODY_BYTES: setting(
       wholeNumber(1_048_576, 1_024, 64 * 1_048_576),
@@ -33,7 +33,7 @@ export const httpSettings = settingsOf({
     MAX_BODIES_BYTES: setting(
       wholeNumberOf(1_048_576, 2 ** 40).optional(),
       "total size of all bodies in progress; one organization may use half, the next half of what is left; beyond that 503 `bodies_busy`",
-      "4 × the larger of them",
+      "4 × the larger of the two above",
     ),
     MAX_LARGE_BYTES: setting(
       wholeNumberOf(34 * 1_048_576, 2 ** 40).default(136 * 1_048_576),
