@@ -15,7 +15,7 @@ export const adminSettings = settingsOf({
     ),
     PASSWORD_QUEUE_MAX: setting(
       wholeNumber(256, 1, 100_000),
-      "requests that may wait for these threads; further ones get 503 with `Retry-After`",
+      "requests that may wait for these threads; beyond that 503 with `Retry-After`",
     ),
     REQUIRE_CURRENT_PASSWORD: setting(
       oneOf("true", "false").optional(),
