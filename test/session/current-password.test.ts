@@ -24,7 +24,12 @@ import { refreshAt, sidOf, signInTo } from "../support/session.ts";
 import { readClaims } from "../support/token.ts";
 
 setDefaultTimeout(60_000);
-const service = useService({ TRUSTED_PROXIES: "1", RATE_LIMIT_SIGN_IN_EMAIL: "5", RATE_LIMIT_SIGN_IN_ADDRESS: "40" });
+const service = useService({
+  TRUSTED_PROXIES: "1",
+  RATE_LIMIT_SIGN_IN_EMAIL: "5",
+  RATE_LIMIT_SIGN_IN_ADDRESS: "40",
+  RATE_LIMIT_PASSWORD: "2",
+});
 let addresses = 0;
 /** Everybody has an address, and with it tries, of their own. */
 const fromElsewhere = () => ({ "x-forwarded-for": `198.18.${++addresses}.1` });
@@ -112,6 +117,27 @@ describe("with a session of six minutes", () => {
       const body = { current_password: other.password, organization_name: `${other.organization_name}-${times}` };
       expect((await update(other, body)).status).toBe(200);
     }
+  });
+
+  test("changes that are refused without the password use up nothing of what the admin may change in an hour", async () => {
+    const who = await joinLongAgo();
+    for (let count = 0; count < 4; count++) {
+      isRefused(await update(who, { password: `Thief-Horse-${count}` }), "current_password_required", "/org/update");
+    }
+    isRefused(
+      await update(who, { password: "Thief-Horse-9", current_password: "Wrong-Horse-1" }),
+      "current_password_incorrect",
+      "/org/update",
+    );
+    const own = { password: "Better-Horse-8", current_password: who.password };
+    expect((await update(who, own)).status).toBe(200);
+    const again = { password: "Better-Horse-9", current_password: "Better-Horse-8" };
+    expect((await update(who, again)).status).toBe(200);
+    expectProblem(await update(who, { ...own, current_password: "Better-Horse-9" }), {
+      status: 429,
+      type: "rate_limited",
+      path: "/org/update",
+    });
   });
 
   test("what is refused is on record, without the password", async () => {

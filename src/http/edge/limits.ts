@@ -210,7 +210,7 @@ export async function limitOperator(deps: LimitDeps, c: Context<Env>, next: () =
 
 /**
  * Counts changes of the password, each of which costs a core for a while, and of the email, whose answer says whether somebody
- * has it: before anything is hashed or looked up.
+ * has it: before a new password is hashed or an email looked up.
  */
 export const limitCredentials = (deps: LimitDeps) =>
   withDescription(
