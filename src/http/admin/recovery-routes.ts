@@ -6,7 +6,7 @@ import { body, databaseProblems, describe, recordProblems } from "../contract/de
 import { newPassword } from "../contract/schemas.ts";
 import { callerOf } from "../edge/address.ts";
 import type { Env } from "../edge/context.ts";
-import { limitSignInAddresses } from "../edge/limits.ts";
+import { admitEmail, limitSignInAddresses } from "../edge/limits.ts";
 import { forRequest } from "../edge/time-limit.ts";
 import { policy, page } from "./recovery-page.ts";
 
@@ -57,7 +57,9 @@ export const recoveryRoutes = (deps: Deps) =>
       limitSignInAddresses(deps),
       body(recoveryRequest),
       async (c) => {
-        await useRecovery(forRequest(deps, c), c.req.valid("json"), callerOf(c));
+        const email = await useRecovery(forRequest(deps, c), c.req.valid("json"), callerOf(c));
+        // Else what was tried with the lost password, or by others, would be in the way of the new one.
+        await admitEmail(deps, c, email);
         return c.body(null, 204);
       },
     );
