@@ -202,10 +202,32 @@ describe("where it isn't set", () => {
     expect(await asks(db)).toBe(true);
   });
 
+  test("the password is needed in a database that was emptied, whatever collections it has", async () => {
+    const db = open();
+    await plantLegacy(db, "legacy", "legacy@example.com");
+    for (const name of ["organizations", "admin_users"]) await db.collection(name).deleteMany({});
+    await prepareIt(db);
+    expect(await asks(db)).toBe(true);
+  });
+
+  test("the password isn't needed any more when records of the first Croupier are restored into a new database, in processes that run on either", async () => {
+    const db = open();
+    await prepareIt(db);
+    const running = createAsksPassword(db, null);
+    expect(await running()).toBe(true);
+    await plantLegacy(db, "legacy", "legacy@example.com");
+    const lines: string[] = [];
+    const log = createLogger("info", { write: (line) => void lines.push(line) });
+    for (const _ of [1, 2]) await prepare({ db, deployments: deploymentsOf(db), config: testConfig(), log });
+    expect([await running(), await asks(db), await asks(db, true)]).toEqual([false, false, true]);
+    expect(lines.filter((line) => line.includes("a database that was empty"))).toHaveLength(1);
+  });
+
   test("the password isn't needed in one of the first Croupier, nor in one of a version before this, unless it is set", async () => {
     const [first, before] = [open(), open()];
     await plantLegacy(first, "legacy", "legacy@example.com");
-    // A start of a version that noted nothing, with no organization since.
+    // Of a version that noted nothing.
+    await plantLegacy(before, "before", "before@example.com");
     await prepareIt(before);
     await before.collection("founding").drop();
     for (const db of [first, before]) {
