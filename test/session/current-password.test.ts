@@ -48,10 +48,10 @@ const joinLongAgo = async () => {
   await letGrowOld(who.token);
   return who;
 };
-const ask = ({ token, headers }: Who, method: string, path: string, body?: object) =>
-  service.send(method, path, { token, headers, ...(body && { body }) });
+const ask = ({ token, headers }: Who, method: string, path: string, body?: object | string) =>
+  service.send(method, path, { token, headers, ...(body !== undefined && { body }) });
 const update = (who: Who, body: object) => ask(who, "PUT", "/org/update", body);
-const remove = (who: Who, body?: object) => ask(who, "DELETE", "/org/delete", body);
+const remove = (who: Who, body?: object | string) => ask(who, "DELETE", "/org/delete", body);
 const isRefused = (answer: Answer, type: string, path: string) => expectProblem(answer, { status: 403, type, path });
 const canSignIn = async ({ email, headers }: Who, password: string) =>
   (await service.send("POST", "/admin/login", { body: { email, password }, headers })).status === 200;
@@ -154,20 +154,51 @@ describe("with a session of six minutes", () => {
   });
 });
 
+const chunksOf = (...parts: string[]) =>
+  new ReadableStream({
+    start(controller) {
+      for (const part of parts) controller.enqueue(new TextEncoder().encode(part));
+      controller.close();
+    },
+  });
+
 describe("a deletion's body", () => {
   test.each([
     ["none at all, but said to be JSON", { "content-type": "application/json" }, undefined],
     ["of another type", { "content-type": "text/plain" }, "whatever"],
     ["of no type", {}, undefined],
     ["an empty object", { "content-type": "application/json" }, "{}"],
-  ])("may be %s, as of clients of before", async (_name, headers, body) => {
+    ...["", " ", "null", "[]", '["current_password"]', '""', "0", "false", "{", "{}{}", "gone"].map(
+      (text) => [`the text '${text}'`, { "content-type": "application/json" }, text] as const,
+    ),
+    ["bytes that are nothing", { "content-type": "application/json" }, new Uint8Array([0xff, 0xfe, 0, 0xd8])],
+    ["chunks without anything", { "content-type": "application/json" }, () => chunksOf()],
+    ["chunks of no object", { "content-type": "application/json" }, () => chunksOf("nu", "ll")],
+  ] as const)("may be %s, as of clients of before", async (_name, headers, body) => {
     const who = await join();
     const init = {
       method: "DELETE",
       headers: { ...headers, authorization: `Bearer ${who.token}` },
-      ...(body && { body }),
+      ...(body !== undefined && { body: typeof body === "function" ? body() : body }),
     };
     expect((await fetch(`${service.url}/org/delete`, init)).status).toBe(204);
+  });
+
+  test("is read over just so where the password is due", async () => {
+    const who = await joinLongAgo();
+    for (const body of ["null", "[]", '""', "{", ""]) {
+      isRefused(await remove(who, body), "current_password_required", "/org/delete");
+    }
+  });
+
+  test("is read where it comes in chunks", async () => {
+    const who = await joinLongAgo();
+    const headers = { "content-type": "application/json", authorization: `Bearer ${who.token}` };
+    const ask = async (password: string) => {
+      const body = chunksOf('{"current_', `password":"${password}"}`);
+      return (await fetch(`${service.url}/org/delete`, { method: "DELETE", headers, body })).status;
+    };
+    expect([await ask("Wrong-Horse-1"), await ask(who.password)]).toEqual([403, 204]);
   });
 });
 
