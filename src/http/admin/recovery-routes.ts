@@ -21,6 +21,7 @@ const recoveryRequest = z
   })
   .meta({ id: "Recovery" });
 
+const recoveryPage = { schema: z.string().meta({ id: "RecoveryPage" }), example: "<!doctype html>…" };
 const tags = ["Admins"];
 
 export const recoveryRoutes = (deps: Deps) =>
@@ -31,7 +32,7 @@ export const recoveryRoutes = (deps: Deps) =>
         operationId: "showRecovery",
         summary: "A page on which an admin sets a new password; a recovery link leads to it",
         tags,
-        answers: { "200": { description: "The page, in HTML" } },
+        answers: { "200": { description: "The page", content: { "text/html": recoveryPage } } },
         problems: { starting: databaseProblems.starting },
       }),
       (c) => c.html(page, 200, { "Content-Security-Policy": policy }),
