@@ -121,9 +121,12 @@ describe("in development without CORS_ORIGINS", () => {
     expect(asked.headers.get("vary")).toMatch(/\bOrigin\b/);
   });
 
-  test("CORS_ORIGINS is all that is allowed where it is set", () => {
-    const config = testConfig({ CROUPIER_ENV: "development", CORS_ORIGINS: "https://app.example" });
-    expect(config.corsOrigins).toEqual(["https://app.example"]);
+  test.each([
+    ["https://app.example", ["https://app.example"]],
+    ["", []],
+    [" , ", []],
+  ])("CORS_ORIGINS is all that is allowed where it is set: %p", (given, origins) => {
+    expect(testConfig({ CROUPIER_ENV: "development", CORS_ORIGINS: given }).corsOrigins).toEqual(origins);
   });
 });
 
