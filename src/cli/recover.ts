@@ -15,8 +15,8 @@ export function addRecover(program: Command, readSettings: () => Config): void {
       "after",
       `
 The link or token is shown only once; whose it is and when it ends goes to standard error. A token is sent to the service:
-POST /admin/recovery {"token", "password"}. Using it ends all sessions of the admin. A later one, a new password or email and the
-end of the organization make it void. Both are in the audit log.`,
+POST /admin/recovery {"token", "password"}. Using it ends all sessions of the admin. A later one, a new password or email, the end
+of all tokens by an operator and that of the organization make it void. Both are in the audit log.`,
     )
     .action(async (email: string) => {
       const { token, link, ...about } = await withDeps(readSettings(), (deps) => recoverByEmail(deps, email));

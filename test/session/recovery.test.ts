@@ -110,6 +110,14 @@ describe("a recovery token", () => {
     expect(await stored(who)).not.toHaveProperty("recovery");
   });
 
+  test("is void after an operator has ended all tokens, and a newer one is good", async () => {
+    const { who, token } = await begin();
+    expect((await operator("revoke-tokens", who)).status).toBe(204);
+    isVoid(await use(token));
+    expect(await stored(who)).not.toHaveProperty("recovery");
+    expect((await use((await offer(who.id)).body.token)).status).toBe(204);
+  });
+
   test("is still good after the organization was renamed", async () => {
     const { who, token } = await begin();
     const renamed = { token: who.token, body: { organization_name: `${who.organization_name}-x` } };

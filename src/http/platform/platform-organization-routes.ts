@@ -148,6 +148,7 @@ export function platformOrganizationRoutes(deps: Deps) {
       describe({
         operationId: "revokeTokens",
         summary: "End all tokens and sessions of an organization's admin",
+        description: "A recovery token that was made for the admin is void, too.",
         tags,
         answers: { "204": { description: `Ended ${within}` } },
         problems: { ...found, ...recordProblems, ...bodilessProblems },
@@ -164,7 +165,8 @@ export function platformOrganizationRoutes(deps: Deps) {
       describe({
         operationId: "recoverPassword",
         summary: "Make a token that sets a new password for an organization's admin, once, for 30 minutes",
-        description: "A later one, a new password or email and the end of the organization make it void.",
+        description:
+          "A later one, a new password or email, the end of all tokens by an operator and that of the organization make it void.",
         tags,
         answers: { "201": answer("The token, which is shown only once", recoveryAnswer) },
         problems: {
