@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { createMiddleware } from "hono/factory";
-import { etag } from "hono/etag";
+import { etag, RETAINED_304_HEADERS } from "hono/etag";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
 import { secureHeaders } from "hono/secure-headers";
@@ -10,7 +10,7 @@ import { adminRoutes } from "./http/admin/admin-routes.ts";
 import { ownAuditRoutes, platformAuditRoutes } from "./http/organization/audit-routes.ts";
 import type { Env } from "./http/edge/context.ts";
 import { allowListRoutes } from "./http/organization/allow-list-routes.ts";
-import { allowOrigins } from "./http/edge/cors.ts";
+import { allowOrigins, corsHeaders } from "./http/edge/cors.ts";
 import { limitRefused } from "./http/edge/limits.ts";
 import { openApiDocument } from "./http/contract/openapi.ts";
 import { serveOnce } from "./http/contract/serve-once.ts";
@@ -121,7 +121,8 @@ export function createApp(deps: Deps, isReady: () => boolean = () => true): Hono
   };
   app.get(
     "/openapi.json",
-    etag(),
+    // And what this service adds for whoever asks from a page, or quotes the request.
+    etag({ retainedHeaders: [...RETAINED_304_HEADERS, ...corsHeaders, "x-request-id"] }),
     serveOnce(() => openApiDocument(app, { securitySchemes }, deps.config.validationErrors)),
   );
 

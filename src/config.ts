@@ -5,6 +5,7 @@ import { httpSettings } from "./http/settings.ts";
 import { mongoSettings } from "./lib/mongo/mongo-settings.ts";
 import {
   type Given,
+  isEmptyMeant,
   oneOf,
   rowsOf,
   type SettingRow,
@@ -52,15 +53,17 @@ export type Config = Both<ReturnType<(typeof nouns)[number]["read"]>>;
 /** Every setting there is, as `--help` and docs/configuration.md show it. */
 export const settingRows: SettingRow[] = nouns.flatMap(({ shape }) => rowsOf(shape));
 
+const schemas: z.ZodRawShape = Object.assign({}, ...nouns.map(({ shape }) => shape));
+
 /**
  * Reads the settings (docs/configuration.md has the table). One that isn't given and one that is given empty are the same, as in
- * most shells and compose files.
+ * most shells and compose files, unless empty means something (`mayBeEmpty`).
  *
  * @throws Error whose message names every setting that is wrong, one a line.
  */
 export function readConfig(environment: Given): Config {
   const given: Given = Object.fromEntries(
-    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ""),
+    Object.entries(environment).filter(([name, value]) => value || (value === "" && isEmptyMeant(schemas[name]))),
   );
   // The first Croupier read either name.
   given.ACCESS_TOKEN_EXPIRE_MINUTES ??= given.JWT_ACCESS_TOKEN_EXPIRE_MINUTES;

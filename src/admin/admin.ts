@@ -23,7 +23,7 @@ export type AdminDocument = {
    * Which of the admin's access tokens hold: those of this generation or a later one, and one more that goes on, the one that
    * changed the password. In one record with the password, so that they change in one write. `kept_session` is the session of
    * that token, which may be renewed; `by` is the operation that changed it last. Since the generation `recovered` the password
-   * is one of a recovery, and what a token of before had asked for changes it no more. Missing is generation 0.
+   * is one of a recovery, and what a token of before had asked for changes nothing more. Missing is generation 0.
    */
   tokens?: {
     generation: number;
@@ -50,6 +50,10 @@ export const holdsFor = (
 ): boolean =>
   admin?.organization_id === token.organization_id &&
   (token.gen >= (admin.tokens?.generation ?? 0) || token.jti === admin.tokens?.kept);
+
+/** Whether a password was recovered since tokens of this generation were given out. */
+export const wasRecoveredSince = ({ tokens }: Pick<AdminDocument, "tokens">, gen: number): boolean =>
+  (tokens?.recovered ?? 0) > gen;
 
 /** Whether a session of the admin may still be renewed: its generation is that of the sign-in or of the last renewal. */
 export const sessionHolds = (

@@ -6,11 +6,11 @@ import { isOfBefore } from "./founding-store.ts";
  * version has used, whose clients send none.
  */
 export function createAsksPassword(db: Db, setting: boolean | null): () => Promise<boolean> {
-  let known = setting;
+  // Not that it is a new one: records of an earlier version may be restored into it.
+  let isKnownOld = false;
   return async () => {
-    if (known !== null) return known;
-    const isOld = await isOfBefore(db);
-    if (isOld !== null) known = !isOld;
-    return known ?? true;
+    if (setting !== null) return setting;
+    isKnownOld ||= (await isOfBefore(db)) === true;
+    return !isKnownOld;
   };
 }

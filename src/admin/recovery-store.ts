@@ -26,6 +26,12 @@ export async function offer(db: Db, id: ObjectId, hash: string, lifeMs: number):
   return (await retryDeadlock(write))?.recovery?.expires_at ?? null;
 }
 
+/** Makes what was offered to any admin of an organization void. */
+export async function withdrawOf(db: Db, organizationId: ObjectId): Promise<void> {
+  const whose = { organization_id: organizationId.toHexString() };
+  await retryDeadlock(() => admins(db).updateMany(whose, { $unset: { recovery: "" } }, within()));
+}
+
 // FerretDB knows `$$NOW` in what is read and in an update, not in a filter.
 const holds = { $gt: ["$recovery.expires_at", "$$NOW"] };
 

@@ -16,8 +16,8 @@ export function addRecover(program: Command, readSettings: () => Config): void {
       `
 The link or token is shown only once; the admin and the expiry time are printed to standard error. A token is sent to the
 service: POST /admin/recovery {"token", "password"}. Using it ends all sessions of the admin. It becomes invalid when a newer
-one is made, when the password or email changes, or when the organization is deleted. Making and using one are recorded in the
-audit log.`,
+one is made, when the password or email changes, when an operator ends all tokens, or when the organization is deleted. Making
+and using one are recorded in the audit log.`,
     )
     .action(async (email: string) => {
       const { token, link, ...about } = await withDeps(readSettings(), (deps) => recoverByEmail(deps, email));

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { parseCidr } from "../lib/net/cidr.ts";
-import { listOf, oneOf, setting, settingsOf, wholeNumber, wholeNumberOf } from "../lib/settings.ts";
+import { listOf, mayBeEmpty, oneOf, setting, settingsOf, wholeNumber, wholeNumberOf } from "../lib/settings.ts";
 
 /** As browsers write it: no path, no default port, no capitals; `*` and `null` are none. */
 const isOrigin = (text: string) => /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
@@ -57,14 +57,16 @@ export const httpSettings = settingsOf({
       oneOf("true", "false").default("false"),
       "`true`: accept only requests that reached the proxy by HTTPS (needs `TRUSTED_PROXIES`); reads are redirected to `PUBLIC_ORIGIN`, others rejected; sends HSTS",
     ),
-    CORS_ORIGINS: setting(
-      z
-        .string()
-        .transform(listOf)
-        .refine((origins) => origins.every(isOrigin), "must be origins as browsers send them: https://app.example, …")
-        .optional(),
-      "origins whose pages may use the API from a browser, separated by commas: `https://app.example`",
-      "in development all of localhost",
+    CORS_ORIGINS: mayBeEmpty(
+      setting(
+        z
+          .string()
+          .transform(listOf)
+          .refine((origins) => origins.every(isOrigin), "must be origins as browsers send them: https://app.example, …")
+          .optional(),
+        "origins whose pages may use the API from a browser, separated by commas: `https://app.example`; empty: none",
+        "in development all of localhost",
+      ),
     ),
     REQUEST_TIMEOUT_MS: setting(
       wholeNumber(30_000, 100, 240_000),

@@ -22,6 +22,12 @@ export const settingsOf = <const Shape extends z.ZodRawShape, Part>(
 export const setting = <Schema extends z.ZodType>(schema: Schema, meaning: string, fallback?: string): Schema =>
   schema.meta({ description: meaning, ...(fallback !== undefined && { fallback }) });
 
+/** Of a setting that means something when it is given empty. */
+export const mayBeEmpty = <Schema extends z.ZodType>(schema: Schema): Schema =>
+  schema.meta({ ...schema.meta(), mayBeEmpty: true });
+export const isEmptyMeant = (schema: unknown): boolean =>
+  (schema as z.ZodType | undefined)?.meta()?.mayBeEmpty === true;
+
 export type SettingRow = { name: string; fallback: string; meaning: string };
 
 /** What there is to be said of settings; those that aren't given have no fallback at all where that is empty. */

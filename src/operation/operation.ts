@@ -52,7 +52,7 @@ export type Operation<Input extends Document = Document, Progress extends Docume
   /** The last unexpected error of a driver; null when none. */
   error: { message: string; at: Date } | null;
   /** Why the operation ended without effect, a failure code for the caller. */
-  failure?: { code: string; detail: string };
+  failure?: Failed;
   /** How it ends, from the last step on until it is closed: whoever takes over runs no step again, which could end otherwise. */
   ending?: OperationEnd;
   history: { step: string; at: Date; fence: number }[];
@@ -65,16 +65,16 @@ export type Superseded = Pick<Operation, "kind" | "step" | "input" | "origin" | 
   held_ms: number;
 };
 
+/** Why an operation had no effect; `members` are more of the problem document. */
+export type Failed = { code: string; detail: string; members?: Record<string, string> };
+
 /** Its steps fail, though it may not have stopped yet. */
 export const isFailing = ({ status, attempts = 0 }: Pick<Operation, "status" | "attempts">): boolean =>
   status === "stopped" || (status === "running" && attempts > 0);
 
 /** What a step makes of an operation. `progress` is merged into what is there. */
 export type Next<Progress extends Document = Document> =
-  | { go: string; progress?: Partial<Progress> }
-  | { done: true }
-  | { cancelled: true }
-  | { failed: { code: string; detail: string } };
+  { go: string; progress?: Partial<Progress> } | { done: true } | { cancelled: true } | { failed: Failed };
 
 export type StepDeps = Pick<Deps, "db" | "deployments" | "now" | "log" | "config" | "flows" | "inTurn" | "presence"> & {
   /** Throws when the lease has run out by this process's clock: to be called right before what can't carry a guard. */

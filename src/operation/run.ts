@@ -80,7 +80,10 @@ async function runNow(deps: DriveDeps, wanted: NewOperation, deadline: number, w
   }
   // A deletion has come in between.
   if (operation.status === "running" || operation.kind !== wanted.kind) throw pending();
-  if (operation.failure) throw failure(operation.failure.code, operation.failure.detail);
+  if (operation.failure) {
+    const { code, detail, members } = operation.failure;
+    throw failure(code, detail, { ...(members && { members }) });
+  }
   if (operation.status === "cancelled") {
     const detail = "The request was interrupted and undone; send it again.";
     throw failure<OperationFailure>("operation_pending", detail, { retryAfterSeconds: 1 });

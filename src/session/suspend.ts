@@ -1,4 +1,5 @@
 import type { ObjectId } from "mongodb";
+import * as recoveryStore from "../admin/recovery-store.ts";
 import { type AuditDeps, audited } from "../audit/audited.ts";
 import type { Deps } from "../deps.ts";
 import { type OrganizationDocument, organizationNotFound } from "../organization/organization.ts";
@@ -58,10 +59,12 @@ export async function reactivateOrganization(deps: SuspendDeps, id: ObjectId): P
   });
 }
 
-/** Ends all tokens of an organization, suspended or not. @throws Failure `organization_not_found` */
+/** Ends all tokens of an organization, suspended or not, and makes a recovery token void. @throws Failure `organization_not_found` */
 export async function revokeTokens(deps: SuspendDeps, id: ObjectId): Promise<void> {
   await getEstablished(deps, id);
-  await audited(deps, { act: "organization.revoke_tokens", organizationId: id }, () =>
-    endTokensOfOrganization(deps, id),
-  );
+  await audited(deps, { act: "organization.revoke_tokens", organizationId: id }, async () => {
+    // First: whoever uses it a moment before signs in with what it has set, and that ends too.
+    await recoveryStore.withdrawOf(deps.db, id);
+    await endTokensOfOrganization(deps, id);
+  });
 }

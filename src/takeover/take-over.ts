@@ -1,5 +1,6 @@
 import type { AnyBulkWriteOperation, Db, Filter } from "mongodb";
 import { type AdminDocument, emailKey } from "../admin/admin.ts";
+import { noteRestored } from "../admin/founding-store.ts";
 import { admins } from "../admin/store.ts";
 import type { Deps } from "../deps.ts";
 import { inBatches } from "../lib/batches.ts";
@@ -25,6 +26,11 @@ const walkMs = 30 * 60_000;
  * nothing else.
  */
 export async function takeOver(deps: TakeOverDeps): Promise<Completed> {
+  // Before: the process may die when all is completed, and then there is nothing left that says so.
+  if (!(await isTakenOver(deps.db)) && (await noteRestored(deps.db))) {
+    const detail = "its clients send no current_password, and none is asked for without REQUIRE_CURRENT_PASSWORD";
+    deps.log.info(`records of the first Croupier in a database that was empty: ${detail}`);
+  }
   const done = { organizations: await completeOrganizations(deps), admins: await completeAdmins(deps) };
   if (done.organizations + done.admins > 0) {
     deps.log.info(done, "records of the first Croupier completed");

@@ -34,6 +34,18 @@ describe("a page of a listed origin", () => {
     }
   });
 
+  test("may read that /openapi.json is as it was, and the request's id", async () => {
+    const headers = { origin: listed[0]!, "x-request-id": "asked-again" };
+    const first = await service.send("GET", "/openapi.json", { headers });
+    const again = await service.send("GET", "/openapi.json", {
+      headers: { ...headers, "if-none-match": first.headers.get("etag")! },
+    });
+    expect(again.status).toBe(304);
+    for (const name of ["access-control-allow-origin", "access-control-expose-headers", "x-request-id", "vary"]) {
+      expect([name, again.headers.get(name)]).toEqual([name, first.headers.get(name)!]);
+    }
+  });
+
   test("has its preflight answered for every route, with what the API takes and nothing that was asked for beside it", async () => {
     for (const path of ["/org/update", "/org/documents/1", "/admin/login", "/platform/operations"]) {
       const { status, headers, text } = await service.send("OPTIONS", path, {
@@ -109,9 +121,12 @@ describe("in development without CORS_ORIGINS", () => {
     expect(asked.headers.get("vary")).toMatch(/\bOrigin\b/);
   });
 
-  test("CORS_ORIGINS is all that is allowed where it is set", () => {
-    const config = testConfig({ CROUPIER_ENV: "development", CORS_ORIGINS: "https://app.example" });
-    expect(config.corsOrigins).toEqual(["https://app.example"]);
+  test.each([
+    ["https://app.example", ["https://app.example"]],
+    ["", []],
+    [" , ", []],
+  ])("CORS_ORIGINS is all that is allowed where it is set: %p", (given, origins) => {
+    expect(testConfig({ CROUPIER_ENV: "development", CORS_ORIGINS: given }).corsOrigins).toEqual(origins);
   });
 });
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { useOperatorKey } from "../support/operator.ts";
 import { newcomer, send, useService } from "../support/service.ts";
 
 const service = useService({
@@ -10,6 +11,7 @@ const service = useService({
   RATE_LIMIT_SIGN_IN_ADDRESS: "8",
 });
 
+const operatorKey = useOperatorKey(service);
 const from = (address: string) => ({ "x-forwarded-for": address });
 const signIn = (email: string, address: string, password = "Wrong-Horse-7") =>
   service.send("POST", "/admin/login", { body: { email, password }, headers: from(address) });
@@ -22,10 +24,11 @@ const statusesOf = async (answers: Promise<{ status: number }>[]) =>
 
 async function join(address: string) {
   const who = newcomer("locked");
-  expect((await service.send("POST", "/org/create", { body: who, headers: from(address) })).status).toBe(201);
+  const made = await service.send("POST", "/org/create", { body: who, headers: from(address) });
+  expect(made.status).toBe(201);
   const { body, status } = await signIn(who.email, address, who.password);
   expect(status).toBe(200);
-  return { ...who, refreshToken: body.refresh_token as string };
+  return { ...who, id: made.body.id as string, refreshToken: body.refresh_token as string };
 }
 
 describe("an admin whose email others try wrong passwords with", () => {
@@ -60,6 +63,38 @@ describe("an admin whose email others try wrong passwords with", () => {
     const wrong = await statusesOf(Array.from({ length: 7 }, () => signIn(who.email, "192.0.4.1")));
     expect(wrong.filter((status) => status === 401)).toHaveLength(3);
   });
+});
+
+describe("an admin who has lost the password", () => {
+  const newPassword = "Recovered-Horse-8";
+  const recover = async (id: string, address: string) => {
+    const { body } = await service.send("POST", `/platform/organizations/${id}/recovery`, { token: operatorKey() });
+    const given = { body: { token: body.token, password: newPassword }, headers: from(address) };
+    expect((await service.send("POST", "/admin/recovery", given)).status).toBe(204);
+  };
+
+  test("signs in with the new one from where it was set, whatever others have tried with the email", async () => {
+    const who = await join("192.0.5.1");
+    await statusesOf(botnet(60).map((address) => signIn(who.email, address)));
+    expect((await signIn(who.email, "198.19.5.1", who.password)).status).toBe(429);
+    await recover(who.id, "198.19.5.1");
+    expect((await signIn(who.email, "198.19.6.1", newPassword)).status).toBe(429);
+    expect((await signIn(who.email, "198.19.5.1", newPassword)).status).toBe(200);
+  });
+
+  test.each([
+    ["has signed in", "192.0.6.1"],
+    ["hasn't signed in", "198.19.7.1"],
+  ])(
+    "signs in with the new one also after too many tries from there, where the email %s before",
+    async (_, address) => {
+      const who = await join("192.0.6.1");
+      await statusesOf(Array.from({ length: 4 }, () => signIn(who.email, address)));
+      expect((await signIn(who.email, address, who.password)).status).toBe(429);
+      await recover(who.id, address);
+      expect((await signIn(who.email, address, newPassword)).status).toBe(200);
+    },
+  );
 });
 
 describe("a request that isn't valid", () => {

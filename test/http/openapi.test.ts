@@ -98,6 +98,16 @@ describe("/openapi.json", () => {
     }
   });
 
+  test("says of each answer with a body what type it has, the page for a lost password being HTML", () => {
+    const bodiless = operations.flatMap(({ method, path, operation }) =>
+      Object.entries(operation.responses)
+        .filter(([status, { content }]) => content === undefined && !["204", "304"].includes(status))
+        .map(([status]) => `${method} ${path} ${status}`),
+    );
+    expect(bodiless).toEqual([]);
+    expect(Object.keys(find("get", "/admin/recovery").responses["200"]!.content!)).toEqual(["text/html"]);
+  });
+
   test("problems are described with the titles and statuses of the one table, and only those", () => {
     for (const { operation } of operations) {
       for (const [status, { content }] of Object.entries(operation.responses)) {

@@ -24,7 +24,12 @@ import { refreshAt, sidOf, signInTo } from "../support/session.ts";
 import { readClaims } from "../support/token.ts";
 
 setDefaultTimeout(60_000);
-const service = useService({ TRUSTED_PROXIES: "1", RATE_LIMIT_SIGN_IN_EMAIL: "5", RATE_LIMIT_SIGN_IN_ADDRESS: "40" });
+const service = useService({
+  TRUSTED_PROXIES: "1",
+  RATE_LIMIT_SIGN_IN_EMAIL: "5",
+  RATE_LIMIT_SIGN_IN_ADDRESS: "40",
+  RATE_LIMIT_PASSWORD: "2",
+});
 let addresses = 0;
 /** Everybody has an address, and with it tries, of their own. */
 const fromElsewhere = () => ({ "x-forwarded-for": `198.18.${++addresses}.1` });
@@ -43,10 +48,10 @@ const joinLongAgo = async () => {
   await letGrowOld(who.token);
   return who;
 };
-const ask = ({ token, headers }: Who, method: string, path: string, body?: object) =>
-  service.send(method, path, { token, headers, ...(body && { body }) });
+const ask = ({ token, headers }: Who, method: string, path: string, body?: object | string) =>
+  service.send(method, path, { token, headers, ...(body !== undefined && { body }) });
 const update = (who: Who, body: object) => ask(who, "PUT", "/org/update", body);
-const remove = (who: Who, body?: object) => ask(who, "DELETE", "/org/delete", body);
+const remove = (who: Who, body?: object | string) => ask(who, "DELETE", "/org/delete", body);
 const isRefused = (answer: Answer, type: string, path: string) => expectProblem(answer, { status: 403, type, path });
 const canSignIn = async ({ email, headers }: Who, password: string) =>
   (await service.send("POST", "/admin/login", { body: { email, password }, headers })).status === 200;
@@ -114,6 +119,27 @@ describe("with a session of six minutes", () => {
     }
   });
 
+  test("changes that are refused without the password use up nothing of what the admin may change in an hour", async () => {
+    const who = await joinLongAgo();
+    for (let count = 0; count < 4; count++) {
+      isRefused(await update(who, { password: `Thief-Horse-${count}` }), "current_password_required", "/org/update");
+    }
+    isRefused(
+      await update(who, { password: "Thief-Horse-9", current_password: "Wrong-Horse-1" }),
+      "current_password_incorrect",
+      "/org/update",
+    );
+    const own = { password: "Better-Horse-8", current_password: who.password };
+    expect((await update(who, own)).status).toBe(200);
+    const again = { password: "Better-Horse-9", current_password: "Better-Horse-8" };
+    expect((await update(who, again)).status).toBe(200);
+    expectProblem(await update(who, { ...own, current_password: "Better-Horse-9" }), {
+      status: 429,
+      type: "rate_limited",
+      path: "/org/update",
+    });
+  });
+
   test("what is refused is on record, without the password", async () => {
     const who = await joinLongAgo();
     await remove(who);
@@ -128,20 +154,51 @@ describe("with a session of six minutes", () => {
   });
 });
 
+const chunksOf = (...parts: string[]) =>
+  new ReadableStream({
+    start(controller) {
+      for (const part of parts) controller.enqueue(new TextEncoder().encode(part));
+      controller.close();
+    },
+  });
+
 describe("a deletion's body", () => {
   test.each([
     ["none at all, but said to be JSON", { "content-type": "application/json" }, undefined],
     ["of another type", { "content-type": "text/plain" }, "whatever"],
     ["of no type", {}, undefined],
     ["an empty object", { "content-type": "application/json" }, "{}"],
-  ])("may be %s, as of clients of before", async (_name, headers, body) => {
+    ...["", " ", "null", "[]", '["current_password"]', '""', "0", "false", "{", "{}{}", "gone"].map(
+      (text) => [`the text '${text}'`, { "content-type": "application/json" }, text] as const,
+    ),
+    ["bytes that are nothing", { "content-type": "application/json" }, new Uint8Array([0xff, 0xfe, 0, 0xd8])],
+    ["chunks without anything", { "content-type": "application/json" }, () => chunksOf()],
+    ["chunks of no object", { "content-type": "application/json" }, () => chunksOf("nu", "ll")],
+  ] as const)("may be %s, as of clients of before", async (_name, headers, body) => {
     const who = await join();
     const init = {
       method: "DELETE",
       headers: { ...headers, authorization: `Bearer ${who.token}` },
-      ...(body && { body }),
+      ...(body !== undefined && { body: typeof body === "function" ? body() : body }),
     };
     expect((await fetch(`${service.url}/org/delete`, init)).status).toBe(204);
+  });
+
+  test("is read over just so where the password is due", async () => {
+    const who = await joinLongAgo();
+    for (const body of ["null", "[]", '""', "{", ""]) {
+      isRefused(await remove(who, body), "current_password_required", "/org/delete");
+    }
+  });
+
+  test("is read where it comes in chunks", async () => {
+    const who = await joinLongAgo();
+    const headers = { "content-type": "application/json", authorization: `Bearer ${who.token}` };
+    const ask = async (password: string) => {
+      const body = chunksOf('{"current_', `password":"${password}"}`);
+      return (await fetch(`${service.url}/org/delete`, { method: "DELETE", headers, body })).status;
+    };
+    expect([await ask("Wrong-Horse-1"), await ask(who.password)]).toEqual([403, 204]);
   });
 });
 
@@ -176,10 +233,32 @@ describe("where it isn't set", () => {
     expect(await asks(db)).toBe(true);
   });
 
+  test("the password is needed in a database that was emptied, whatever collections it has", async () => {
+    const db = open();
+    await plantLegacy(db, "legacy", "legacy@example.com");
+    for (const name of ["organizations", "admin_users"]) await db.collection(name).deleteMany({});
+    await prepareIt(db);
+    expect(await asks(db)).toBe(true);
+  });
+
+  test("the password isn't needed any more when records of the first Croupier are restored into a new database, in processes that run on either", async () => {
+    const db = open();
+    await prepareIt(db);
+    const running = createAsksPassword(db, null);
+    expect(await running()).toBe(true);
+    await plantLegacy(db, "legacy", "legacy@example.com");
+    const lines: string[] = [];
+    const log = createLogger("info", { write: (line) => void lines.push(line) });
+    for (const _ of [1, 2]) await prepare({ db, deployments: deploymentsOf(db), config: testConfig(), log });
+    expect([await running(), await asks(db), await asks(db, true)]).toEqual([false, false, true]);
+    expect(lines.filter((line) => line.includes("a database that was empty"))).toHaveLength(1);
+  });
+
   test("the password isn't needed in one of the first Croupier, nor in one of a version before this, unless it is set", async () => {
     const [first, before] = [open(), open()];
     await plantLegacy(first, "legacy", "legacy@example.com");
-    // A start of a version that noted nothing, with no organization since.
+    // Of a version that noted nothing.
+    await plantLegacy(before, "before", "before@example.com");
     await prepareIt(before);
     await before.collection("founding").drop();
     for (const db of [first, before]) {

@@ -6,12 +6,15 @@ import { createApp } from "../../src/app.ts";
 import { auditEntries } from "../../src/audit/store.ts";
 import { createExpiryChore } from "../../src/expiry.ts";
 import { createLogger } from "../../src/log.ts";
+import { driveAbandoned } from "../../src/operation/drive.ts";
+import type { Operation, StepMoment } from "../../src/operation/operation.ts";
+import { findOpen } from "../../src/operation/store.ts";
 import { hashRecoveryToken, makeRecoveryToken } from "../../src/session/token/recovery-token.ts";
 import { croupier } from "../support/command.ts";
 import { type Child, startChild } from "../support/crash.ts";
 import { useOperatorKey } from "../support/operator.ts";
 import { expectProblem } from "../support/problem.ts";
-import { type Answer, readAnswer, send, useService } from "../support/service.ts";
+import { type Answer, newcomer, readAnswer, send, useService } from "../support/service.ts";
 import { isLetIn, refreshAt, signInTo } from "../support/session.ts";
 
 setDefaultTimeout(60_000);
@@ -107,6 +110,14 @@ describe("a recovery token", () => {
     expect(await stored(who)).not.toHaveProperty("recovery");
   });
 
+  test("is void after an operator has ended all tokens, and a newer one is good", async () => {
+    const { who, token } = await begin();
+    expect((await operator("revoke-tokens", who)).status).toBe(204);
+    isVoid(await use(token));
+    expect(await stored(who)).not.toHaveProperty("recovery");
+    expect((await use((await offer(who.id)).body.token)).status).toBe(204);
+  });
+
   test("is still good after the organization was renamed", async () => {
     const { who, token } = await begin();
     const renamed = { token: who.token, body: { organization_name: `${who.organization_name}-x` } };
@@ -184,6 +195,87 @@ describe("a recovery token", () => {
       ]);
     }
     expect(hashed).toBe(0);
+  });
+
+  describe("wins over what a token of before has asked for:", () => {
+    /** A request for these changes, while which the token is used at a moment of the operation. */
+    const change = async (body: object, when: string, meanwhile = async (token: string) => void (await use(token))) => {
+      const { who, token } = await begin();
+      let isOver = false;
+      const onStep = async ({ kind, step }: Operation, moment: StepMoment) => {
+        if (isOver || `${kind}/${step}/${moment}` !== when) return;
+        isOver = true;
+        await meanwhile(token);
+      };
+      const headers = { "content-type": "application/json", authorization: `Bearer ${who.token}` };
+      const init = { method: "PUT", headers, body: JSON.stringify(body) };
+      const app = createApp({ ...service.running.deps, onStep });
+      const answer = await readAnswer(await app.request("/org/update", init));
+      expect(isOver).toBe(true);
+      return { who, answer };
+    };
+    const recorded = async ({ id }: Who) => {
+      await service.running.deps.audit.flush();
+      const acts = ["admin.email", "admin.password", "organization.rename"] as const;
+      const entries = await auditEntries(service.db)
+        .find({ chain: id, act: { $in: [...acts] } })
+        .toArray();
+      return entries.map(({ act, outcome }) => `${act} ${outcome}`).sort();
+    };
+    const organizationOf = ({ id }: Who) => service.db.collection("organizations").findOne({ _id: new ObjectId(id) });
+
+    test.each([
+      ["a new email", { email: "thief-1@example.com" }, ["admin.email failure"]],
+      ["a new password", { password: "Thief-Horse-1" }, ["admin.password failure"]],
+      ["a new name", { organization_name: "thief-1" }, ["organization.rename failure"]],
+      [
+        "all of them",
+        { email: "thief-2@example.com", password: "Thief-Horse-1", organization_name: "thief-2" },
+        ["admin.email failure", "admin.password failure", "organization.rename failure"],
+      ],
+    ])("%s is refused whole, is on record as refused, and what it claimed is free", async (_name, body, told) => {
+      const { who, answer } = await change(body, "update/email/after");
+      expectProblem(answer, { status: 401, type: "token_invalid", reason: "ended", path: "/org/update" });
+      expect(await recorded(who)).toEqual(told);
+      const { email, email_keys, organization_name } = (await stored(who))!;
+      expect([email, email_keys, organization_name]).toEqual([who.email, [who.email], who.organization_name]);
+      const organization = await organizationOf(who);
+      expect([organization?.email, organization?.organization_name]).toEqual([who.email, who.organization_name]);
+      expect(await statusOfSignIn(who, newPassword)).toBe(200);
+      const next = { ...newcomer("next"), ...body };
+      expect((await service.send("POST", "/org/create", { body: next })).status).toBe(201);
+    });
+
+    test.each([
+      ["without", {}, []],
+      ["with", { organization_name: "too-late" }, ["organization.rename success"]],
+    ])(
+      "at the last moment the password stays, and isn't on record as changed, %s a new name",
+      async (_n, name, told) => {
+        const email = `late${told.length}@example.com`;
+        const asked = { email, password: "Thief-Horse-1", ...name };
+        const { who, answer } = await change(asked, "update/organization/after");
+        expect(answer.status).toBe(200);
+        expect(await recorded(who)).toEqual(["admin.email success", ...told]);
+        expect([
+          await statusOfSignIn({ email }, "Thief-Horse-1"),
+          await statusOfSignIn({ email }, newPassword),
+        ]).toEqual([401, 200]);
+      },
+    );
+
+    test("a new password that was written before it is on record, though its driver died before it could say so", async () => {
+      const { who, answer } = await change({ password: "First-Horse-1" }, "update/admin/after", async () => {
+        throw new Error("died");
+      });
+      expect(answer.status).toBe(500);
+      expect((await use((await offer(who.id)).body.token)).status).toBe(204);
+      const organization_id = new ObjectId(who.id);
+      while (await findOpen(service.db, organization_id))
+        await driveAbandoned(service.running.deps, 10_000, undefined, { organization_id });
+      expect(await recorded(who)).toEqual(["admin.password success"]);
+      expect(await statusOfSignIn(who, newPassword)).toBe(200);
+    });
   });
 
   test("wins over a new password that somebody with the old one has asked for before: only the other changes are made", async () => {
@@ -325,7 +417,7 @@ describe("croupier recover", () => {
   });
 });
 
-test("the page of a recovery link runs its own script, sends nothing anywhere else, and is kept by nobody", async () => {
+test("the page of a recovery link runs its own script, asks once however often it is clicked, sends nothing anywhere else, and is kept by nobody", async () => {
   const { status, headers, text } = await service.send("GET", path);
   expect([status, headers.get("cache-control")]).toEqual([200, "no-store"]);
   expect(headers.get("content-type")).toStartWith("text/html");
@@ -353,14 +445,18 @@ test("the page of a recovery link runs its own script, sends nothing anywhere el
     remove: () => (isThere = false),
   };
   const said = { textContent: "" };
-  const document = { querySelector: (what: string) => (what === "form" ? form : said) };
+  const button = { disabled: false };
+  const parts: Record<string, object> = { form, button, output: said };
+  const document = { querySelector: (what: string) => parts[what] };
   const asked: string[] = [];
   const ask = (to: string, init: RequestInit) => (asked.push(to), fetch(service.url + to, init));
+  /** A browser submits nothing by a button that is disabled. */
+  const click = async () => void (button.disabled || (await submit({ preventDefault() {} })));
   new Function("document", "location", "fetch", script)(document, { hash: `#${token}`, pathname: path }, ask);
-  await submit({ preventDefault() {} });
+  await click();
   expect([said.textContent, isThere]).toEqual([expect.stringContaining("8 or more characters"), true]);
   form.elements.password.value = newPassword;
-  await submit({ preventDefault() {} });
+  await Promise.all([click(), click()]);
   expect([said.textContent, isThere]).toEqual([expect.stringContaining("is set"), false]);
   expect(asked).toEqual([path, path]);
   expect(await statusOfSignIn(who, newPassword)).toBe(200);

@@ -19,7 +19,7 @@ import { afterLeases } from "../lease-wait.ts";
 import type { UpdateInput, UpdateSecret } from "./update.ts";
 import { claimPlace, type Chosen, freePlaces, whereOf } from "../place.ts";
 
-export type RenameProgress = {
+export type UpdateProgress = {
   from: Placement;
   to: Placement;
   candidate: number;
@@ -29,9 +29,11 @@ export type RenameProgress = {
   sealed_by: number;
   /** How often the database refused the rename. */
   refused: number;
+  /** A recovery came before the new password, and its own stays. */
+  password_kept: true;
 };
-type RenameOperation = Operation<UpdateInput, RenameProgress>;
-type RenameStep = Step<UpdateInput, RenameProgress>;
+type RenameOperation = Operation<UpdateInput, UpdateProgress>;
+type RenameStep = Step<UpdateInput, UpdateProgress>;
 
 /** After so many refusals the documents stay where they are. */
 const refusedMax = 3;
@@ -102,7 +104,7 @@ const seal: RenameStep = async ({ db }, operation) => {
 
 const renameStorage: RenameStep = async (deps, operation) => {
   const { db, deployments, assertHeld } = deps;
-  const { from, to, source } = operation.progress as RenameProgress;
+  const { from, to, source } = operation.progress as UpdateProgress;
   // A driver that had opened the gate again died before it could say so.
   const { move } = await organizationStore.getById(db, operation.organization_id);
   if (move?.phase !== "sealed") return { go: "close" };
@@ -122,7 +124,7 @@ const renameStorage: RenameStep = async (deps, operation) => {
 
 /** Something else has the name that was claimed: the next one is tried. */
 async function passOver({ db }: StepDeps, { organization_id, progress }: RenameOperation) {
-  const { from, to, candidate } = progress as RenameProgress;
+  const { from, to, candidate } = progress as UpdateProgress;
   await retirePlace(db, to, { organization_id, target_from: placeKey(from) });
   return { go: "place", progress: { candidate: candidate + 1 } };
 }
@@ -130,7 +132,7 @@ async function passOver({ db }: StepDeps, { organization_id, progress }: RenameO
 /** Lets readers and writers in again where they were, and tries the rename again later, or not at all. */
 async function reopen(deps: StepDeps, operation: RenameOperation): ReturnType<RenameStep> {
   const { db, deployments, assertHeld } = deps;
-  const { to, source, sealed_by, refused = 0 } = operation.progress as RenameProgress;
+  const { to, source, sealed_by, refused = 0 } = operation.progress as UpdateProgress;
   const owner = organizationOf(operation);
   const isUnanswered = sealed_by !== owner.guard;
   let next: Awaited<ReturnType<RenameStep>> = { go: "close" };
@@ -150,7 +152,7 @@ async function reopen(deps: StepDeps, operation: RenameOperation): ReturnType<Re
 /** The cutover, which opens the gate; what arrived late under the old name goes before another can have it. */
 const writePlacement: RenameStep = async (deps, operation) => {
   const { db, deployments } = deps;
-  const { from, to } = operation.progress as RenameProgress;
+  const { from, to } = operation.progress as UpdateProgress;
   const owner = organizationOf(operation);
   const { placement } = await organizationStore.getById(db, operation.organization_id);
   if (placement && placeKey(placement) === placeKey(from)) {

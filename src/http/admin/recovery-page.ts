@@ -2,11 +2,12 @@ import { createHash } from "node:crypto";
 
 // The token stands behind the # of the link and is sent in the body: it is in no log and no Referer.
 const script = `
-const form = document.querySelector("form"), said = document.querySelector("output");
+const [form, button, said] = ["form", "button", "output"].map((name) => document.querySelector(name));
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const token = location.hash.slice(1), password = form.elements.password.value;
   said.textContent = "…";
+  button.disabled = true;
   try {
     const answer = await fetch(location.pathname, {
       method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ token, password }),
@@ -16,6 +17,7 @@ form.addEventListener("submit", async (event) => {
   } catch {
     said.textContent = "The service can't be reached; try again.";
   }
+  button.disabled = false;
 });`;
 
 /** Where a recovery link leads: it asks for the new password, and needs nothing but itself. */

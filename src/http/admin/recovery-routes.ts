@@ -6,7 +6,7 @@ import { body, databaseProblems, describe, recordProblems } from "../contract/de
 import { newPassword } from "../contract/schemas.ts";
 import { callerOf } from "../edge/address.ts";
 import type { Env } from "../edge/context.ts";
-import { limitSignInAddresses } from "../edge/limits.ts";
+import { admitEmail, limitSignInAddresses } from "../edge/limits.ts";
 import { forRequest } from "../edge/time-limit.ts";
 import { policy, page } from "./recovery-page.ts";
 
@@ -24,6 +24,7 @@ const recoveryRequest = z
   })
   .meta({ id: "Recovery" });
 
+const recoveryPage = { schema: z.string().meta({ id: "RecoveryPage" }), example: "<!doctype html>…" };
 const tags = ["Admins"];
 
 export const recoveryRoutes = (deps: Deps) =>
@@ -34,7 +35,7 @@ export const recoveryRoutes = (deps: Deps) =>
         operationId: "showRecovery",
         summary: "A page on which an admin sets a new password; a recovery link leads to it",
         tags,
-        answers: { "200": { description: "The page, in HTML" } },
+        answers: { "200": { description: "The page", content: { "text/html": recoveryPage } } },
         problems: { starting: databaseProblems.starting },
       }),
       (c) => c.html(page, 200, { "Content-Security-Policy": policy }),
@@ -60,7 +61,9 @@ export const recoveryRoutes = (deps: Deps) =>
       limitSignInAddresses(deps),
       body(recoveryRequest),
       async (c) => {
-        await useRecovery(forRequest(deps, c), c.req.valid("json"), callerOf(c));
+        const email = await useRecovery(forRequest(deps, c), c.req.valid("json"), callerOf(c));
+        // Else what was tried with the lost password, or by others, would be in the way of the new one.
+        await admitEmail(deps, c, email);
         return c.body(null, 204);
       },
     );

@@ -7,6 +7,9 @@ const allowHeaders = ["Authorization", "Content-Type", "If-Match", "If-None-Matc
 /** What a page may read of an answer beside its body. */
 const exposeHeaders = ["ETag", "Location", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-Id"];
 
+/** What says on each answer that a page may read it, beside Vary. */
+export const corsHeaders = ["access-control-allow-origin", "access-control-expose-headers"];
+
 /** Pages that a developer serves on the own machine, on any port. */
 const isLocal = (origin: string): boolean => /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/.test(origin);
 

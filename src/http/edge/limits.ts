@@ -110,18 +110,15 @@ export const limitSignIns = (deps: LimitDeps) =>
   );
 
 async function countByEmail(
-  { limits }: LimitDeps,
+  deps: LimitDeps,
   c: Context<Env>,
   email: string,
   attempt: () => Promise<boolean>,
 ): Promise<void> {
-  const { signInByEmailHere, signInByEmail, signIns, signedInHere, keyOf } = limits;
-  const { address } = c.get("arrival");
+  const { signInByEmailHere, signInByEmail, signIns, keyOf } = deps.limits;
   const everywhere = keyOf(emailKey(email));
-  const at = (place: string) => keyOf(`${emailKey(email)}\0${place}`);
-  const own = at(limitedAs(address));
-  const isKnown = await signedInHere.holds(own);
-  const here = isKnown ? own : at(neighbourhoodOf(address));
+  const place = await placeOf(deps, c, email);
+  const { own, isKnown, here } = place;
   const before = c.get("taken") ?? [];
   await takeAll(c, [[signInByEmailHere, here]]);
   // Told only when it refuses: who sees that it isn't counted would see that somebody has the email.
@@ -129,10 +126,31 @@ async function countByEmail(
   if (anywhere?.allowed === false) refuse(c, anywhere);
   const [last] = await takeAll(c, [[signIns, isKnown ? own : everywhere]]);
   if (!(await attempt())) return;
-  const forgiven = await signInByEmailHere.forgive(here);
+  const forgiven = await beginAnew(deps, place);
   if (anywhere) await signInByEmail.giveBack(everywhere, anywhere);
-  await signedInHere.note(own);
   tell(c, [...before, forgiven, last!]);
+}
+
+type EmailPlace = { own: string; isKnown: boolean; here: string };
+
+/** Under which key tries with an email are counted that come from the caller's address: its own where the email has signed in. */
+async function placeOf({ limits }: LimitDeps, c: Context<Env>, email: string): Promise<EmailPlace> {
+  const { address } = c.get("arrival");
+  const at = (place: string) => limits.keyOf(`${emailKey(email)}\0${place}`);
+  const own = at(limitedAs(address));
+  const isKnown = await limits.signedInHere.holds(own);
+  return { own, isKnown, here: isKnown ? own : at(neighbourhoodOf(address)) };
+}
+
+async function beginAnew({ limits }: LimitDeps, { own, here }: EmailPlace): Promise<Taken> {
+  const forgiven = await limits.signInByEmailHere.forgive(here);
+  await limits.signedInHere.note(own);
+  return forgiven;
+}
+
+/** Who has shown otherwise to own an email may sign in with it from this address, whatever was tried with it before. */
+export async function admitEmail(deps: LimitDeps, c: Context<Env>, email: string): Promise<void> {
+  await beginAnew(deps, await placeOf(deps, c, email));
 }
 
 /** Counts a password that an admin gives who is signed in, before it is checked, as one of a sign-in. */
@@ -210,7 +228,7 @@ export async function limitOperator(deps: LimitDeps, c: Context<Env>, next: () =
 
 /**
  * Counts changes of the password, each of which costs a core for a while, and of the email, whose answer says whether somebody
- * has it: before anything is hashed or looked up.
+ * has it: before a new password is hashed or an email looked up.
  */
 export const limitCredentials = (deps: LimitDeps) =>
   withDescription(

@@ -57,7 +57,7 @@ export const boundBodies = (bytesMaxOf: (method: string, path: string) => number
     const declared = isChunked ? 0 : Number(c.req.header("content-length") ?? 0);
     if (declared > bytesMax) throw tooLarge(bytesMax);
     let giveBack = () => {};
-    c.set("receive", async () => {
+    const receive = async () => {
       const { body } = c.req.raw;
       if (!body) return;
       const { key, isKnown } = readerOf(c);
@@ -72,7 +72,9 @@ export const boundBodies = (bytesMaxOf: (method: string, path: string) => number
       if (isChunked)
         c.req.bodyCache.arrayBuffer = Promise.resolve(await readChunks(body, take, c.get("late"))) as never;
       else take(declared);
-    });
+    };
+    let received: Promise<void> | undefined;
+    c.set("receive", () => (received ??= receive()));
     try {
       await next();
     } finally {

@@ -98,8 +98,9 @@ export const organizationRoutes = (deps: Deps) =>
       }),
       requireAdmin(deps),
       body(updateRequest),
-      limitCredentials(deps),
       confirmPassword(deps, ({ email, password }) => (email ?? password) !== undefined),
+      // Only now: with nothing but a token nobody uses up what the admin may change.
+      limitCredentials(deps),
       async (c) => c.json(await updateOrganization(forRequest(deps, c), c.get("actor"), c.req.valid("json")), 200),
     )
     .delete(

@@ -148,6 +148,7 @@ export function platformOrganizationRoutes(deps: Deps) {
       describe({
         operationId: "revokeTokens",
         summary: "End all tokens and sessions of an organization's admin",
+        description: "A recovery token that was made for the admin is void, too.",
         tags,
         answers: { "204": { description: `Ended ${within}` } },
         problems: { ...found, ...recordProblems, ...bodilessProblems },
@@ -165,7 +166,7 @@ export function platformOrganizationRoutes(deps: Deps) {
         operationId: "recoverPassword",
         summary: "Make a token with which an organization's admin can set a new password, once, within 30 minutes",
         description:
-          "It becomes invalid when a newer token is made, when the admin's password or email changes, or when the organization is deleted.",
+          "It becomes invalid when a newer token is made, when the admin's password or email changes, when an operator ends all tokens, or when the organization is deleted.",
         tags,
         answers: { "201": answer("The token, which is shown only once", recoveryAnswer) },
         problems: {

@@ -17,13 +17,14 @@ const invalid = () =>
  * Sets a new password by a token that an operator has made, which is used up by it, and ends all sessions of the admin. Of a
  * suspended organization, and from an address that it doesn't allow, it is refused and not used up.
  *
+ * @returns the email that the admin signs in with
  * @throws Failure `recovery_token_invalid`, `organization_suspended`, `address_not_allowed`, `passwords_busy`
  */
 export async function useRecovery(
   deps: AuditDeps & Pick<Deps, "passwords" | "lookUp">,
   input: { token: string; password: string },
   caller: Caller,
-): Promise<void> {
+): Promise<string> {
   const { db } = deps;
   const hash = hashRecoveryToken(input.token);
   const admin = hash && (await recoveryStore.findByRecovery(db, hash));
@@ -42,4 +43,5 @@ export async function useRecovery(
   });
   deps.lookUp.forgetAdmin(admin._id);
   await sessionStore.removeOutdated(db, recovered);
+  return recovered.email;
 }
