@@ -27,7 +27,7 @@ export const httpSettings = settingsOf({
     ),
     MAX_BODY_BYTES: setting(
       wholeNumber(1_048_576, 1_024, 64 * 1_048_576),
-      "maximum size of a body; larger ones get 413",
+      "maximum size of a body, which without a token or key is 64 KiB at most; larger ones get 413",
     ),
     MAX_DOCUMENTS_BYTES: setting(wholeNumber(17 * 1_048_576, 1_024, 48_000_000), "the same for bodies with documents"),
     MAX_BODIES_BYTES: setting(
