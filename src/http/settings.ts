@@ -37,7 +37,7 @@ export const httpSettings = settingsOf({
     ),
     MAX_LARGE_BYTES: setting(
       wholeNumberOf(34 * 1_048_576, 2 ** 40).default(136 * 1_048_576),
-      "stored documents of 128 KiB and more that are being printed or changed, together, with the same shares; more get 503 `documents_busy`",
+      "stored documents of 128 KiB and more, and pages of 1 MiB and more, that are being printed or changed, together, with the same shares; more get 503 `documents_busy`",
     ),
     TRUSTED_PROXIES: setting(
       proxies,
