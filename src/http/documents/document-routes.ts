@@ -3,6 +3,7 @@ import * as z from "zod";
 import type { Deps } from "../../deps.ts";
 import { type Change, changeDocument } from "../../document/change.ts";
 import { documentMissing } from "../../document/document.ts";
+import { rememberedMax } from "../../document/idempotency.ts";
 import { applyPatch, postDocuments, readPatch, readReplacement } from "../../document/post.ts";
 import { aggregateDocuments, countDocuments, getDocument, limitMax, listDocuments } from "../../document/query.ts";
 import { parseExtendedJson } from "../../lib/json/extended-json.ts";
@@ -69,7 +70,8 @@ export function documentRoutes(deps: Deps) {
         summary: "Insert a document or an array of documents",
         description:
           "Extended JSON in and out. A document without `_id` gets an ObjectId. Several documents are inserted one by one. " +
-          "With an `Idempotency-Key` the same request can be repeated for 24 hours and takes effect once.",
+          "With an `Idempotency-Key` the same request can be repeated for 24 hours and takes effect once; " +
+          `it may hold ${rememberedMax} documents.`,
         tags,
         requestParams: { header: z.object({ "Idempotency-Key": z.string().max(255).optional() }) },
         answers: { "201": inserted },
