@@ -3,6 +3,7 @@ import * as z from "zod";
 import type { Deps } from "../../deps.ts";
 import { type Change, changeDocument } from "../../document/change.ts";
 import { documentMissing } from "../../document/document.ts";
+import { toldMax } from "../../document/insert.ts";
 import { rememberedMax } from "../../document/idempotency.ts";
 import { applyPatch, postDocuments, readPatch, readReplacement } from "../../document/post.ts";
 import { aggregateDocuments, countDocuments, getDocument, limitMax, listDocuments } from "../../document/query.ts";
@@ -35,6 +36,7 @@ import {
   queryBody,
   readMembers,
   sendExtended,
+  sendInserted,
   sendPage,
   sendPrinted,
 } from "../contract/extended-json.ts";
@@ -78,8 +80,7 @@ export function documentRoutes(deps: Deps) {
         problems: {
           ...databaseProblems,
           ...stored,
-          document_exists:
-            "A document with this id already exists; when several were sent, `errors` says which were rejected",
+          document_exists: `A document with this id already exists; when several were sent, \`errors\` names those that were rejected, ${toldMax} at most`,
           idempotency_key_reused: "The Idempotency-Key was sent with another request",
           write_in_doubt: changed.write_in_doubt,
         },
@@ -91,10 +92,7 @@ export function documentRoutes(deps: Deps) {
         const { documents, isMany } = await postDocuments(deps, organizationOf(c), c.get("sent"), key, signalOf(c));
         const [first] = documents;
         if (isMany || !first) {
-          return sendExtended(c, 201, {
-            inserted_count: documents.length,
-            inserted_ids: documents.map(({ id }) => id),
-          });
+          return await sendInserted(c, keyOf(c), documents);
         }
         const location = `/org/documents/${encodeURIComponent(printPathId(first.id))}`;
         return await sendDocument(c, first, 201, { Location: location });
