@@ -3,9 +3,22 @@ import { failure } from "../lib/failure.ts";
 import type { Expiring } from "../lib/mongo/expiry.ts";
 import { isDuplicateKeyOfAny, majority, buildIndexes, within } from "../lib/mongo/mongo.ts";
 import { idKey } from "../tenant/document-id.ts";
+import type { Refusal } from "../tenant/scope.ts";
 import type { DocumentFailure } from "./document.ts";
 import type { Refused } from "./insert.ts";
 import { digestOf } from "./read.ts";
+
+/** Documents of one insert: what is remembered of each is kept for a day, and no tenant's quota counts it. */
+export const rememberedMax = 10_000;
+
+/** What became of a document, in one letter: a record has as many. */
+const letters: Record<Refusal | "written", string> = {
+  written: "w",
+  id_taken: "i",
+  unique_taken: "u",
+  unfit: "f",
+  refused: "r",
+};
 
 /**
  * An insert that may be sent again: the ids of its documents and of its write, chosen when it was sent first. Once it is
@@ -17,13 +30,13 @@ export type RememberedInsert = {
   /** A hash of what was sent: the key must not come with anything else. */
   request: string;
   write_id: string;
-  /** Null where the caller chose it: then it is in what was sent. */
+  /** Null where the caller chose it: then it is in what was sent. Empty when that is so of all. */
   ids: (ObjectId | null)[];
   done: boolean;
   /** Documents that it had stored and that were removed before it was known to be done, by `idKey`. */
   removed?: string[];
-  /** What was refused then stays so. */
-  refused?: Refused;
+  /** What was refused then stays so: a letter for each document, where one was refused. */
+  outcome?: string;
   created_at: Date;
 };
 
@@ -49,7 +62,7 @@ export async function rememberInsert(
     organization_id: sent.organizationId,
     request: sent.digest,
     write_id: sent.writeId,
-    ids: sent.ids,
+    ids: sent.ids.some((id) => id !== null) ? sent.ids : [],
     done: false,
     created_at: now(),
   };
@@ -76,9 +89,26 @@ export async function markRemoved(db: Db, key: string, id: unknown): Promise<voi
   await remembered(db).updateOne({ _id, write_id, done: false }, { $addToSet: { removed: idKey(id) } }, within());
 }
 
-export async function markInsertDone(db: Db, id: string, refused: Refused): Promise<void> {
-  const outcome = refused.length > 0 ? { done: true, refused } : { done: true };
-  await remembered(db).updateOne({ _id: id, done: false }, { $set: outcome }, within());
+/** @param count how many documents were sent */
+export async function markInsertDone(db: Db, id: string, count: number, refused: Refused): Promise<void> {
+  const outcome = refused.length > 0 ? { done: true, outcome: outcomeOf(count, refused) } : { done: true };
+  // What isn't stored needs no id any more.
+  const ids = refused.length === count ? { ids: [] } : {};
+  await remembered(db).updateOne({ _id: id, done: false }, { $set: { ...outcome, ...ids } }, within());
+}
+
+function outcomeOf(count: number, refused: Refused): string {
+  const outcome = Array.from({ length: count }, () => letters.written);
+  for (const { index, because } of refused) outcome[index] = letters[because];
+  return outcome.join("");
+}
+
+/** What was refused when the insert was done. */
+export function refusedBefore({ outcome = "" }: RememberedInsert): Refused {
+  const reasons = new Map(Object.entries(letters).map(([because, letter]) => [letter, because]));
+  return [...outcome].flatMap((letter, index) =>
+    letter === letters.written ? [] : [{ index, because: reasons.get(letter) as Refusal }],
+  );
 }
 
 const forgottenAtOnceMax = 500;

@@ -115,9 +115,16 @@ const refusals: Record<Refusal, { code: DocumentFailure; message: string }> = {
   refused: { code: "document_refused", message: refusedBy },
 };
 
-/** What a caller is told whose documents were refused, some or all of them; `isMany`: they came in an array. */
+/** So many refused documents are named in one answer. */
+export const toldMax = 1_000;
+
+/**
+ * What a caller is told whose documents were refused, some or all of them: the first of those, and the ids of all others.
+ *
+ * @param isMany they came in an array
+ */
 export function refusalOf(documents: readonly NewDocument[], refused: Refused, isMany: boolean) {
-  const errors = refused.map(({ index, because }): FieldError => {
+  const errors = refused.slice(0, toldMax).map(({ index, because }): FieldError => {
     const { code, message } = refusals[because];
     const pointer = isMany ? `#/${index}` : "#";
     return { pointer: because === "id_taken" ? `${pointer}/_id` : pointer, code, message };
@@ -129,6 +136,7 @@ export function refusalOf(documents: readonly NewDocument[], refused: Refused, i
   if (!isMany) return failure(code, message, { errors });
   const places = new Set(refused.map(({ index }) => index));
   const inserted_ids = documents.filter((_, index) => !places.has(index)).map(({ id }) => id);
-  const detail = `${errors.length} of ${documents.length} documents were rejected; the others are stored.`;
+  const more = refused.length > toldMax ? ` The first ${toldMax} that were rejected are listed.` : "";
+  const detail = `${refused.length} of ${documents.length} documents were rejected; the others are stored.${more}`;
   return failure(code, detail, { errors, members: { inserted_ids } });
 }

@@ -47,8 +47,10 @@ export type LargeThreads = {
   close(): void;
 };
 
-/** Two: a document of a few hundred kilobytes doesn't wait for one of the largest, and not many are in memory at once. */
-const threadsMax = 2;
+/** One for those of a few hundred kilobytes and two for larger ones: not many are in memory at once. */
+const threadsMax = 3;
+/** A document of so many bytes may take a second, one of the largest several. */
+const heavyBytes = 2 * 1_048_576;
 
 /** The largest takes a second or two; on a busy machine some more. */
 const jobMsMax = 20_000;
@@ -65,13 +67,14 @@ export function createLargeThreads(program: URL, storedBytesMax: number): LargeT
     const key = organizationId.toHexString();
     const run = async <Kind extends LargeJob["kind"]>(
       make: () => Extract<LargeJob, { kind: Kind }>,
-      storedBytes = 0,
+      bytes: number,
+      storedBytes = bytes,
     ): Promise<AnswerOf<Kind>> => {
       // One alone always fits.
       const taken = Math.min(storedBytes, Math.floor(storedBytesMax / 2));
       if (!budget.take(key, taken)) throw busy();
       try {
-        return (await threads.run(key, make, signal)) as AnswerOf<Kind>;
+        return (await threads.run(key, make, bytes >= heavyBytes, signal)) as AnswerOf<Kind>;
       } finally {
         budget.giveBack(key, taken);
       }
@@ -80,20 +83,20 @@ export function createLargeThreads(program: URL, storedBytesMax: number): LargeT
       async read(body, id, isShown = true) {
         const known = id === undefined ? null : idOf(id);
         const job = () => ({ kind: "read", body, id: known, isShown }) as const;
-        const { isMany, digest, documents, json } = await run<"read">(job);
+        const { isMany, digest, documents, json } = await run<"read">(job, body.byteLength, 0);
         return { isMany, digest: () => digest, documents: await split(documents, json, key) };
       },
       async patch({ id, bytes }, patch) {
         // The patch is asked for once more when another has written meanwhile.
         const job = () => ({ kind: "patch", stored: copyOf(bytes), id: idOf(id), patch: copyOf(patch) }) as const;
-        const made = await run<"patch">(job, bytes.byteLength);
+        const made = await run<"patch">(job, bytes.byteLength + patch.byteLength, bytes.byteLength);
         if ("whole" in made) return { fields: largeFields(made.whole, made.json) };
         const { json, set, unset, bytes: size } = made;
         return { fields: largeFields(set, json), patching: { set: largeFields(set), unset, bytes: size } };
       },
       async show(id, { bson, json }, isRead) {
         const job = () => ({ kind: "show", fields: copyOf(bson), id: idOf(id) }) as const;
-        return json ?? (await run<"show">(job, isRead ? bson.byteLength : 0)).json;
+        return json ?? (await run<"show">(job, bson.byteLength, isRead ? undefined : 0)).json;
       },
       async print(documents, listed) {
         const job = () => ({ kind: "print", documents: Buffer.concat(documents), ...(listed && { listed }) }) as const;

@@ -8,7 +8,7 @@ import type { FoundDocument } from "../tenant/scope.ts";
 import { firstMeta, isLarge, type LargeFields, largeFields, type TenantDocument } from "../tenant/stored.ts";
 import type { Change } from "./change.ts";
 import { newWriteId } from "./document.ts";
-import { keyOf, markInsertDone, rememberInsert } from "./idempotency.ts";
+import { keyOf, markInsertDone, refusedBefore, rememberedMax, rememberInsert } from "./idempotency.ts";
 import { insertDocuments, type InsertWrite, type Refused, refusalOf } from "./insert.ts";
 import type { Large, ReadBody } from "./large.ts";
 import { patched } from "./patch.ts";
@@ -50,6 +50,9 @@ export async function postDocuments(
   if (!keyPattern.test(idempotencyKey)) {
     throw invalid("Idempotency-Key", "must be 1 to 255 visible characters of ASCII", "invalid_header");
   }
+  if (wanted.length > rememberedMax) {
+    throw invalid("#", `must hold at most ${rememberedMax} documents when it has an Idempotency-Key`, "too_many");
+  }
   const ids = wanted.map(({ id, isMade }) => (isMade ? (id as ObjectId) : null));
   const request = { organizationId, key: idempotencyKey, digest: digest(), writeId, ids };
   const remembered = await rememberInsert(deps, request);
@@ -60,14 +63,14 @@ export async function postDocuments(
     return { id: chosen, fields: isPrintedSo ? fields : largeFields(fields.bson) };
   });
   const write = { id: remembered.write_id, key: keyOf(remembered), isAgain: remembered.write_id !== writeId };
-  if (remembered.done) return posted(same, write, remembered.refused ?? []);
+  if (remembered.done) return posted(same, write, refusedBefore(remembered));
   // A try before this one may have been cut off, and others have removed since what it stored.
   const removed = new Set(remembered.removed);
   const places = [...same.keys()].filter((index) => !removed.has(idKey(same[index]!.id)));
   const missing = places.map((index) => same[index]!);
   const refusals = await insertDocuments(deps, organizationId, missing, write);
   const refused = refusals.map(({ index, because }) => ({ index: places[index]!, because }));
-  await markInsertDone(deps.db, remembered._id, refused);
+  await markInsertDone(deps.db, remembered._id, same.length, refused);
   return posted(same, write, refused);
 }
 

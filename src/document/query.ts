@@ -1,10 +1,12 @@
 import { type Db, MongoServerError, type Document, type ObjectId } from "mongodb";
 import type { Deps } from "../deps.ts";
 import { isInteger, toNumber } from "../lib/bson/bson.ts";
+import { readBson } from "../lib/bson/bson-reader.ts";
 import { type Engine, engineOf } from "../lib/mongo/engine.ts";
 import { type FieldError, failure } from "../lib/failure.ts";
 import { invalid } from "../lib/invalid.ts";
 import { answers, hasErrorCode, isLate, isUnauthorized, isUnavailable } from "../lib/mongo/mongo.ts";
+import { createSlice } from "../lib/slices.ts";
 import { fromStored } from "../tenant/document.ts";
 import { type DoorDeps, withTenant } from "../tenant/door.ts";
 import type { Walk } from "../tenant/id-order.ts";
@@ -24,13 +26,15 @@ import { placePipeline, readPipeline } from "../tenant/query/pipeline.ts";
 import { placeProjection, readProjection } from "../tenant/query/projection.ts";
 import { placeSort, readSort, type Sort } from "../tenant/query/sort.ts";
 import type { Batch, TenantScope } from "../tenant/scope.ts";
-import type { TenantDocument } from "../tenant/stored.ts";
+import { largeBytes, type TenantDocument } from "../tenant/stored.ts";
 import { type DocumentFailure, documentMissing } from "./document.ts";
-import type { Large, LargeThreads } from "./large.ts";
+import type { LargeThreads } from "./large.ts";
 import type { Listed } from "./large-jobs.ts";
 
 export const limitMax = 1_000;
 export const limitDefault = 100;
+/** As JavaScript's objects a page is several times as large: one of so many bytes of BSON is printed on a thread as a whole. */
+const pageBytes = 1_048_576;
 
 /** Gives one document. @throws Failure `document_not_found`; of `withTenant` */
 export async function getDocument(deps: DoorDeps, organizationId: ObjectId, id: unknown): Promise<TenantDocument> {
@@ -45,7 +49,7 @@ export async function getDocument(deps: DoorDeps, organizationId: ObjectId, id: 
 export type ListQuery = Partial<Record<"filter" | "sort" | "projection" | "limit" | "cursor", unknown>>;
 /** Where a refusal points: into a body, or to a parameter of the URL. */
 export type Origin = "#/" | "?";
-/** Documents as their tenant sees them, one at a time, as each is made when it is asked for; large ones are printed already. */
+/** Documents as their tenant sees them, one at a time, as each is made when it is asked for; those of a large page are printed already, and large ones. */
 export type Shown = Iterable<Document | Printed>;
 /** What may be why nothing was found: nobody would look for a filter that is valid and means something else. */
 export type Warned = { warnings?: FieldError[] };
@@ -57,7 +61,7 @@ type QueryDeps = ReadDeps & { large: LargeThreads };
  * Lists documents, a page at a time. A page begins after the last document of the one before, wherever that is by then:
  * what is there all the time is shown exactly once, whatever is written meanwhile. One of large documents is shorter.
  *
- * @throws Failure `invalid_request`, `invalid_cursor`, `unsupported_sort`, `query_refused`, `query_too_slow`; of `withTenant`
+ * @throws Failure `invalid_request`, `invalid_cursor`, `unsupported_sort`, `query_refused`, `query_too_slow`; of `withTenant` and `Large`
  */
 export async function listDocuments(
   deps: QueryDeps,
@@ -80,8 +84,11 @@ export async function listDocuments(
     return shown;
   });
   const isFull = documents.length === limit || isCut;
-  const large = deps.large.of(organizationId, deps.late?.signal);
-  const page = await printLarge(large, documents, { isShared, projection: wanted, sort: isFull ? sort : null });
+  const page = await readFound(deps, organizationId, documents, {
+    isShared,
+    projection: wanted,
+    sort: isFull ? sort : null,
+  });
   return {
     documents: page.values().map((each) => (isPrinted(each) ? each : projection.trim(each))),
     next_cursor: isFull ? encodeCursor(sort, filter, lastKeys(sort, page)) : null,
@@ -91,15 +98,26 @@ export async function listDocuments(
 
 const warned = (warnings: FieldError[]): Warned => (warnings.length > 0 ? { warnings } : {});
 
-/** Prints those documents that are large. */
-async function printLarge(
-  large: Large,
-  documents: (Document | Uint8Array)[],
+/** Reads what was found, and prints what is large. */
+async function readFound(
+  { large, late }: QueryDeps,
+  organizationId: ObjectId,
+  found: readonly Uint8Array[],
   listed?: Listed,
 ): Promise<(Document | Printed)[]> {
-  const bytes = documents.filter((each) => each instanceof Uint8Array);
-  const printed = (bytes.length > 0 ? await large.print(bytes, listed) : []).values();
-  return documents.map((each) => (each instanceof Uint8Array ? printed.next().value! : each));
+  const isLargePage = found.reduce((sum, { byteLength }) => sum + byteLength, 0) >= pageBytes;
+  const isPrintedAside = ({ byteLength }: Uint8Array) => isLargePage || byteLength >= largeBytes;
+  const aside = found.filter(isPrintedAside);
+  const printed = (aside.length > 0 ? await large.of(organizationId, late?.signal).print(aside, listed) : []).values();
+  const slice = createSlice(organizationId.toHexString(), late?.signal);
+  const documents: (Document | Printed)[] = [];
+  for (const bytes of found) {
+    if (isPrintedAside(bytes)) documents.push(printed.next().value!);
+    else documents.push(listed ? fromStored(readBson(bytes), listed.isShared) : readBson(bytes));
+    const pause = slice();
+    if (pause) await pause;
+  }
+  return documents;
 }
 
 function readLimit(value: unknown): number {
@@ -146,8 +164,7 @@ async function readPage(
     found.push(...page.documents);
     isCut = page.isCut;
   }
-  const documents = found.map((stored) => (stored instanceof Uint8Array ? stored : fromStored(stored, isShared)));
-  return { documents, isCut, isShared };
+  return { documents: found, isCut, isShared };
 }
 
 /** A walk by a field that holds an array somewhere may have shown a document twice, or not at all: then say so. */
@@ -184,7 +201,7 @@ export async function aggregateDocuments(
   );
   if (isCut) throw failure<DocumentFailure>("query_refused", "The result is larger than 16 MB; project or limit it.");
   return {
-    documents: await printLarge(deps.large.of(organizationId, deps.late?.signal), documents),
+    documents: await readFound(deps, organizationId, documents),
     ...warned(documents.length > 0 ? [] : findDateTextsOf(pipeline as Document[], "#/pipeline")),
   };
 }

@@ -27,7 +27,7 @@ export const httpSettings = settingsOf({
     ),
     MAX_BODY_BYTES: setting(
       wholeNumber(1_048_576, 1_024, 64 * 1_048_576),
-      "maximum size of a body; larger ones get 413",
+      "maximum size of a body, which without a token or key is 64 KiB at most; larger ones get 413",
     ),
     MAX_DOCUMENTS_BYTES: setting(wholeNumber(17 * 1_048_576, 1_024, 48_000_000), "the same for bodies with documents"),
     MAX_BODIES_BYTES: setting(
@@ -37,7 +37,7 @@ export const httpSettings = settingsOf({
     ),
     MAX_LARGE_BYTES: setting(
       wholeNumberOf(34 * 1_048_576, 2 ** 40).default(136 * 1_048_576),
-      "total size of stored documents of 128 KiB or more that are being returned or changed, shared in the same way; beyond that 503 `documents_busy`",
+      "total size of stored documents of 128 KiB or more, and of pages of 1 MiB or more, that are being returned or changed, shared in the same way; beyond that 503 `documents_busy`",
     ),
     TRUSTED_PROXIES: setting(
       proxies,

@@ -11,26 +11,30 @@ export type Threads<Job extends object, Answer extends object> = {
    * @param key whose job it is: those who have many wait for themselves
    * @param make makes the job when a thread takes it, so that nothing is copied for it before. The memory of what is bytes in it
    * goes over to the thread, and is gone here
+   * @param isHeavy it may take long: others must not wait for many of these
    * @param signal takes it out of the queue when nobody waits for it any more; its reason is thrown
    * @throws Failure that the job ends with; `late` when it took too long, Error when the thread ended
    */
-  run(key: string, make: () => Job, signal?: AbortSignal): Promise<Answer>;
+  run(key: string, make: () => Job, isHeavy: boolean, signal?: AbortSignal): Promise<Answer>;
   close(): void;
 };
 
-type Waiting = { start(thread: Thread): void; reject(error: unknown): void };
+type Waiting = { isHeavy: boolean; start(thread: Thread): void; reject(error: unknown): void };
+type Busy = { key: string; isHeavy: boolean; resolve(told: never): void; reject(error: unknown): void };
 type Thread = {
   worker: Worker;
-  busy: { resolve(told: never): void; reject(error: unknown): void } | null;
+  busy: Busy | null;
   timer?: Timer;
   end(error: Error): void;
 };
 
 /**
  * Threads for work that would hold up all other requests. One job at a time is on a thread, so that one which ends it takes no
- * other job with it; whose turn it is goes round, a key at a time.
+ * other job with it; whose turn it is goes round, a key at a time. One thread is always for jobs that aren't heavy, and one key
+ * has one heavy job at a time, so that it alone can't keep other keys' heavy ones waiting.
  *
  * @param options.program what a thread runs: it calls `serveJobs`
+ * @param options.threadsMax where there are heavy jobs at least 2
  * @param options.jobMsMax so long a job may take: then its thread is replaced, and whoever waits is told `late`
  */
 export function createThreads<Job extends object, Answer extends object>(options: {
@@ -71,18 +75,30 @@ export function createThreads<Job extends object, Answer extends object>(options
 
   function deal(): void {
     while (!closed && waiting.size > 0) {
-      const thread = threads.find(({ busy }) => !busy) ?? (threads.length < options.threadsMax ? startThread() : null);
-      if (!thread) return;
-      const [[key, queue]] = waiting as unknown as [[string, Waiting[]]];
-      const next = queue[0]!;
+      const free = threads.find(({ busy }) => !busy);
+      if (!free && threads.length === options.threadsMax) return;
+      const found = findNext();
+      if (!found) return;
+      const { key, queue, next } = found;
       leave(key, next);
       // Its next one is behind those of all others.
       if (queue.length > 0) {
         waiting.delete(key);
         waiting.set(key, queue);
       }
-      next.start(thread);
+      next.start(free ?? startThread());
     }
+  }
+
+  /** The first key's whose turn it is and that has a job which may go now. */
+  function findNext(): { key: string; queue: Waiting[]; next: Waiting } | null {
+    const heavy = threads.flatMap(({ busy }) => (busy?.isHeavy ? [busy.key] : []));
+    for (const [key, queue] of waiting) {
+      const mayBeHeavy = heavy.length < options.threadsMax - 1 && !heavy.includes(key);
+      const next = queue.find(({ isHeavy }) => mayBeHeavy || !isHeavy);
+      if (next) return { key, queue, next };
+    }
+    return null;
   }
 
   function leave(key: string, one: Waiting): void {
@@ -94,16 +110,17 @@ export function createThreads<Job extends object, Answer extends object>(options
   }
 
   return {
-    async run(key, make, signal) {
+    async run(key, make, isHeavy, signal) {
       signal?.throwIfAborted();
       if (closed) throw ended();
       const { promise, resolve, reject } = Promise.withResolvers<Told<Answer>>();
       const one: Waiting = {
+        isHeavy,
         start(thread) {
           try {
             const job = make();
             thread.worker.postMessage(job, memoryOf(job));
-            thread.busy = { resolve, reject };
+            thread.busy = { key, isHeavy, resolve, reject };
             thread.timer = setTimeout(() => thread.end(options.late()), options.jobMsMax);
           } catch (error) {
             reject(error);

@@ -55,11 +55,8 @@ const refusalOf = (error: unknown): Refusal | null =>
           ? "refused"
           : null;
 
-/**
- * As many documents as the database sends at once: at most 16 MB, those that are large as BSON. `isCut`: there are more within
- * the limit.
- */
-export type Batch = { documents: (Document | Uint8Array)[]; isCut: boolean };
+/** As many documents as the database sends at once, as BSON: at most 16 MB. `isCut`: there are more within the limit. */
+export type Batch = { documents: Uint8Array[]; isCut: boolean };
 
 /** A document, and all of it as it is stored. */
 export type FoundDocument = TenantDocument & { bytes: Uint8Array };
@@ -257,11 +254,10 @@ export function openScope(deployments: Deployments, placement: Placement, late?:
 /** Never more than one batch: a thousand documents of 16 MB would be more than the process has memory. */
 async function firstBatch(cursor: AbstractCursor<Document>, key: string): Promise<Batch> {
   try {
-    const documents: (Document | Uint8Array)[] = [];
+    const documents: Uint8Array[] = [];
     const slice = createSlice(key);
     for (let more = await cursor.hasNext(); more; more = cursor.bufferedCount() > 0) {
-      for (const bytes of cursor.readBufferedDocuments(piece) as unknown as Uint8Array[])
-        documents.push(bytes.byteLength < largeBytes ? readBson(bytes) : bytes);
+      documents.push(...(cursor.readBufferedDocuments(piece) as unknown as Uint8Array[]));
       await slice();
     }
     return { documents, isCut: cursor.id !== undefined && !cursor.id.isZero() };

@@ -5,7 +5,11 @@ import { head, statusesOf } from "../support/raw.ts";
 import { useService } from "../support/service.ts";
 
 const mebibyte = 1_024 * 1_024;
-const service = useService({ MAX_DOCUMENTS_BYTES: String(mebibyte), MAX_BODIES_BYTES: String(4 * mebibyte) });
+const service = useService({
+  MAX_DOCUMENTS_BYTES: String(mebibyte),
+  MAX_BODIES_BYTES: String(4 * mebibyte),
+  TRUSTED_PROXIES: "1",
+});
 
 const open = new Set<Socket>();
 afterEach(() => {
@@ -45,12 +49,36 @@ describe("of somebody who isn't known", () => {
   );
 
   test.each(["/org/create", "/admin/login", "/admin/refresh", "/admin/recovery"])(
-    "POST %s reads 64 KiB and no more when it isn't said how much will come",
+    "POST %s reads 64 KiB and no more, whether or not it is said how much will come",
     async (path) => {
-      const { answered } = begin(post(path, chunked) + chunk(65 * 1_024));
-      expect(statusesOf(await answered)).toEqual([413]);
+      for (const text of [post(path, chunked) + chunk(65 * 1_024), post(path, `Content-Length: ${65 * 1_024}`)])
+        expect(statusesOf(await begin(text).answered)).toEqual([413]);
     },
   );
+
+  const from = (address: number) => `X-Forwarded-For: 203.0.113.${address}`;
+  const signIn = (address: number, sent: number) =>
+    begin(post("/admin/login", from(address), `Content-Length: ${64 * 1_024}`) + "x".repeat(sent));
+
+  test("strangers who announce bodies and don't send them keep nobody from inserting and signing in", async () => {
+    const { token, email, password } = await service.join();
+    for (let address = 1; address <= 6; address++) for (let n = 0; n < 16; n++) signIn(address, 0);
+    for (let round = 0; round < 5; round++) {
+      const insert = service.send("POST", "/org/documents", { token, body: { some: "x".repeat(900_000) } });
+      expect((await insert).status).toBe(201);
+      expect((await service.send("POST", "/admin/login", { body: { email, password } })).status).toBe(200);
+    }
+  });
+
+  test("what is read of strangers is bounded, and one address can't have all of it", async () => {
+    const { token, email, password } = await service.join();
+    const answers = Array.from({ length: 40 }, () => signIn(9, 60 * 1_024).answered);
+    expect(await Promise.race(answers)).toContain("urn:croupier:problem:bodies_busy");
+    const headers = { "x-forwarded-for": "203.0.113.10" };
+    expect((await service.send("POST", "/admin/login", { headers, body: { email, password } })).status).toBe(200);
+    const insert = service.send("POST", "/org/documents", { token, body: { some: "x".repeat(900_000) } });
+    expect((await insert).status).toBe(201);
+  });
 });
 
 describe("what is being read of all requests together", () => {

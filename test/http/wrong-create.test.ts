@@ -1,5 +1,5 @@
 import { newcomer, useService } from "../support/service.ts";
-import { invalid, refuses, type Row, wrongBodies, wrongTexts } from "../support/wrong-input.ts";
+import { invalid, refuses, type Row, strangersReader, wrongBodies, wrongTexts } from "../support/wrong-input.ts";
 import { wrongNames } from "../support/wrong-names.ts";
 
 const service = useService();
@@ -58,5 +58,5 @@ refuses(service, "POST /org/create", call, [
   password("no upper-case letter", "correct-horse-7"),
   password("no lower-case letter", "CORRECT-HORSE-7"),
   password("no digit", "Correct-Horse"),
-  ...wrongBodies(good),
+  ...wrongBodies(good, strangersReader),
 ]);

@@ -55,6 +55,13 @@ refuses(service, "POST /org/documents", insert, [
   { name: "no documents", ...invalid, pointers: ["#"], body: [] },
   { name: "documents in arrays", ...invalid, pointers: ["#/0"], body: [[{}]] },
   { name: "100,001 documents", ...invalid, pointers: ["#"], body: Array(100_001).fill({}) },
+  {
+    name: "10,001 documents with an Idempotency-Key",
+    ...invalid,
+    pointers: ["#"],
+    headers: { "idempotency-key": "many" },
+    body: Array(10_001).fill({}),
+  },
   { name: "an id twice", ...invalid, pointers: ["#/2/_id"], body: [{ _id: "a" }, { _id: "b" }, { _id: "a" }] },
   {
     name: "an id twice, once as a double",

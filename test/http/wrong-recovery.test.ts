@@ -1,7 +1,7 @@
 import { beforeAll } from "bun:test";
 import { makeRecoveryToken } from "../../src/session/token/recovery-token.ts";
 import { useService } from "../support/service.ts";
-import { invalid, refuses, type Row, wrongBodies, wrongTexts } from "../support/wrong-input.ts";
+import { invalid, refuses, type Row, strangersReader, wrongBodies, wrongTexts } from "../support/wrong-input.ts";
 
 const service = useService();
 beforeAll(async () => {
@@ -33,7 +33,7 @@ refuses(service, "POST /admin/recovery", { method: "POST", path: "/admin/recover
   wrong("password", "no lower-case letter", "CORRECT-HORSE-7"),
   wrong("password", "no digit", "Correct-Horse"),
   { ...wrong("email", "as if it said whose it is", "ada@acme.example"), pointers: ["#/email"] },
-  ...wrongBodies(good),
+  ...wrongBodies(good, strangersReader),
   ...["x", `${good.token}\n`, ` ${good.token}`, good.token.toUpperCase(), "crv_", "null", `crt_${"A".repeat(43)}`].map(
     (token) => asToken(wrong("token", JSON.stringify(token), token)),
   ),

@@ -1,7 +1,7 @@
 import { beforeAll } from "bun:test";
 import { makeRefreshToken } from "../../src/session/token/refresh-token.ts";
 import { useService } from "../support/service.ts";
-import { invalid, refuses, type Row, wrongBodies, wrongTexts } from "../support/wrong-input.ts";
+import { invalid, refuses, type Row, strangersReader, wrongBodies, wrongTexts } from "../support/wrong-input.ts";
 import { wrongAuthorizations } from "../support/wrong-token.ts";
 
 const service = useService();
@@ -18,7 +18,7 @@ refuses(service, "POST /admin/refresh", { method: "POST", path: "/admin/refresh"
   { name: "missing", ...invalid, pointers: ["#/refresh_token"], body: {} },
   { name: "null", ...invalid, pointers: ["#/refresh_token"], body: { refresh_token: null } },
   ...wrongTexts(good, "refresh_token").map((row) => (isTextOfItsLength(row) ? asToken(row) : row)),
-  ...wrongBodies(good),
+  ...wrongBodies(good, strangersReader),
   { name: "201 characters", ...invalid, pointers: ["#/refresh_token"], body: { refresh_token: "x".repeat(201) } },
   ...["x", `${good.refresh_token}\n`, ` ${good.refresh_token}`, good.refresh_token.toUpperCase(), "crt_", "null"].map(
     (refresh_token) => asToken({ name: JSON.stringify(refresh_token), ...invalid, body: { refresh_token } }),

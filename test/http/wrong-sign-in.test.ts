@@ -1,6 +1,6 @@
 import { beforeAll } from "bun:test";
 import { goodPassword, useService } from "../support/service.ts";
-import { invalid, refuses, type Row, wrongBodies, wrongTexts } from "../support/wrong-input.ts";
+import { invalid, refuses, type Row, strangersReader, wrongBodies, wrongTexts } from "../support/wrong-input.ts";
 
 const service = useService();
 const good = { email: "ada@example.com", password: goodPassword };
@@ -34,7 +34,7 @@ refuses(service, "POST /admin/login", { method: "POST", path: "/admin/login" }, 
   wrong("email", "a space at its start", " ada@example.com"),
   wrong("email", "321 characters", `${"a".repeat(309)}@example.com`),
   wrong("password", "1,001 characters", "x".repeat(1_001)),
-  ...wrongBodies(good),
+  ...wrongBodies(good, strangersReader),
   incorrect("unknown email", { email: "nobody@example.com" }),
   incorrect("wrong password", { password: "Wrong-Horse-7" }),
   incorrect("the password in another case", { password: goodPassword.toUpperCase() }),

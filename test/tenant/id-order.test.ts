@@ -3,6 +3,7 @@ import fc from "fast-check";
 import type { Document, ObjectId } from "mongodb";
 import { createClient } from "../../src/lib/mongo/client.ts";
 import { exactBson } from "../../src/lib/bson/bson.ts";
+import { readBson } from "../../src/lib/bson/bson-reader.ts";
 import { idKey } from "../../src/tenant/document-id.ts";
 import type { Position } from "../../src/tenant/id-order.ts";
 import { offerPlace, type Placement, type Tier } from "../../src/tenant/placement.ts";
@@ -54,7 +55,8 @@ async function walk(scope: TenantScope, direction: Direction, from: Position, li
     const page: Document[] = [];
     for (const filter of ranges) {
       if (page.length === limit) break;
-      page.push(...(await scope.list({ filter, sort, limit: limit - page.length })).documents);
+      const { documents } = await scope.list({ filter, sort, limit: limit - page.length });
+      page.push(...documents.map((bytes) => readBson(bytes)));
     }
     for (const document of page) expect(document.tenant_id).toBe(scope.placement.key);
     const shown = page.map((document) => readStored(scope.placement, document).id);

@@ -145,7 +145,7 @@ export const body = <S extends z.ZodObject>(schema: S) =>
       requestBody: { required: true, content: json(schema) },
       wrongField: wrongType(inBody, schema),
       problems: {
-        body_too_large: "The body has more than MAX_BODY_BYTES",
+        body_too_large: "The body has more than MAX_BODY_BYTES, or without a token or key more than 64 KiB",
         invalid_request: "A field is missing, invalid or unknown",
         malformed_json: "The body is not JSON",
         ...receiveProblems,

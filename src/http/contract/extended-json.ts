@@ -6,6 +6,7 @@ import { failure } from "../../lib/failure.ts";
 import type { Sent } from "../../document/post.ts";
 import type { Shown } from "../../document/query.ts";
 import { parseInSlices, printExtendedJson, textOf } from "../../lib/json/extended-json.ts";
+import { printInSlices } from "../../lib/json/print-in-slices.ts";
 import { invalid, under } from "../../lib/invalid.ts";
 import { createSlice } from "../../lib/slices.ts";
 import { isPrinted } from "../../tenant/query/page.ts";
@@ -87,6 +88,12 @@ export function readMembers<Name extends string>(c: Context<ExtendedEnv>, names:
 /** Answers in relaxed Extended JSON. */
 export const sendExtended = (c: Context, status: 200 | 201, value: unknown, headers: Record<string, string> = {}) =>
   c.body(printExtendedJson(value), status, { ...headers, "Content-Type": "application/json" });
+
+/** Answers which documents of an array were inserted, which may be many. @param key whose they are */
+export async function sendInserted(c: Context<ExtendedEnv>, key: string, documents: readonly { id: unknown }[]) {
+  const inserted = { inserted_count: documents.length, inserted_ids: documents.map(({ id }) => id) };
+  return c.body(await printInSlices(inserted, createSlice(key)), 201, { "Content-Type": "application/json" });
+}
 
 /** Answers with what is Extended JSON already. */
 export const sendPrinted = (c: Context, status: 200 | 201, json: Uint8Array, headers: Record<string, string> = {}) =>

@@ -7,9 +7,10 @@ import type { Deps } from "../../deps.ts";
 import { firstErrorsOf, isOfFirst } from "./first-errors.ts";
 import type { DocumentFailure } from "../../document/document.ts";
 import { type Failure, failure, isFailure } from "../../lib/failure.ts";
-import { printExtendedJson } from "../../lib/json/extended-json.ts";
+import { printInSlices } from "../../lib/json/print-in-slices.ts";
 import { isUnauthorized, isUnavailable } from "../../lib/mongo/mongo.ts";
 import { wordsOf } from "../../lib/scrub.ts";
+import { createSlice } from "../../lib/slices.ts";
 import type { OperatorFailure } from "../../operator/key.ts";
 import type { OperationFailure } from "../../operation/drive.ts";
 import type { OrganizationFailure } from "../../organization/organization.ts";
@@ -218,7 +219,11 @@ export function problemOf(
 const requestPath = (c: Context): string => /^(?:https?:\/\/[^/?#]*)?([^?#]*)/.exec(c.req.url)?.[1] || "/";
 
 /** Answers with a problem document; `headers` are those that the status asks for. */
-export function sendProblem(c: Context, error: Failure<FailureCode>, headers: Record<string, string> = {}): Response {
+export async function sendProblem(
+  c: Context,
+  error: Failure<FailureCode>,
+  headers: Record<string, string> = {},
+): Promise<Response> {
   const { status } = problemTypes[error.failure];
   const body = problemOf(error, requestPath(c), c.get("requestId") ?? "");
   if (status === 401) headers["WWW-Authenticate"] = challenge(error);
@@ -229,7 +234,9 @@ export function sendProblem(c: Context, error: Failure<FailureCode>, headers: Re
   if (error.etag !== undefined) headers.ETag = error.etag;
   const { retryAfterSeconds = status === 429 || status === 503 ? 1 : undefined } = error;
   if (retryAfterSeconds !== undefined) headers["Retry-After"] = String(retryAfterSeconds);
-  return c.body(printExtendedJson(body), status, { ...headers, "Content-Type": "application/problem+json" });
+  // Some thousand inserted ids take a while.
+  const text = await printInSlices(body, createSlice(c.get("actor")?.organizationId.toHexString() ?? ""));
+  return c.body(text, status, { ...headers, "Content-Type": "application/problem+json" });
 }
 
 /** RFC 6750, 3: the error is named only when a token was sent, and described as the problem is. */
@@ -240,9 +247,9 @@ function challenge({ failure: code, members }: Failure<FailureCode>): string {
 }
 
 /** The one place where errors become answers. */
-export function handleError({ log, config }: Pick<Deps, "log" | "config">): (error: unknown, c: Context) => Response {
+export function handleError({ log, config }: Pick<Deps, "log" | "config">) {
   const told = new Set<string>();
-  return (error, c) => {
+  return async (error: unknown, c: Context): Promise<Response> => {
     const problem = asFailure(error);
     const requestId = c.get("requestId");
     if (problem.failure === "internal_error") log.error({ request_id: requestId, err: error }, "request failed");
@@ -257,6 +264,6 @@ export function handleError({ log, config }: Pick<Deps, "log" | "config">): (err
     }
     const isFirst = config.validationErrors === "v1" && isOfFirst(c.req.method, c.req.path);
     if (isFirst && problemTypes[problem.failure].status === 422) return c.json(firstErrorsOf(problem), 422);
-    return sendProblem(c, problem);
+    return await sendProblem(c, problem);
   };
 }

@@ -3,6 +3,8 @@ import * as z from "zod";
 import type { Deps } from "../../deps.ts";
 import { type Change, changeDocument } from "../../document/change.ts";
 import { documentMissing } from "../../document/document.ts";
+import { toldMax } from "../../document/insert.ts";
+import { rememberedMax } from "../../document/idempotency.ts";
 import { applyPatch, postDocuments, readPatch, readReplacement } from "../../document/post.ts";
 import { aggregateDocuments, countDocuments, getDocument, limitMax, listDocuments } from "../../document/query.ts";
 import { parseExtendedJson } from "../../lib/json/extended-json.ts";
@@ -34,6 +36,7 @@ import {
   queryBody,
   readMembers,
   sendExtended,
+  sendInserted,
   sendPage,
   sendPrinted,
 } from "../contract/extended-json.ts";
@@ -69,15 +72,15 @@ export function documentRoutes(deps: Deps) {
         summary: "Insert a document or an array of documents",
         description:
           "Extended JSON in and out. A document without `_id` gets an ObjectId. Several documents are inserted one by one. " +
-          "With an `Idempotency-Key` the same request can be repeated for 24 hours and takes effect once.",
+          "With an `Idempotency-Key` the same request can be repeated for 24 hours and takes effect once; " +
+          `it may hold ${rememberedMax} documents.`,
         tags,
         requestParams: { header: z.object({ "Idempotency-Key": z.string().max(255).optional() }) },
         answers: { "201": inserted },
         problems: {
           ...databaseProblems,
           ...stored,
-          document_exists:
-            "A document with this id already exists; when several were sent, `errors` says which were rejected",
+          document_exists: `A document with this id already exists; when several were sent, \`errors\` names those that were rejected, ${toldMax} at most`,
           idempotency_key_reused: "The Idempotency-Key was sent with another request",
           write_in_doubt: changed.write_in_doubt,
         },
@@ -89,10 +92,7 @@ export function documentRoutes(deps: Deps) {
         const { documents, isMany } = await postDocuments(deps, organizationOf(c), c.get("sent"), key, signalOf(c));
         const [first] = documents;
         if (isMany || !first) {
-          return sendExtended(c, 201, {
-            inserted_count: documents.length,
-            inserted_ids: documents.map(({ id }) => id),
-          });
+          return await sendInserted(c, keyOf(c), documents);
         }
         const location = `/org/documents/${encodeURIComponent(printPathId(first.id))}`;
         return await sendDocument(c, first, 201, { Location: location });

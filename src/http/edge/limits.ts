@@ -273,7 +273,7 @@ export const limitRefused = (deps: LimitDeps) =>
     const last = taken.at(-1)!;
     if (!last.allowed) {
       c.res.headers.delete("WWW-Authenticate");
-      c.res = sendProblem(c, tooMany(last.resetSeconds));
+      c.res = await sendProblem(c, tooMany(last.resetSeconds));
     }
     tell(c, [...(c.get("taken") ?? []), ...taken]);
   });

@@ -1,13 +1,15 @@
 import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
-import type { Budget } from "../../lib/limit/budget.ts";
+import { type Budget, createBudget } from "../../lib/limit/budget.ts";
 import { failure } from "../../lib/failure.ts";
 import { limitedAs } from "./address.ts";
 import type { Env } from "./context.ts";
 import type { HttpFailure } from "../contract/problems.ts";
 
-/** So much is read of somebody who isn't known yet and doesn't say how much will come: a sign-in or a new organization has a tenth of it at the most. */
+/** So much is read of somebody who isn't known: a sign-in or a new organization has a quarter of it at the most. */
 const strangersBytesMax = 64 * 1_024;
+/** Of all of them together: no room of those who are known is theirs. */
+const strangersBytesMaxOfAll = 64 * strangersBytesMax;
 
 const tooLarge = (bytesMax: number) =>
   failure<HttpFailure>("body_too_large", `The body may have at most ${bytesMax} bytes.`);
@@ -49,9 +51,11 @@ async function readChunks(
 /**
  * Bounds bodies. One that says that it is too large is refused at once. Of the others nothing is read before a route asks for
  * it by `receive`, which stands behind whoever finds out who is calling; then it counts in the budget until the request ends.
+ * A stranger's counts in one of their own, and only as it comes: announcing much takes nothing from anybody.
  */
-export const boundBodies = (bytesMaxOf: (method: string, path: string) => number, budget: Budget) =>
-  createMiddleware<Env>(async function boundBodies(c, next) {
+export const boundBodies = (bytesMaxOf: (method: string, path: string) => number, knownBudget: Budget) => {
+  const strangersBudget = createBudget(strangersBytesMaxOfAll);
+  return createMiddleware<Env>(async function boundBodies(c, next) {
     const bytesMax = bytesMaxOf(c.req.method, c.req.path);
     const isChunked = c.req.header("transfer-encoding") !== undefined;
     const declared = isChunked ? 0 : Number(c.req.header("content-length") ?? 0);
@@ -61,7 +65,9 @@ export const boundBodies = (bytesMaxOf: (method: string, path: string) => number
       const { body } = c.req.raw;
       if (!body) return;
       const { key, isKnown } = readerOf(c);
-      const most = isChunked && !isKnown ? Math.min(bytesMax, strangersBytesMax) : bytesMax;
+      const most = isKnown ? bytesMax : Math.min(bytesMax, strangersBytesMax);
+      const budget = isKnown ? knownBudget : strangersBudget;
+      if (declared > most) throw tooLarge(most);
       let taken = 0;
       giveBack = () => budget.giveBack(key, taken);
       const take = (bytes: number) => {
@@ -69,7 +75,7 @@ export const boundBodies = (bytesMaxOf: (method: string, path: string) => number
         if (!budget.take(key, bytes)) throw busy();
         taken += bytes;
       };
-      if (isChunked)
+      if (isChunked || !isKnown)
         c.req.bodyCache.arrayBuffer = Promise.resolve(await readChunks(body, take, c.get("late"))) as never;
       else take(declared);
     };
@@ -81,6 +87,7 @@ export const boundBodies = (bytesMaxOf: (method: string, path: string) => number
       giveBack();
     }
   });
+};
 
 /** Reads the body, or sees to it that there is room for it, before what follows looks at it. */
 export const receive = (c: Context): Promise<void> => (c as Context<Env>).get("receive")();
