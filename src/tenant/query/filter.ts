@@ -4,7 +4,7 @@ import { invalid, under } from "../../lib/invalid.ts";
 import { tooCostly, walksMax } from "./cost/cost.ts";
 import { filterOperators, joiningOperators, type OperandKind, typeNames } from "./operators.ts";
 import { checkOwnPath, checkPath, countNumbers } from "./path.ts";
-import { checkPattern } from "./cost/pattern.ts";
+import { checkPattern, weightOfLength } from "./cost/pattern.ts";
 
 export { placeFilter } from "./place-filter.ts";
 
@@ -146,33 +146,38 @@ function checkQuery(query: unknown, pointer: string, check: typeof checkPath, sc
   }
 }
 
-const isPattern = (value: unknown) => value instanceof BSONRegExp;
+const isPattern = (value: unknown): value is BSONRegExp => value instanceof BSONRegExp;
 const further: ReadonlySet<string> = new Set([...joiningOperators, "$elemMatch", "$not"]);
 
-/** Each is looked at letter by letter: so they are counted before. */
+/** Each is looked at letter by letter: so these are counted before. */
 function countPatterns(value: unknown): number {
-  if (isPattern(value)) return 1;
+  if (value instanceof BSONRegExp) return countPatterns({ $regex: value.pattern });
   if (Array.isArray(value)) return value.reduce<number>((sum, part) => sum + countPatterns(part), 0);
   if (!isDocument(value)) return 0;
-  const parts = Object.entries(value);
-  return parts.reduce((sum, [name, part]) => sum + (name === "$regex" ? 1 : countPatterns(part)), 0);
+  return Object.entries(value).reduce(
+    (sum, [name, part]) =>
+      sum + (name === "$regex" && typeof part === "string" ? weightOfLength(part) : countPatterns(part)),
+    0,
+  );
 }
 
 /** How many conditions a filter that was checked has: each may go through the same array, or do so as often as others. */
 export function countConditions(query: unknown): number {
   if (Array.isArray(query)) return query.reduce<number>((sum, part) => sum + countConditions(part), 0);
+  if (isPattern(query)) return checkPattern(query, "");
   if (!isDocument(query)) return 1;
   return Object.entries(query).reduce((sum, [name, part]) => {
     if (name === "$expr") return sum;
     if (name === "$all") {
       return (part as unknown[]).reduce<number>(
-        (all, one) => all + (isElementMatch(one) ? countConditions(one) : 1),
+        (all, one) => all + (isElementMatch(one) || isPattern(one) ? countConditions(one) : 1),
         sum,
       );
     }
+    if (name === "$regex") return sum + checkPattern(part as string | BSONRegExp, "", query.$options);
     if (name.startsWith("$bits")) return sum + bitsWeight;
-    if (name === "$in" || name === "$nin") return sum + 1 + (part as unknown[]).filter(isPattern).length;
-    const isCondition = isDocument(part) && Object.keys(part).some((each) => each.startsWith("$"));
+    if (name === "$in" || name === "$nin") return sum + 1 + countConditions((part as unknown[]).filter(isPattern));
+    const isCondition = isPattern(part) || (isDocument(part) && Object.keys(part).some((each) => each.startsWith("$")));
     const conditions = further.has(name) || (!name.startsWith("$") && isCondition) ? countConditions(part) : 1;
     return sum + conditions * (name.startsWith("$") ? 1 : 2 ** countNumbers(name));
   }, 0);
