@@ -1,6 +1,7 @@
 import { isDocument } from "../../lib/bson/bson.ts";
 import { assertAtMost, invalid, under } from "../../lib/invalid.ts";
 import { isReserved } from "../document.ts";
+import { checkNumbers } from "./path.ts";
 import { expressionOperators, systemVariables } from "./operators.ts";
 
 type Variables = ReadonlySet<string>;
@@ -20,6 +21,8 @@ function bind(bound: Variables, name: unknown, pointer: string): Variables {
 }
 
 function checkText(text: string, pointer: string, bound: Variables): void {
+  if (!text.startsWith("$")) return;
+  checkNumbers(text, pointer);
   if (!text.startsWith("$$")) return;
   const name = text.slice(2).split(".")[0]!;
   if (!systemVariables.has(name) && !bound.has(name)) {
@@ -85,7 +88,11 @@ function check(value: unknown, pointer: string, bound: Variables): void {
   }
   for (const [name, part] of entries) {
     if (name.startsWith("$")) checkOperator(name, part, under(pointer, name), bound);
-    else check(part, under(pointer, name), bound);
+    else {
+      // A path, beneath `sortBy`.
+      checkNumbers(name, under(pointer, name));
+      check(part, under(pointer, name), bound);
+    }
   }
 }
 

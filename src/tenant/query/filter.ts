@@ -3,8 +3,8 @@ import { isDocument, isInteger, isNumeric, toNumber } from "../../lib/bson/bson.
 import { invalid, under } from "../../lib/invalid.ts";
 import { tooCostly, walksMax } from "./cost/cost.ts";
 import { filterOperators, joiningOperators, type OperandKind, typeNames } from "./operators.ts";
-import { checkOwnPath, checkPath } from "./path.ts";
-import { checkPattern } from "./cost/pattern.ts";
+import { checkOwnPath, checkPath, countNumbers } from "./path.ts";
+import { checkPattern, weightOfLength } from "./cost/pattern.ts";
 
 export { placeFilter } from "./place-filter.ts";
 
@@ -12,6 +12,11 @@ export { placeFilter } from "./place-filter.ts";
 export type FilterScope = { beneathId: "allowed"; checkExpression: (value: unknown, pointer: string) => void };
 
 type Check = (value: unknown, pointer: string) => void;
+
+/** Positions that one `$bits…` names: in a binary value each is looked at. */
+const bitsMax = 64;
+/** As many conditions take about as long. */
+const bitsWeight = 5;
 
 const refuse = (pointer: string, message: string, code = "invalid_operand") => invalid(pointer, message, code);
 const kindOf = (name: string): OperandKind | undefined =>
@@ -97,7 +102,10 @@ const operands: Record<OperandKind, Check> = {
       throw refuse(pointer, "may only contain i, m, s, u and x");
   },
   bits(value, pointer) {
-    if (value instanceof Binary || (!Array.isArray(value) && isInteger(value, 0))) return;
+    if (!Array.isArray(value) && isInteger(value, 0)) return;
+    const bits = value instanceof Binary ? value.length() * 8 : Array.isArray(value) ? value.length : 0;
+    if (bits > bitsMax) throw refuse(pointer, `must name at most ${bitsMax} bits`, "too_many");
+    if (value instanceof Binary) return;
     checkList(value, pointer, 0, (bit, at) => {
       if (!isNumeric(bit) || !isInteger(bit, 0)) throw refuse(at, "must be a whole number, 0 or greater");
     });
@@ -139,28 +147,40 @@ function checkQuery(query: unknown, pointer: string, check: typeof checkPath, sc
   }
 }
 
-const isPattern = (value: unknown) => value instanceof BSONRegExp;
+const isPattern = (value: unknown): value is BSONRegExp => value instanceof BSONRegExp;
 const further: ReadonlySet<string> = new Set([...joiningOperators, "$elemMatch", "$not"]);
 
-/** Each is looked at letter by letter: so they are counted before. */
+/** Each is looked at letter by letter: so these are counted before. */
 function countPatterns(value: unknown): number {
-  if (isPattern(value)) return 1;
+  if (value instanceof BSONRegExp) return countPatterns({ $regex: value.pattern });
   if (Array.isArray(value)) return value.reduce<number>((sum, part) => sum + countPatterns(part), 0);
   if (!isDocument(value)) return 0;
-  const parts = Object.entries(value);
-  return parts.reduce((sum, [name, part]) => sum + (name === "$regex" ? 1 : countPatterns(part)), 0);
+  return Object.entries(value).reduce(
+    (sum, [name, part]) =>
+      sum + (name === "$regex" && typeof part === "string" ? weightOfLength(part) : countPatterns(part)),
+    0,
+  );
 }
 
-/** How many conditions a filter that was checked has: each may go through the same array. */
+/** How many conditions a filter that was checked has: each may go through the same array, or do so as often as others. */
 export function countConditions(query: unknown): number {
   if (Array.isArray(query)) return query.reduce<number>((sum, part) => sum + countConditions(part), 0);
+  if (isPattern(query)) return checkPattern(query, "");
   if (!isDocument(query)) return 1;
   return Object.entries(query).reduce((sum, [name, part]) => {
     if (name === "$expr") return sum;
-    if (name === "$all") return sum + (part as unknown[]).length;
-    if (name === "$in" || name === "$nin") return sum + 1 + (part as unknown[]).filter(isPattern).length;
-    const isCondition = isDocument(part) && Object.keys(part).some((each) => each.startsWith("$"));
-    return sum + (further.has(name) || (!name.startsWith("$") && isCondition) ? countConditions(part) : 1);
+    if (name === "$all") {
+      return (part as unknown[]).reduce<number>(
+        (all, one) => all + (isElementMatch(one) || isPattern(one) ? countConditions(one) : 1),
+        sum,
+      );
+    }
+    if (name === "$regex") return sum + checkPattern(part as string | BSONRegExp, "", query.$options);
+    if (name.startsWith("$bits")) return sum + bitsWeight;
+    if (name === "$in" || name === "$nin") return sum + 1 + countConditions((part as unknown[]).filter(isPattern));
+    const isCondition = isPattern(part) || (isDocument(part) && Object.keys(part).some((each) => each.startsWith("$")));
+    const conditions = further.has(name) || (!name.startsWith("$") && isCondition) ? countConditions(part) : 1;
+    return sum + conditions * (name.startsWith("$") ? 1 : 2 ** countNumbers(name));
   }, 0);
 }
 

@@ -7,6 +7,16 @@ export type IdPath = "_id" | "_id.i";
 
 /** Characters: whoever pages takes the path apart for each document. */
 const pathLengthMax = 1_200;
+/** Each doubles the work: in an array a number is tried as an index, and as a name in each of the elements. */
+const numbersMax = 4;
+
+export const countNumbers = (path: string): number => path.split(".").filter((part) => /^\d+$/.test(part)).length;
+
+/** Throws when a path has more numbers than a database should be asked for. */
+export function checkNumbers(path: string, pointer: string): void {
+  if (countNumbers(path) > numbersMax)
+    throw invalid(pointer, `has more than ${numbersMax} parts that are numbers`, "invalid_path");
+}
 
 /** Throws unless `path` can name a field (`a`, `a.b`, `a.0.b`). */
 export function checkPath(path: string, pointer: string): void {
@@ -21,6 +31,7 @@ export function checkPath(path: string, pointer: string): void {
           ? `has more than ${depthMax} parts`
           : null;
   if (wrong) throw invalid(pointer, wrong, "invalid_path");
+  checkNumbers(path, pointer);
 }
 
 const isBeneathId = (path: string): boolean => path.startsWith("_id.");

@@ -91,13 +91,14 @@ function rows(value: unknown, sum: Growth, pointer: string): Growth {
   return times(sum, inputs.length);
 }
 
-function checkPatternOf(value: unknown, pointer: string): void {
+/** How many times as long the search for a pattern takes. */
+function weighPattern(value: unknown, pointer: string): number {
   const pattern: unknown = isDocument(value) ? value.regex : undefined;
   const options: unknown = isDocument(value) ? (value.options ?? "") : "";
   const isText = (part: unknown): part is string => typeof part === "string" && !part.startsWith("$");
   if (!(pattern instanceof BSONRegExp || isText(pattern)) || !isText(options))
     throw tooCostly(pointer, "has a computed pattern", "write it as a literal");
-  checkPattern(pattern, under(pointer, "regex"), options);
+  return checkPattern(pattern, under(pointer, "regex"), options);
 }
 
 /** @param operands what `value` holds, in its order. @throws Failure `expression_too_costly` */
@@ -108,7 +109,7 @@ export function operate(
   pointer: string,
 ): { work: Growth; made: Value } {
   const { works, steps = 1, gives } = costOf(name);
-  if (name.startsWith("$regex")) checkPatternOf(value, pointer);
+  const weight = name.startsWith("$regex") ? weighPattern(value, pointer) : 1;
   const sizes = operands.map(({ size }) => size);
   const sum = plus(...sizes);
   // Named ones have no order.
@@ -126,8 +127,8 @@ export function operate(
     compares: () => compared(sizes),
     looks: () => (name === "$in" ? (sizes[1] ?? constant(1)) : subject),
     walks: () => times(sum, steps),
-    searches: () => search(subject, others),
-    repeats: () => times(search(sum, sum), steps),
+    searches: () => times(search(subject, others), weight),
+    repeats: () => times(search(sum, sum), steps * weight),
   };
   const made = {
     scalar: () => scalar,
