@@ -34,7 +34,7 @@ import { createRevocationNews } from "./session/revocation/revocation-news.ts";
 import * as revocationStore from "./session/revocation/revocation-store.ts";
 import { createRevocations } from "./session/revocation/revocations.ts";
 import { createTokenIssuer } from "./session/token/token.ts";
-import { createDeployments } from "./tenant/deployments.ts";
+import { createDeployments, type Deployments } from "./tenant/deployments.ts";
 import type { Documents } from "./tenant/door.ts";
 import { createLeases } from "./tenant/lease.ts";
 import { defaultRegion } from "./tenant/placement.ts";
@@ -68,7 +68,7 @@ export function createCore(config: Config, client: MongoClient, log: Logger): Co
   const audit = createAuditor({ db, flows, now, log, sourceOf: limitedAs });
   return {
     db,
-    deployments: createDeployments({ [defaultRegion]: db }),
+    deployments: deploymentsBy(client, config.databaseName),
     config,
     log,
     now,
@@ -86,6 +86,10 @@ export function createCore(config: Config, client: MongoClient, log: Logger): Co
     },
   };
 }
+
+/** All that there are, by the connections of one client. */
+const deploymentsBy = (client: MongoClient, databaseName: string): Deployments =>
+  createDeployments({ [defaultRegion]: client.db(databaseName) });
 
 function keepConnected(client: MongoClient): Closing {
   const { connectTimeoutMS, heartbeatFrequencyMS } = ownOptions;
@@ -213,5 +217,5 @@ function createDocuments(client: MongoClient, databaseName: string): Documents {
   const connections = client.options.maxPoolSize || connectionsDefault;
   const atOnce = Math.max(1, connections - Math.ceil(connections / 10));
   const places = createPlaces({ atOnce, waitingMax: atOnce * waitingPerPlace, waitMs: placeWaitMs });
-  return { deployments: createDeployments({ [defaultRegion]: client.db(databaseName) }), places };
+  return { deployments: deploymentsBy(client, databaseName), places };
 }

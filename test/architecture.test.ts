@@ -130,6 +130,8 @@ describe("the structure of the code", () => {
       const opens = file === "boot.ts" || file === "tenant/deployments.ts" || file.startsWith("lib/mongo/");
       if (!opens && /\bclient\b[^;]*\.db\((?!"admin"\))/.test(text)) wrong.push(`${file} opens another database`);
       if (!inTenant && /\bdatabaseAt\b/.test(text)) wrong.push(`${file} names databaseAt`);
+      // A deployment's own database is in everybody's hands, to be connected, watched and asked whether it answers.
+      if (!inTenant && /\bhome\s*(\.(?!client\b)|:|\[)/.test(text)) wrong.push(`${file} asks a deployment's database`);
       if (inTenant) wrong.push(...(await leaks(file, text)));
     }
     expect(wrong).toEqual([]);

@@ -1,5 +1,5 @@
 import type { Deps } from "../deps.ts";
-import { isFailure } from "../lib/failure.ts";
+import { isFailure, isRefusal } from "../lib/failure.ts";
 import { type Entry, entryOf, type NewEntry } from "./audit.ts";
 import { findPending, removePending, writePending } from "./store.ts";
 
@@ -25,9 +25,8 @@ export async function audited<T>(deps: AuditDeps, wanted: NewEntry, act: () => P
   try {
     result = await act();
   } catch (error) {
-    const refused = isFailure(error) && error.retryAfterSeconds === undefined;
     const details = isFailure(error) ? { ...entry.details, code: error.failure } : entry.details;
-    await settle(deps, { ...entry, details, outcome: refused ? "failure" : "unknown" });
+    await settle(deps, { ...entry, details, outcome: isRefusal(error) ? "failure" : "unknown" });
     throw error;
   }
   await settle(deps, { ...entry, outcome: "success" });

@@ -169,7 +169,10 @@ async function dropIfUnclaimed({ db, deployments }: DoctorDeps, one: Existing, c
   }
 }
 
-/** Organizations whose own collection isn't there, lacks an index that every one has, or holds what is another's. */
+/**
+ * Organizations in a region that isn't there, and those whose own collection isn't, lacks an index that every one has, or holds
+ * what is another's.
+ */
 export async function examinePlaces(
   deps: DoctorDeps,
   { known, organizations }: Page,
@@ -178,10 +181,10 @@ export async function examinePlaces(
   const symptoms: Symptom[] = [];
   await forEach(organizations, atOnce, async ({ _id, status, placement }) => {
     const organization_id = _id.toHexString();
-    if (!isEstablished({ status }) || !placement || isShared(placement) || known.isBusy(organization_id)) return;
-    if (isLacking(lacks, placement.tier)) return;
+    if (!isEstablished({ status }) || !placement || known.isBusy(organization_id)) return;
     if (!deps.deployments.has(placement.region))
       return void symptoms.push({ finding: { finding: "organization_without_place", organization_id } });
+    if (isShared(placement) || isLacking(lacks, placement.tier)) return;
     const { database, collection } = placement;
     const mend = () => createMissing(deps, organization_id, placement);
     const missing = await missingBaseIndexes(deps.deployments, placement);

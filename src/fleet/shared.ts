@@ -62,7 +62,7 @@ export function examineWantedIndexes(
     const organization_id = _id.toHexString();
     for (const { index, name } of wantedSharedIndexes(placement)) {
       if (existing.has(name)) wanted.add(name);
-      else if (isEstablished({ status }) && !known.isBusy(organization_id)) {
+      else if (placement.region === defaultRegion && isEstablished({ status }) && !known.isBusy(organization_id)) {
         const mend = () => changeIndex(deps, _id, placement.key, { create: index });
         const where = whereShared(deps.db);
         symptoms.push({ finding: { finding: "index_missing", organization_id, ...where, index: name }, mend });
@@ -107,6 +107,8 @@ async function mendingOf(deps: DoctorDeps, index: string, known: Known): Promise
   if (known.isBusy(owner)) return null;
   const placement = (await organizationStore.findById(db, new ObjectId(owner)))?.placement;
   if (placement && isStay(parsed.key)(placement)) {
+    // Its indexes are changed where it lives.
+    if (placement.region !== defaultRegion) return {};
     // Built by an operation that never said so: the tenant doesn't know of it, and is refused what it forbids.
     const drop: TenantIndex = { name: parsed.name, key: {}, unique: true };
     return { mend: () => changeIndex(deps, new ObjectId(owner), parsed.key, { drop }) };

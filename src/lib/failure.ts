@@ -11,6 +11,8 @@ export type FieldError = { pointer: string; message: string; code: string };
 export type Failure<Code extends string = string> = Error & {
   readonly failure: Code;
   readonly retryAfterSeconds?: number;
+  /** What logs and operators are told instead of the detail. */
+  readonly forOperators?: string;
   readonly errors?: FieldError[];
   /** What the credentials would have had to allow (RFC 6750, 3). */
   readonly scope?: string;
@@ -28,6 +30,7 @@ export const failure = <Code extends string>(
   detail: string,
   more: {
     retryAfterSeconds?: number;
+    forOperators?: string;
     errors?: FieldError[];
     scope?: string;
     etag?: string;
@@ -42,3 +45,7 @@ export const failure = <Code extends string>(
 
 export const isFailure = (error: unknown): error is Failure =>
   error instanceof Error && typeof (error as Partial<Failure>).failure === "string";
+
+/** Whether nothing was done, and it would be refused again: it doesn't ask to try again. */
+export const isRefusal = (error: unknown): error is Failure =>
+  isFailure(error) && error.retryAfterSeconds === undefined;

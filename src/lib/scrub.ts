@@ -1,3 +1,4 @@
+import { isFailure } from "./failure.ts";
 import { isUnauthorized } from "./mongo/mongo.ts";
 
 // An email may hold quotes, braces and slashes: rather too much is taken out than too little.
@@ -43,6 +44,7 @@ function lackOf({ message }: Error): string {
 export function wordsOf(error: unknown): string {
   if (!(error instanceof Error)) return "a value that isn't an error was thrown";
   if (isUnauthorized(error)) return lackOf(error);
+  if (isFailure(error) && error.forOperators !== undefined) return scrub(error.forOperators);
   return mayBeRead(error) ? scrub(error.message) : kindOf(error);
 }
 

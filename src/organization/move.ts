@@ -8,6 +8,7 @@ import { type DriveDeps, enqueue, type OperationFailure } from "../operation/dri
 import { isKnown } from "../operation/known.ts";
 import type { Operation } from "../operation/operation.ts";
 import * as operationStore from "../operation/store.ts";
+import type { TenantFailure } from "../tenant/door.ts";
 import type { Tier } from "../tenant/placement.ts";
 import { assertAvailable } from "../tenant/place/rights.ts";
 import { type OrganizationFailure, organizationNotFound } from "./organization.ts";
@@ -27,7 +28,7 @@ export async function moveOrganization(
   const organization = await findEstablishedById(deps.db, organizationId);
   if (!organization) throw organizationNotFound();
   if (!organization.placement) {
-    throw failure<OrganizationFailure>(
+    throw failure<TenantFailure>(
       "organization_without_place",
       "The location of its documents is unknown; see `croupier inspect`.",
     );

@@ -4,8 +4,7 @@ import { failure } from "../lib/failure.ts";
 import type { Standing } from "../tenant/lease.ts";
 import { describePlacement, type Placement, type Tier } from "../tenant/placement.ts";
 
-export type OrganizationFailure =
-  "organization_name_taken" | "organization_not_found" | "organization_without_place" | "move_pointless";
+export type OrganizationFailure = "organization_name_taken" | "organization_not_found" | "move_pointless";
 
 /** As an operation ends with it. */
 export const organizationMissing = {

@@ -11,15 +11,11 @@ import {
   buildIndexes,
   within,
 } from "../lib/mongo/mongo.ts";
+import type { TenantFailure } from "../tenant/door.ts";
 import type { Standing } from "../tenant/lease.ts";
 import type { TenantIndex, Tier } from "../tenant/placement.ts";
 import { retireKeys } from "../tenant/place/retired.ts";
-import {
-  established,
-  type OrganizationDocument,
-  type OrganizationFailure,
-  organizationNotFound,
-} from "./organization.ts";
+import { established, type OrganizationDocument, organizationNotFound } from "./organization.ts";
 
 /** `organizations` as the first Croupier named it. */
 export const organizations = (db: Db): Collection<OrganizationDocument> => db.collection("organizations");
@@ -113,7 +109,7 @@ export async function findStanding(
   const { placement, move, allow_list = [] } = organization;
   if (!placement) {
     const detail = "The location of this organization's documents is unknown; contact the operator of the service.";
-    throw failure<OrganizationFailure>("organization_without_place", detail);
+    throw failure<TenantFailure>("organization_without_place", detail);
   }
   return { placement, ...(move && { move }), ...(allow_list.length > 0 && { allows: createNetworks(allow_list) }) };
 }

@@ -6,6 +6,7 @@ import { run } from "../operation/run.ts";
 import type { Actor } from "../session/session.ts";
 import { despiteLeftovers } from "./leftovers.ts";
 import { type OrganizationView, viewOrganization } from "./organization.ts";
+import { assertReachable } from "./reachable.ts";
 import { getById } from "./store.ts";
 
 export type OrganizationChanges = {
@@ -20,13 +21,15 @@ const budgetMs = 20_000;
  * Changes an admin's organization and sign-in: all that is asked or, when a name or email is taken, nothing. A new password
  * ends the admin's tokens but for the one that acts, and the other sessions.
  *
- * @throws Failure `organization_name_taken`, `email_taken`, `organization_not_found`, `passwords_busy`, `operation_pending`
+ * @throws Failure `organization_name_taken`, `email_taken`, `organization_not_found`, `passwords_busy`, `operation_pending`;
+ * for a new name of `assertReachable`
  */
 export async function updateOrganization(
   deps: DriveDeps & Pick<Deps, "passwords" | "lookUp">,
   actor: Actor,
   changes: OrganizationChanges,
 ): Promise<OrganizationView> {
+  if (changes.organization_name !== undefined) await assertReachable(deps, actor.organizationId);
   const input = {
     admin_id: actor.adminId,
     acting_token: actor.claims.jti,

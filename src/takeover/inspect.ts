@@ -140,7 +140,7 @@ async function* damagedPlaces({ db, deployments }: Pick<Deps, "db" | "deployment
   const home = { region: defaultRegion, database: db.databaseName };
   for await (const page of establishedPages(db)) {
     const here = page.flatMap(({ _id, placement }) =>
-      placement && !isShared(placement) && placement.database === db.databaseName
+      placement && !isShared(placement) && placement.region === defaultRegion && placement.database === db.databaseName
         ? [{ organization_id: _id.toHexString(), collection: placement.collection }]
         : [],
     );

@@ -1,6 +1,6 @@
 import type { Db } from "mongodb";
 import { failure } from "../lib/failure.ts";
-import type { OrganizationFailure } from "../organization/organization.ts";
+import type { TenantFailure } from "./door.ts";
 import type { Placement } from "./placement.ts";
 
 /** A MongoDB deployment that tenants' documents are in, by one of this process's pools. */
@@ -26,8 +26,14 @@ export function createDeployments(homes: Record<string, Db>): Deployments {
     of(region) {
       const deployment = byRegion.get(region);
       if (deployment) return deployment;
-      const detail = `Its documents are in the region ${region}, which this service has no deployment for.`;
-      throw failure<OrganizationFailure>("organization_without_place", detail);
+      throw failure<TenantFailure>(
+        "organization_without_place",
+        "The organization's documents are in a region that this service isn't connected to; contact the operator of the service.",
+        {
+          retryAfterSeconds: 60,
+          forOperators: `The organization's documents are in the region ${region}, which this service isn't connected to.`,
+        },
+      );
     },
   };
 }

@@ -8,7 +8,7 @@ import type { Deployments } from "./deployments.ts";
 import type { Lease, Leases } from "./lease.ts";
 import { type Late, openScope, type TenantScope } from "./scope.ts";
 
-export type TenantFailure = "tenant_gone" | "tenant_moving" | "documents_busy";
+export type TenantFailure = "tenant_gone" | "tenant_moving" | "documents_busy" | "organization_without_place";
 
 /** What a caller is about to do: read, or write the documents with these ids. */
 export type Intent = "read" | { write: readonly unknown[] };
@@ -51,7 +51,8 @@ const workAside = (error: unknown): (() => Promise<void>) => {
  * where the documents are now. So `use` may run several times, and a write has to recognize its own first try. Others have its
  * place while it has something done `aside`.
  *
- * @throws Failure `tenant_gone`, `tenant_moving`, `documents_busy`; what `use` throws, when that is sure to be true of where the documents are
+ * @throws Failure `tenant_gone`, `tenant_moving`, `documents_busy`, `organization_without_place`; what `use` throws, when that
+ * is sure to be true of where the documents are
  */
 export async function withTenant<T>(
   { db, documents, leases, late }: DoorDeps,

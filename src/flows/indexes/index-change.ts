@@ -1,4 +1,4 @@
-import { isFailure } from "../../lib/failure.ts";
+import { isRefusal } from "../../lib/failure.ts";
 import type { Flow, Next, Operation, Step, StepDeps } from "../../operation/operation.ts";
 import * as guarded from "../../organization/guarded.ts";
 import * as organizationStore from "../../organization/store.ts";
@@ -30,7 +30,7 @@ const at =
       return await step(deps, operation, placement);
     } catch (error) {
       // What the database refuses is the caller's answer: it would be refused again.
-      if (!isFailure(error) || error.failure === "operation_pending") throw error;
+      if (!isRefusal(error)) throw error;
       return { failed: { code: error.failure, detail: error.message } };
     }
   };
@@ -48,8 +48,12 @@ async function record(
   await guarded.notePlacement(db, organizationOf(operation), { indexes: change(others) });
 }
 
-/** Looks first, as what is to be undone depends on it. Here no other change of them is under way. */
+/**
+ * Looks first, as what is to be undone depends on it: here no other change of them is under way. Nothing is said of an index
+ * that is out of reach.
+ */
 const look = at(async ({ deployments, config }, operation, placement) => {
+  deployments.of(placement.region);
   const { create } = changeOf(operation);
   const indexesMax = indexesMaxAt(placement, config.starterIndexes);
   const existed = create !== undefined && hasIndex(await listIndexes(deployments, placement), create, indexesMax);
@@ -61,6 +65,7 @@ const look = at(async ({ deployments, config }, operation, placement) => {
  * is said to be gone first. Others may build and drop the same one meanwhile, so what is said is settled at the end.
  */
 const apply = at(async (deps, operation, placement) => {
+  deps.deployments.of(placement.region);
   const { create, drop } = changeOf(operation);
   if (create) {
     if (isShared(placement)) {
@@ -75,7 +80,7 @@ const apply = at(async (deps, operation, placement) => {
       if (isShared(placement)) await settleCommon({ deps, operation }, [create]);
     } catch (error) {
       // There may be no room for it any more.
-      if (isFailure(error) && !operation.progress.existed) await takeBack(deps, operation, placement);
+      if (isRefusal(error) && !operation.progress.existed) await takeBack(deps, operation, placement);
       throw error;
     }
   } else if (drop) {
@@ -97,7 +102,10 @@ async function takeBack(deps: StepDeps, operation: Operation<Input, Progress>, p
 /** One that the tenant is told to be gone is: what is left of it the doctor removes. */
 const undo = at(async (deps, operation, placement) => {
   const { create, drop } = changeOf(operation);
-  if (create && operation.progress.existed === false) await takeBack(deps, operation, placement);
+  const { existed } = operation.progress;
+  // Nothing is done before it has looked.
+  if (existed === undefined) return { cancelled: true };
+  if (create && !existed) await takeBack(deps, operation, placement);
   if (create) return { cancelled: true };
   const isThere = (await listIndexes(deps.deployments, placement)).some(({ name }) => name === drop!.name);
   return isThere ? { cancelled: true } : { done: true };

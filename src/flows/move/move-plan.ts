@@ -1,4 +1,4 @@
-import { isFailure } from "../../lib/failure.ts";
+import { isRefusal } from "../../lib/failure.ts";
 import { isUnauthorized } from "../../lib/mongo/mongo.ts";
 import type { Next, StepDeps } from "../../operation/operation.ts";
 import { leftOf, paceFrom } from "../../operation/pace.ts";
@@ -43,7 +43,7 @@ async function choose(
     const offered = offerPlace(operation.input.tier, whereOf(deps, organization), 1);
     await assertPortable(deployments, from, offered, deps.config.starterIndexes);
   } catch (error) {
-    if (!isFailure(error)) throw error;
+    if (!isRefusal(error)) throw error;
     return { failed: { code: error.failure, detail: error.message } };
   }
   const unavailable = await findUnavailable(deployments.of(from.region), [from.tier, operation.input.tier]);
@@ -111,7 +111,7 @@ export const journal: MoveStep = async (deps, operation) => {
       deps.log.error({ operation_id: operation._id, err: error }, "database user lacks a right");
       return { go: "cancel", progress: { failed: tierUnavailable(target.tier) } };
     }
-    if (!isFailure(error) || error.failure === "operation_pending") throw error;
+    if (!isRefusal(error)) throw error;
     // It waits for its turn, and keeps nobody from anything.
     if (error.failure === "index_busy") return { go: "journal" };
     // It would be refused again, however often it is tried.

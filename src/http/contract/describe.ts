@@ -200,5 +200,11 @@ export const bodilessProblems = {
   body_too_large: "The request has a body of more than MAX_BODY_BYTES",
 };
 
+/** Problems of the routes that need the organization's documents. */
+export const placeProblems = {
+  organization_without_place:
+    "The location of its documents is unknown, or the service isn't connected to their region",
+};
+
 /** Problems of the routes whose effect is recorded. */
 export const recordProblems = { audit_unavailable: "The audit log can't be written at the moment" };

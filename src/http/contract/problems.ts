@@ -115,7 +115,7 @@ export const problemTypes: Record<FailureCode, { status: ProblemStatus; title: s
   quota_exceeded: { status: 422, title: "Quota exceeded" },
   rate_limited: { status: 429, title: "Too many requests" },
   internal_error: { status: 500, title: "Internal error" },
-  organization_without_place: { status: 503, title: "The location of the documents is unknown" },
+  organization_without_place: { status: 503, title: "The organization's documents can't be reached" },
   operation_pending: { status: 503, title: "The change is not finished yet" },
   tenant_moving: { status: 503, title: "The organization is being moved" },
   write_conflict: { status: 503, title: "Too many concurrent writes to this document" },
@@ -225,7 +225,9 @@ export async function sendProblem(
   headers: Record<string, string> = {},
 ): Promise<Response> {
   const { status } = problemTypes[error.failure];
-  const body = problemOf(error, requestPath(c), c.get("requestId") ?? "");
+  const document = problemOf(error, requestPath(c), c.get("requestId") ?? "");
+  const { forOperators } = error;
+  const body = c.get("operator") && forOperators !== undefined ? { ...document, detail: forOperators } : document;
   if (status === 401) headers["WWW-Authenticate"] = challenge(error);
   if (error.scope !== undefined)
     headers["WWW-Authenticate"] = `Bearer error="insufficient_scope", scope="${error.scope}"`;
@@ -249,6 +251,13 @@ function challenge({ failure: code, members }: Failure<FailureCode>): string {
 /** The one place where errors become answers. */
 export function handleError({ log, config }: Pick<Deps, "log" | "config">) {
   const told = new Set<string>();
+  /** What an operator has to see to: once for each right and kind of database, say, not for each request. */
+  const tell = (request_id: unknown, err: unknown, message: string) => {
+    const what = wordsOf(err).replace(/[0-9a-f]{24}/, "*");
+    if (told.has(what)) return;
+    told.add(what);
+    log.error({ request_id, err }, message);
+  };
   return async (error: unknown, c: Context): Promise<Response> => {
     const problem = asFailure(error);
     const requestId = c.get("requestId");
@@ -256,12 +265,8 @@ export function handleError({ log, config }: Pick<Deps, "log" | "config">) {
     else if (problem.failure === "database_unavailable")
       log.warn({ request_id: requestId, err: error }, "database unavailable");
     const refusal = [error, problem.cause].find(isUnauthorized);
-    // Once for each right and kind of database, not for each request.
-    const what = refusal === undefined ? null : wordsOf(refusal).replace(/[0-9a-f]{24}/, "*");
-    if (what !== null && !told.has(what)) {
-      told.add(what);
-      log.error({ request_id: requestId, err: refusal }, "database user lacks a right");
-    }
+    if (refusal !== undefined) tell(requestId, refusal, "database user lacks a right");
+    if (problem.forOperators !== undefined) tell(requestId, problem, "request needs an operator");
     const isFirst = config.validationErrors === "v1" && isOfFirst(c.req.method, c.req.path);
     if (isFirst && problemTypes[problem.failure].status === 422) return c.json(firstErrorsOf(problem), 422);
     return await sendProblem(c, problem);

@@ -3,7 +3,7 @@ import type { Deps } from "../../deps.ts";
 import { authenticate, authenticateOften } from "../../session/authenticate.ts";
 import type { Intent } from "../../session/session.ts";
 import type { Env } from "./context.ts";
-import { withDescription } from "../contract/describe.ts";
+import { placeProblems, withDescription } from "../contract/describe.ts";
 import { limitOrganization, organizationProblems } from "./limits.ts";
 
 const security = [{ accessToken: [] }];
@@ -44,7 +44,7 @@ export const requireTenant = (deps: AuthDeps & Pick<Deps, "leases">, intent: Int
       problems: {
         ...tokenProblems,
         tenant_gone: "The organization was deleted in the meantime",
-        organization_without_place: "The location of its documents is unknown",
+        ...placeProblems,
         tenant_moving: "The organization is being moved, and the request would have had to wait too long",
         documents_busy: "Too many requests of all organizations together are reading or writing documents",
       },

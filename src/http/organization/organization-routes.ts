@@ -6,7 +6,15 @@ import { removeOrganization } from "../../organization/remove.ts";
 import { updateOrganization } from "../../organization/update.ts";
 import { requireAdmin } from "../edge/auth.ts";
 import type { Env } from "../edge/context.ts";
-import { answer, body, databaseProblems, describe, query, recordProblems } from "../contract/describe.ts";
+import {
+  answer,
+  body,
+  databaseProblems,
+  describe,
+  placeProblems,
+  query,
+  recordProblems,
+} from "../contract/describe.ts";
 import { confirmPassword } from "./confirm-password.ts";
 import { optionalBody } from "../contract/optional-body.ts";
 import { limitCreates, limitCredentials, limitReads } from "../edge/limits.ts";
@@ -92,6 +100,7 @@ export const organizationRoutes = (deps: Deps) =>
         problems: {
           organization_name_taken: "The name already exists",
           email_taken: "The email already exists",
+          ...placeProblems,
           organization_not_found: "The organization was deleted in the meantime",
           ...busy,
         },
@@ -113,6 +122,7 @@ export const organizationRoutes = (deps: Deps) =>
         problems: {
           ...databaseProblems,
           ...recordProblems,
+          ...placeProblems,
           organization_not_found: "The organization was deleted in the meantime",
           operation_pending: busy.operation_pending,
         },

@@ -13,6 +13,7 @@ import {
   databaseProblems,
   describe,
   pathParameters,
+  placeProblems,
   query,
   recordProblems,
 } from "../contract/describe.ts";
@@ -42,8 +43,8 @@ export function platformRoutes(deps: Deps) {
         problems: {
           ...databaseProblems,
           ...recordProblems,
+          ...placeProblems,
           organization_not_found: "No organization has this id",
-          organization_without_place: "The location of its documents is unknown",
           move_pointless: "It is already in this tier",
           tier_unavailable: "The database user lacks a right that one of the two tiers needs",
           quota_exceeded: "The organization has more documents or bytes than the tier's quota allows",
