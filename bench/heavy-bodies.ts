@@ -53,6 +53,12 @@ export const heavyQueries: [path: string, what: string, body: () => string][] = 
     () =>
       `{"pipeline":[{"$set":{"a":{"$switch":{"branches":[${times(1_100, () => '{"case":{"$eq":["$a",1]},"then":"$b"}')}]}}}}]}`,
   ],
+  [
+    "aggregate",
+    "arrays 90 deep, with 85 fields in each",
+    () =>
+      `{"pipeline":[{"$set":{"a":${Array.from({ length: 90 }).reduce<string>((inner, _, depth) => `[${times(85, (i) => `"$f${depth}_${i}"`)},${inner}]`, "1")}}}]}`,
+  ],
   ["aggregate", "an array of 500,000 ints", () => `{"pipeline":[{"$set":{"a":[${ints(500_000)}]}}]}`],
 ];
 

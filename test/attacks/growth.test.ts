@@ -16,7 +16,7 @@ import { stageChecks } from "../../src/tenant/query/stages.ts";
 import { anyFilter, anyPipeline } from "../support/any-query.ts";
 import { createTarget, fill, nameOf, type Route, type Target } from "../support/attack.ts";
 import { anyScalar } from "../support/bson-values.ts";
-import { type Growing, inflations, longTexts } from "../support/inflate.ts";
+import { deepExpressions, type Growing, inflations, longTexts } from "../support/inflate.ts";
 import { useOperatorKey } from "../support/operator.ts";
 import { useService } from "../support/service.ts";
 
@@ -203,8 +203,12 @@ test("a pipeline costs what its length says, whichever part of it is long", asyn
       inflations([{ $set: { a: { [name]: operand } } }], [[0, "$set", "a", name]]),
     ),
   );
+  const deep = deepExpressions.map(({ what, make }) => ({
+    what,
+    make: (size: number) => `[{"$replaceWith":{"a":${make(size)}}}]`,
+  }));
   await expectLinear(
-    asRead([...stages.flatMap((stage) => inflations([stage])), ...operators], (pipeline) =>
+    asRead([...stages.flatMap((stage) => inflations([stage])), ...operators, ...deep], (pipeline) =>
       placePipeline(readPipeline(pipeline), {}, "_id.i", "ferretdb"),
     ),
   );

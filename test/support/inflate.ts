@@ -32,7 +32,7 @@ export const longTexts = (text: string): ((length: number) => string)[] =>
   pieces.map((piece) => (length) => `${text}${piece.repeat(length / piece.length)}\u0001`);
 
 const nested = (depth: number, open: string, close: string) => open.repeat(depth) + close.repeat(depth);
-const times = (count: number, make: (index: number) => string) =>
+const times = <T>(count: number, make: (index: number) => T) =>
   Array.from({ length: count }, (_, index) => make(index));
 
 /** What a part may be replaced by, of about so many characters. */
@@ -79,3 +79,21 @@ export const inflations = (value: unknown, paths: readonly PropertyKey[][] = pat
       make: (length: number) => write(value, path, make(length)),
     })),
   );
+
+/** As deep as a body may be, and then wide at each depth; no name twice. */
+function deepAndWide(length: number, level: (own: string[], inner: Text) => Text): Text {
+  const one = '"$f99_99",'.length;
+  const depth = Math.min(90, Math.ceil(length / (36 * one)));
+  const width = Math.ceil(length / (depth * one));
+  const names = (at: number) => times(width, (index) => `f${at}_${index}`);
+  return times(depth, (at) => at).reduce((inner, at) => level(names(at), inner), "1");
+}
+
+/** Expressions of many fields at each of many depths. */
+export const deepExpressions: Growing[] = [
+  { what: "an array", level: (own: string[], inner: Text) => `[${own.map((each) => `"$${each}",`).join("")}${inner}]` },
+  {
+    what: "an object",
+    level: (own: string[], inner: Text) => `{${own.map((each) => `"${each}":"$${each}",`).join("")}"z":${inner}}`,
+  },
+].map(({ what, level }) => ({ what: `${what} at each depth`, make: (length) => deepAndWide(length, level) }));

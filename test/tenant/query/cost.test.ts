@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { isFailure } from "../../../src/lib/failure.ts";
-import { parseExtendedJson } from "../../../src/lib/json/extended-json.ts";
+import { parseExtendedJson, printExtendedJson } from "../../../src/lib/json/extended-json.ts";
 import { readPipeline } from "../../../src/tenant/query/pipeline.ts";
 
 /** The pointer of what costs too much, or null for what is permitted. */
@@ -355,4 +355,23 @@ describe("an expression that does more than linear work", () => {
       /not iterate over or copy them; use \$unwind and \$group/,
     );
   });
+});
+
+test("an expression of many fields at each of many depths is measured in time that goes with its length", () => {
+  const nested = (depth: number, width: number) =>
+    Array.from({ length: depth }).reduce<unknown>(
+      (inner, _, level) => [...Array.from({ length: width }, (_, n) => `$f${level}_${n}`), inner],
+      1,
+    );
+  // The least of some tries, as anything may come in between.
+  const leastMs = (expression: unknown) =>
+    Math.min(
+      ...Array.from({ length: 5 }, () => {
+        const before = process.cpuUsage();
+        costlyAt(printExtendedJson([{ $set: { r: expression } }]));
+        const { user, system } = process.cpuUsage(before);
+        return (user + system) / 1_000;
+      }),
+    );
+  expect(leastMs(nested(88, 85))).toBeLessThan(7 * leastMs(nested(22, 85)) + 5);
 });

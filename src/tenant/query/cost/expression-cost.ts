@@ -24,9 +24,9 @@ import {
   isConstant,
   keyUnder,
   largest,
+  largestShare,
   plus,
   product,
-  roots,
   shareOf,
   sizeOf,
   times,
@@ -214,7 +214,7 @@ export function createMeasure(shape: Shape, spend: (work: Growth, pointer: strin
 
   function measure(value: unknown, pointer: string, frame: Frame): Value {
     const made = evaluate(value, pointer, frame);
-    if (made.size.constant > unitsMax || [...roots(made.size)].some((root) => shareOf(made.size, root) > copiesMax)) {
+    if (made.size.constant > unitsMax || largestShare(made.size) > copiesMax) {
       throw tooCostly(pointer, `may produce more than ${copiesMax} times the size of its input`, flatten);
     }
     return made;

@@ -6,6 +6,8 @@ export type Growth = { constant: number; of: ReadonlyMap<string, number> };
 
 /** Further down, what a path leads to is taken to be as large as what is there: keys stay short. */
 const partsMax = 3;
+/** Of more places only the roots are kept: otherwise each level of an expression would go through those of all beneath it. */
+const placesMax = 32;
 
 export const constant = (value: number): Growth => ({ constant: value, of: new Map() });
 export const sizeOf = (key: string): Growth => ({ constant: 0, of: new Map([[key, 1]]) });
@@ -18,7 +20,8 @@ const rootOf = (key: string): string => (key.includes(".") ? key.slice(0, key.in
 function merge(all: readonly Growth[], join: (a: number, b: number) => number): Growth {
   const of = new Map<string, number>();
   for (const each of all) for (const [key, times] of each.of) of.set(key, join(of.get(key) ?? 0, times));
-  return { constant: all.reduce((sum, each) => join(sum, each.constant), 0), of };
+  const merged = { constant: all.reduce((sum, each) => join(sum, each.constant), 0), of };
+  return of.size > placesMax ? compact(merged) : merged;
 }
 
 export const plus = (...all: readonly Growth[]): Growth => merge(all, (a, b) => a + b);
@@ -37,18 +40,23 @@ export function product(a: Growth, b: Growth): Growth | null {
 }
 
 /**
- * How often a root is in it at most: places that don't hold one another are parts of it, and together no larger than it is.
+ * How often each root is in it at most: places that don't hold one another are parts of it, and together no larger than it is.
  */
-export function shareOf({ of }: Growth, root: string): number {
-  let most = 0;
+function shares({ of }: Growth): Map<string, number> {
+  const all = new Map<string, number>();
   for (const key of of.keys()) {
-    if (rootOf(key) !== root) continue;
-    const parts = key.split(".");
-    const sum = parts.reduce((all, _, index) => all + (of.get(parts.slice(0, index + 1).join(".")) ?? 0), 0);
-    most = Math.max(most, sum);
+    let sum = of.get(key)!;
+    for (let dot = key.lastIndexOf("."); dot > 0; dot = key.lastIndexOf(".", dot - 1)) {
+      sum += of.get(key.slice(0, dot)) ?? 0;
+    }
+    const root = rootOf(key);
+    all.set(root, Math.max(all.get(root) ?? 0, sum));
   }
-  return most;
+  return all;
 }
+
+export const shareOf = (growth: Growth, root: string): number => shares(growth).get(root) ?? 0;
+export const largestShare = (growth: Growth): number => Math.max(0, ...shares(growth).values());
 
 export const roots = ({ of }: Growth): Set<string> => new Set([...of.keys()].map(rootOf));
 export const without = (growth: Growth, root: string): Growth => ({
@@ -57,7 +65,4 @@ export const without = (growth: Growth, root: string): Growth => ({
 });
 
 /** The same or more, by its roots alone. */
-export const compact = (growth: Growth): Growth => ({
-  constant: growth.constant,
-  of: new Map([...roots(growth)].map((root) => [root, shareOf(growth, root)])),
-});
+export const compact = (growth: Growth): Growth => ({ constant: growth.constant, of: shares(growth) });
