@@ -268,7 +268,7 @@ describe("a recovery token", () => {
       const { who, answer } = await change({ password: "First-Horse-1" }, "update/admin/after", async () => {
         throw new Error("died");
       });
-      expect(answer.status).toBe(500);
+      expect(answer.status).toBe(503);
       expect((await use((await offer(who.id)).body.token)).status).toBe(204);
       const organization_id = new ObjectId(who.id);
       while (await findOpen(service.db, organization_id))
