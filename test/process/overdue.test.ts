@@ -24,8 +24,10 @@ test("a statement that runs on after twice its time is reported once, and those 
   const log = createLogger("warn", { write: (line) => void told.push(JSON.parse(line)) });
   const look = createOverdueWatch({ db, log }, 0, 100);
   await db.collection("numbers").insertOne({ n: 1 });
+  // Others work on the same server.
+  const ours = () => told.filter(({ ns }) => String(ns).startsWith(`${db.databaseName}.`));
   await look();
-  expect(told).toEqual([]);
+  expect(ours()).toEqual([]);
 
   let ended = false;
   // What Croupier itself would refuse to send: some seconds, within which nobody looks at the time.
@@ -35,10 +37,10 @@ test("a statement that runs on after twice its time is reported once, and those 
     .toArray()
     .catch((error) => error)
     .finally(() => (ended = true));
-  while (!ended && told.length === 0) await look();
+  while (!ended && ours().length === 0) await look();
   await look();
   await longer;
-  expect(told).toEqual([
+  expect(ours()).toEqual([
     expect.objectContaining({ operation: "aggregate", ns: `${db.databaseName}.numbers`, level: expect.anything() }),
   ]);
 }, 60_000);
