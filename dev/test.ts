@@ -10,8 +10,9 @@ const folder = mkdtempSync(join(tmpdir(), "croupier-junit-"));
 const report = join(folder, "report.xml");
 const reporter = ["--reporter=junit", `--reporter-outfile=${report}`];
 const given = process.argv.slice(2);
-// All files two at a time, as each waits for the database, processes and leases; what is asked for by name one after the other.
-const how = given.length === 0 ? "--parallel=2" : "--isolate";
+// All files two at a time, as each waits for the database, processes and leases; what is asked for by name one after the other,
+// and with ONE_AT_A_TIME all.
+const how = given.length === 0 && !process.env.ONE_AT_A_TIME ? "--parallel=2" : "--isolate";
 // A slow machine is no failure: the tests themselves say what has to happen in time.
 const command = [process.execPath, "test", how, "--timeout=60000", ...reporter, ...given];
 
