@@ -37,6 +37,8 @@ export type RememberedInsert = {
   removed?: string[];
   /** What was refused then stays so: a letter for each document, where one was refused. */
   outcome?: string;
+  /** The same, of an insert that a version before has done. */
+  refused?: Refused;
   created_at: Date;
 };
 
@@ -104,7 +106,8 @@ function outcomeOf(count: number, refused: Refused): string {
 }
 
 /** What was refused when the insert was done. */
-export function refusedBefore({ outcome = "" }: RememberedInsert): Refused {
+export function refusedBefore({ outcome = "", refused }: RememberedInsert): Refused {
+  if (refused) return refused;
   const reasons = new Map(Object.entries(letters).map(([because, letter]) => [letter, because]));
   return [...outcome].flatMap((letter, index) =>
     letter === letters.written ? [] : [{ index, because: reasons.get(letter) as Refusal }],

@@ -80,13 +80,15 @@ export function createThreads<Job extends object, Answer extends object>(options
       const found = findNext();
       if (!found) return;
       const { key, queue, next } = found;
+      // First, as it may fail: then the job waits on.
+      const thread = free ?? startThread();
       leave(key, next);
       // Its next one is behind those of all others.
       if (queue.length > 0) {
         waiting.delete(key);
         waiting.set(key, queue);
       }
-      next.start(free ?? startThread());
+      next.start(thread);
     }
   }
 

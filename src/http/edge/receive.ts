@@ -43,6 +43,9 @@ async function readChunks(
     }
     late?.throwIfAborted();
     return Bun.concatArrayBuffers(chunks);
+  } catch (error) {
+    stop();
+    throw error;
   } finally {
     late?.removeEventListener("abort", stop);
   }

@@ -1,5 +1,5 @@
 export type Budget = {
-  /** @returns false, and takes nothing, when the key would have more than is left then for all others */
+  /** @returns false, and takes nothing, when the key would have more than is left then for all others; nothing can always be taken */
   take(key: string, amount: number): boolean;
   giveBack(key: string, amount: number): void;
 };
@@ -16,7 +16,7 @@ export function createBudget(all: number): Budget {
   };
   return {
     take(key, amount) {
-      if ((taken.get(key) ?? 0) + amount > all - takenOfAll - amount) return false;
+      if (amount > 0 && (taken.get(key) ?? 0) + amount > all - takenOfAll - amount) return false;
       add(key, amount);
       return true;
     },
