@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { ObjectId } from "mongodb";
 import { createAppender } from "../../src/audit/append.ts";
 import { type Entry, entryOf, type NewEntry } from "../../src/audit/audit.ts";
@@ -6,14 +6,10 @@ import { auditEntries, auditHeads } from "../../src/audit/store.ts";
 import { verify } from "../../src/audit/verify.ts";
 import { createClient } from "../../src/lib/mongo/client.ts";
 import { createLogger } from "../../src/log.ts";
-import { type Fleet, openFleet } from "../support/fleet.ts";
+import { useFleet } from "../support/fleet.ts";
 
 setDefaultTimeout(60_000);
-let fleet: Fleet;
-beforeAll(async () => {
-  fleet = await openFleet();
-}, 60_000);
-afterAll(() => fleet.close());
+const fleet = useFleet();
 
 const made = (organizationId: ObjectId | null, more: Partial<NewEntry> = {}): Entry =>
   entryOf({ now: () => new Date() }, { act: "session.sign_in", organizationId, ...more }, "success");

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { fileURLToPath } from "node:url";
 import { ObjectId } from "mongodb";
 import * as adminStore from "../../src/admin/store.ts";
@@ -12,17 +12,13 @@ import { run } from "../../src/operation/run.ts";
 import { createOrganization } from "../../src/organization/create.ts";
 import { letLeasesRunOut } from "../support/chain.ts";
 import { type Child, startChild } from "../support/crash.ts";
-import { type Fleet, openFleet } from "../support/fleet.ts";
+import { useFleet } from "../support/fleet.ts";
 import { makeOperatorKey } from "../support/operator.ts";
 import { goodPassword, newcomer, send } from "../support/service.ts";
 
 setDefaultTimeout(60_000);
-let fleet: Fleet;
-beforeAll(async () => {
-  // Nobody but the test takes over what a process leaves.
-  fleet = await openFleet();
-}, 60_000);
-afterAll(() => fleet.close());
+// Nobody but the test takes over what a process leaves.
+const fleet = useFleet();
 
 const program = fileURLToPath(new URL("../support/audit-child.ts", import.meta.url));
 const start = (killAt: string): Promise<Child> =>

@@ -1,19 +1,15 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { ObjectId } from "mongodb";
 import { flows } from "../../src/flows/index.ts";
 import { driveAbandoned, enqueue } from "../../src/operation/drive.ts";
 import type { Operation } from "../../src/operation/operation.ts";
 import { findById, operations } from "../../src/operation/store.ts";
 import { viewOperation } from "../../src/operation/view.ts";
-import { collectionOf, type Fleet, openFleet, stored } from "../support/fleet.ts";
+import { collectionOf, stored, useFleet } from "../support/fleet.ts";
 
 setDefaultTimeout(60_000);
 
-let fleet: Fleet;
-beforeAll(async () => {
-  fleet = await openFleet();
-}, 60_000);
-afterAll(() => fleet.close(), 60_000);
+const fleet = useFleet();
 
 test("whoever takes a move over is not credited with what its predecessor copied", async () => {
   const { deps, db } = fleet;

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { BSON, type Db, type Document, ObjectId } from "mongodb";
 import { enqueue } from "../../src/operation/drive.ts";
 import { findById, findOpen } from "../../src/operation/store.ts";
@@ -9,7 +9,7 @@ import { getById, organizations } from "../../src/organization/store.ts";
 import type { Actor } from "../../src/session/session.ts";
 import { writeNotes } from "../../src/tenant/copy/journal.ts";
 import type { Placement, Tier } from "../../src/tenant/placement.ts";
-import { collectionOf, driveToRest, type Fleet, type Lodger, openFleet, stored } from "../support/fleet.ts";
+import { collectionOf, driveToRest, type Lodger, stored, useFleet } from "../support/fleet.ts";
 import { expectProblem } from "../support/problem.ts";
 import { joinAs, useTiers } from "../support/tenants.ts";
 
@@ -88,13 +88,11 @@ test("a document that has no room for its tenant's mark is refused when it is ch
 });
 
 describe("a move of a document that is refused where it is taken to", () => {
-  let fleet: Fleet;
+  const fleet = useFleet();
   beforeAll(async () => {
-    fleet = await openFleet();
     const { databaseName: database } = fleet.db;
     await refuse(fleet.db, { database, collection: "tenant_documents" }, withoutForbidden);
   }, 60_000);
-  afterAll(() => fleet.close(), 60_000);
 
   type Case = {
     from: Tier;

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { ObjectId } from "mongodb";
 import { createIndex } from "../../src/document/indexes.ts";
 import { takeBuildTurn } from "../../src/operation/build-turn.ts";
@@ -7,16 +7,12 @@ import { findById, operations, start } from "../../src/operation/store.ts";
 import { getById } from "../../src/organization/store.ts";
 import { startWorker } from "../../src/worker.ts";
 import { until } from "../support/crash.ts";
-import { collectionOf, type Fleet, openFleet, stored } from "../support/fleet.ts";
+import { collectionOf, stored, useFleet } from "../support/fleet.ts";
 import { newcomer } from "../support/service.ts";
 
 setDefaultTimeout(60_000);
 
-let fleet: Fleet;
-beforeAll(async () => {
-  fleet = await openFleet();
-}, 60_000);
-afterAll(() => fleet.close(), 60_000);
+const fleet = useFleet();
 
 /** More than a worker takes over at once. */
 const waiting = 13;

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type ClientSession, ObjectId } from "mongodb";
 import { type DriveDeps, driveAbandoned, enqueue } from "../../src/operation/drive.ts";
 import { findById, operations } from "../../src/operation/store.ts";
@@ -8,16 +8,12 @@ import { getById, organizations } from "../../src/organization/store.ts";
 import { withTenant } from "../../src/tenant/door.ts";
 import { placeKey, type Placement } from "../../src/tenant/placement.ts";
 import { isRetired } from "../../src/tenant/place/retired.ts";
-import { collectionOf, type Fleet, openFleet } from "../support/fleet.ts";
+import { collectionOf, useFleet } from "../support/fleet.ts";
 import { newcomer } from "../support/service.ts";
 
 setDefaultTimeout(60_000);
 
-let fleet: Fleet;
-beforeAll(async () => {
-  fleet = await openFleet();
-}, 60_000);
-afterAll(() => fleet.close(), 60_000);
+const fleet = useFleet();
 
 type Guest = { _id: ObjectId; placement: Placement };
 

@@ -1,20 +1,16 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { ObjectId } from "mongodb";
 import { enqueue } from "../../src/operation/drive.ts";
 import { operations } from "../../src/operation/store.ts";
 import { organizations } from "../../src/organization/store.ts";
 import { offerPlace, placeKey } from "../../src/tenant/placement.ts";
-import { driveToRest, type Fleet, openFleet } from "../support/fleet.ts";
+import { driveToRest, useFleet } from "../support/fleet.ts";
 import { meddling, says } from "../support/meddling.ts";
 import { newcomer } from "../support/service.ts";
 
 setDefaultTimeout(60_000);
 
-let fleet: Fleet;
-beforeAll(async () => {
-  fleet = await openFleet();
-}, 60_000);
-afterAll(() => fleet.close(), 60_000);
+const fleet = useFleet();
 
 test("a create that is undone has failed, and leaves nothing, though its record arrives while it is undone", async () => {
   const { db, deps } = fleet;

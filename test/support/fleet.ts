@@ -1,3 +1,4 @@
+import { afterAll, beforeAll } from "bun:test";
 import { type Db, type Document, ObjectId } from "mongodb";
 import { createDeps } from "../../src/boot.ts";
 import { createClient } from "../../src/lib/mongo/client.ts";
@@ -82,4 +83,14 @@ export async function openFleet(settings: Record<string, string> = {}): Promise<
       await deps.close();
     },
   };
+}
+
+/** A fleet for all tests of a file, or of a `describe`: it is there from their beginning on. */
+export function useFleet(settings: Record<string, string> = {}): Fleet {
+  const fleet = {} as Fleet;
+  beforeAll(async () => {
+    Object.assign(fleet, await openFleet(settings));
+  }, 60_000);
+  afterAll(() => fleet.close(), 60_000);
+  return fleet;
 }

@@ -1,18 +1,14 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { MongoBulkWriteError } from "mongodb";
 import { emailKeys, normalizeEmail } from "../../src/admin/admin.ts";
 import { findByEmail } from "../../src/admin/store.ts";
 import { prepare } from "../../src/prepare.ts";
 import { inspect } from "../../src/takeover/inspect.ts";
-import { type Fleet, openFleet } from "../support/fleet.ts";
+import { useFleet } from "../support/fleet.ts";
 import { legacyRecords } from "../support/legacy.ts";
 
 setDefaultTimeout(60_000);
-let fleet: Fleet;
-beforeAll(async () => {
-  fleet = await openFleet();
-}, 60_000);
-afterAll(() => fleet.close(), 60_000);
+const fleet = useFleet();
 
 /** Letters in forms that folding or normalizing makes one of, or that one might think so. */
 const letters = [

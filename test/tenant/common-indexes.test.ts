@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { ObjectId } from "mongodb";
 import { createIndex, dropIndex } from "../../src/document/indexes.ts";
 import { settleCommon } from "../../src/flows/indexes/common-index.ts";
@@ -9,17 +9,15 @@ import { run } from "../../src/operation/run.ts";
 import type { TenantIndex, Tier } from "../../src/tenant/placement.ts";
 import { meddling, says } from "../support/meddling.ts";
 import { createRandom } from "../support/random.ts";
-import { collectionOf, type Fleet, type Lodger, driveToRest, openFleet, stored } from "../support/fleet.ts";
+import { collectionOf, driveToRest, type Lodger, stored, useFleet } from "../support/fleet.ts";
 
 setDefaultTimeout(60_000);
 
-let fleet: Fleet;
+const fleet = useFleet();
 let [one, other]: Lodger[] = [];
 beforeAll(async () => {
-  fleet = await openFleet();
   [one, other] = [await fleet.settle("starter"), await fleet.settle("starter")];
 }, 60_000);
-afterAll(() => fleet.close(), 60_000);
 
 const common = async () =>
   (await fleet.db.collection("tenant_documents").indexes())

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { Hono } from "hono";
 import { ObjectId } from "mongodb";
 import { createIndex } from "../../src/document/indexes.ts";
@@ -12,7 +12,7 @@ import { findById, getById, organizations } from "../../src/organization/store.t
 import type { Actor } from "../../src/session/session.ts";
 import { inspect } from "../../src/takeover/inspect.ts";
 import { type Placement, placeKey, sharedCollection, type Tier, tiers } from "../../src/tenant/placement.ts";
-import { collectionOf, driveToRest, type Fleet, openFleet } from "../support/fleet.ts";
+import { collectionOf, driveToRest, type Fleet, useFleet } from "../support/fleet.ts";
 import { useOperatorKey } from "../support/operator.ts";
 import { expectProblem } from "../support/problem.ts";
 import { type Answer, testConfig, useService } from "../support/service.ts";
@@ -22,12 +22,10 @@ setDefaultTimeout(60_000);
 
 const service = useService();
 const operatorKey = useOperatorKey(service);
-let fleet: Fleet;
+const fleet = useFleet();
 beforeAll(async () => {
-  fleet = await openFleet();
   fleet.deps.patience = { attemptsMax: 2, pauseMs: () => 0 };
 });
-afterAll(() => fleet.close());
 
 async function setRegion({ db }: Pick<Fleet, "db">, _id: ObjectId, region: string): Promise<void> {
   const { placement } = (await getById(db, _id)) as { placement: Placement };

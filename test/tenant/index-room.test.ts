@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Document, ObjectId } from "mongodb";
 import { createIndex, dropIndex } from "../../src/document/indexes.ts";
 import { countDocuments } from "../../src/document/query.ts";
@@ -11,17 +11,13 @@ import type { Operation } from "../../src/operation/operation.ts";
 import { advance, findById, operations, start } from "../../src/operation/store.ts";
 import { moveOrganization } from "../../src/organization/move.ts";
 import { getById } from "../../src/organization/store.ts";
-import { collectionOf, deploymentsOf, type Fleet, type Lodger, openFleet, stored } from "../support/fleet.ts";
+import { collectionOf, deploymentsOf, type Lodger, stored, useFleet } from "../support/fleet.ts";
 import { startRefusingProxy } from "../support/refusing-proxy.ts";
 import { createMonitored } from "../support/monitored.ts";
 
 setDefaultTimeout(60_000);
 
-let fleet: Fleet;
-beforeAll(async () => {
-  fleet = await openFleet();
-}, 60_000);
-afterAll(() => fleet.close(), 60_000);
+const fleet = useFleet();
 
 const shared = () => fleet.db.collection("tenant_documents");
 const filler = (n: number) => `~filler${n}`;

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { ObjectId } from "mongodb";
 import { cancelOperation } from "../../src/organization/move.ts";
 import { type DriveDeps, enqueue } from "../../src/operation/drive.ts";
@@ -6,15 +6,11 @@ import { getById } from "../../src/organization/store.ts";
 import { createIndex } from "../../src/tenant/place/indexes.ts";
 import { placeKey, type Tier } from "../../src/tenant/placement.ts";
 import { isRetired } from "../../src/tenant/place/retired.ts";
-import { driveToRest, type Fleet, type Lodger, openFleet } from "../support/fleet.ts";
+import { driveToRest, type Lodger, useFleet } from "../support/fleet.ts";
 
 setDefaultTimeout(60_000);
 
-let fleet: Fleet;
-beforeAll(async () => {
-  fleet = await openFleet();
-}, 60_000);
-afterAll(() => fleet.close(), 60_000);
+const fleet = useFleet();
 
 const shared = () => fleet.db.collection("tenant_documents");
 const sharedNames = async () => (await shared().indexes()).map(({ name }) => String(name));

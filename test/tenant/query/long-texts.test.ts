@@ -1,15 +1,11 @@
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { Binary, type Document } from "mongodb";
 import { readFilter } from "../../../src/tenant/query/filter.ts";
 import { costOfPattern } from "../../../src/tenant/query/cost/pattern.ts";
-import { type Fleet, openFleet } from "../../support/fleet.ts";
+import { useFleet } from "../../support/fleet.ts";
 
 setDefaultTimeout(60_000);
-let fleet: Fleet;
-beforeAll(async () => {
-  fleet = await openFleet();
-}, 60_000);
-afterAll(() => fleet.close(), 60_000);
+const fleet = useFleet();
 
 const length = 1_048_576;
 const of = (part: string) => part.repeat(length / part.length);
