@@ -57,10 +57,9 @@ export async function postDocuments(
   const request = { organizationId, key: idempotencyKey, digest: digest(), writeId, ids };
   const remembered = await rememberInsert(deps, request);
   const same = wanted.map(({ fields, id }, index): NewDocument => {
+    // The id that was made this time is another.
     const chosen = remembered.ids[index] ?? id;
-    // What was printed has the id that was made this time.
-    const isPrintedSo = !isLarge(fields) || idKey(chosen) === idKey(id);
-    return { id: chosen, fields: isPrintedSo ? fields : largeFields(fields.bson) };
+    return { id: chosen, fields: fieldsUnder(chosen, fields, id) };
   });
   const write = { id: remembered.write_id, key: keyOf(remembered), isAgain: remembered.write_id !== writeId };
   if (remembered.done) return posted(same, write, refusedBefore(remembered));
@@ -73,6 +72,10 @@ export async function postDocuments(
   await markInsertDone(deps.db, remembered._id, same.length, refused);
   return posted(same, write, refused);
 }
+
+/** Fields of a document as it has this id: large ones that were printed with another one are not printed yet. */
+const fieldsUnder = (id: unknown, fields: Document | LargeFields, printedId: unknown): Document | LargeFields =>
+  !isLarge(fields) || printExtendedJson(id) === printExtendedJson(printedId) ? fields : largeFields(fields.bson);
 
 /** What was sent, be it large or not. */
 async function readSent(large: Large, sent: Sent, slice: Slice, id?: unknown, isShown = true): Promise<ReadBody> {
@@ -101,11 +104,8 @@ async function readFields(
 /** A document that replaces the one of this id. @throws Failure `invalid_request` */
 export async function readReplacement(large: Large, sent: Sent, id: unknown): Promise<Change> {
   const fields = await readFields(large, sent, id, "must be the id in the path, or be left out");
-  if (!isLarge(fields)) return () => ({ fields });
-  // What was printed has the id of the path; the document keeps its own, which may be an equal number of another type.
-  return ({ id: stored }) => ({
-    fields: printExtendedJson(stored) === printExtendedJson(id) ? fields : largeFields(fields.bson),
-  });
+  // The document keeps its own id, which may be an equal number of another type than the path's.
+  return ({ id: stored }) => ({ fields: fieldsUnder(stored, fields, id) });
 }
 
 /** A merge patch (RFC 7396): an object, and not of the `_id`. @throws Failure `invalid_request` */
